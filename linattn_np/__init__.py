@@ -1,0 +1,35 @@
+"""linattn_np: linear Transformers trained in plain NumPy, with every gradient derived by hand.
+
+Symbols, the same everywhere
+    B batch, n examples, N = n+1 tokens, d covariates, D = d+1 token width, L layers, H heads
+    Z tokens (rows here, columns in the paper), P, Q the layer's matrices, M the mask diag(1, .., 1, 0), G = Z M Z^T the state
+    dX gradient of the loss, shaped like X; vX tangent (derivative along a direction); hX tangent of a gradient
+Equation numbers (1.1), (2.7), ... count within the lesson of that number.
+
+>>> import numpy as np, linattn_np as la
+>>> task = la.RegressionTask(n=20, d=5)
+>>> Z, y = task.sample(1000, np.random.default_rng(0))
+>>> params = la.init_params(np.random.default_rng(1))
+>>> value, grad = la.loss_and_grad(params, Z, y)
+>>> grad.shape
+(3, 1, 2, 5, 5)
+"""
+
+from importlib import import_module as _import_module
+
+from .prompts import Prompts, RegressionTask
+from .transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
+
+__version__ = "0.1.0"
+__all__ = ["Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "predict"]
+_SUBMODULES = ("attention", "gram", "softmax_attention", "relu_attention", "transformer", "prompts")
+
+
+def __getattr__(name):  # submodules load when first used, so that the import stays light
+    if name in _SUBMODULES:
+        return _import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_SUBMODULES])

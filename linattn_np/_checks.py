@@ -1,0 +1,95 @@
+"""What is asked of every argument, and the error that answers when it does not hold.
+
+Each message names the argument, says what was expected and what came, and, where there is one, the usual cause.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+ATTENTIONS = ("linear", "softmax", "relu")
+
+
+def as_numbers(name, value, ndim=None, complex_ok=False):
+    """``value`` as a finite float (or complex) array; integers become float64, float32 stays float32."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # a ragged list
+        raise ValueError(f"{name}: expected an array of numbers, got one that NumPy cannot make: {error}") from None
+    if array.dtype.kind in "biu":
+        array = array.astype(np.float64)
+    if array.dtype.kind not in ("fc" if complex_ok else "f"):
+        wanted = "real or complex" if complex_ok else "real"
+        raise ValueError(f"{name}: expected {wanted} numbers, got dtype {array.dtype}")
+    if array.dtype not in (np.float32, np.float64, np.complex64, np.complex128):
+        array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name}: expected {ndim} axes, got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite numbers, got {np.sum(~np.isfinite(array))} NaN or infinite entries")
+    return array
+
+
+def as_params(params):
+    """``params`` as an array (L, H, 2, k, k); real or complex."""
+    params = as_numbers("params", params, complex_ok=True)
+    shape = params.shape
+    if params.ndim != 5 or shape[2] != 2 or shape[3] != shape[4] or min(shape) < 1:
+        raise ValueError(f"params: expected shape (layers, heads, 2, k, k), got {shape}; [.., 0] is P and [.., 1] is Q")
+    return params
+
+
+def as_prompts(Z, y=None, complex_ok=False):
+    """``Z`` (B, n+1, d+1) and, when given, ``y`` (B,) as arrays that belong together."""
+    Z = as_numbers("Z", Z, complex_ok=complex_ok)
+    if Z.ndim != 3 or Z.shape[0] < 1 or Z.shape[1] < 2 or Z.shape[2] < 2:
+        raise ValueError(f"Z: expected shape (batch, n+1, d+1) with batch, n, d >= 1, got {Z.shape}; tokens are rows")
+    if y is None:
+        return Z
+    y = as_numbers("y", y)
+    if y.shape != (Z.shape[0],):
+        raise ValueError(f"y: expected shape ({Z.shape[0]},), one label for each prompt of Z, got {y.shape}")
+    return Z, y
+
+
+def check_fit(params, Z):
+    """Raise unless ``params`` (L, H, 2, k, k) can act on tokens of the width of ``Z`` (B, n+1, d+1)."""
+    k, width = params.shape[-1], Z.shape[-1]
+    if k not in (width - 1, width):
+        raise ValueError(f"params: expected k = d = {width - 1} or k = d+1 = {width} for Z of shape {Z.shape}, got k = {k}")
+
+
+def check_attention(attention):
+    """Raise unless ``attention`` is the name of one of the three attentions."""
+    return one_of("attention", attention, ATTENTIONS)
+
+
+def one_of(name, value, allowed):
+    """Raise unless ``value`` is one of the strings in ``allowed``."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return value
+
+
+def as_count(name, value, least=1):
+    """``value`` as an int of at least ``least``."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
+    return int(value)
+
+
+def as_real(name, value, above=None, least=None, below=None):
+    """``value`` as a finite float with ``above < value``, ``least <= value`` and ``value < below`` where given."""
+    bounds = [f"above {above}"] * (above is not None) + [f"at least {least}"] * (least is not None) + [f"below {below}"] * (below is not None)
+    good = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
+    good = good and (above is None or value > above) and (least is None or value >= least) and (below is None or value < below)
+    if not good:
+        raise ValueError(f"{name}: expected a finite number{' ' if bounds else ''}{' and '.join(bounds)}, got {value!r}")
+    return float(value)
+
+
+def as_rng(rng):
+    """Raise unless ``rng`` is a ``numpy.random.Generator``."""
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng: expected a numpy.random.Generator such as np.random.default_rng(0), got {type(rng).__name__}")
+    return rng

@@ -1,0 +1,100 @@
+"""The data: in-context linear regression prompts, fresh ones for every batch.
+
+A prompt has n labelled examples and one query. Token i is (x_i ; y_i) with y_i = <w, x_i>; the last token is (x_{n+1} ; 0), and
+the answer asked for is y = <w, x_{n+1}>. Every prompt has a task vector w ~ N(0, I_d) of its own, which the model never sees.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ._checks import as_count, as_numbers, as_real, as_rng, one_of
+
+COVARIATES = ("gaussian", "sphere", "gamma")
+
+
+class Prompts(NamedTuple):
+    """A batch of prompts: tokens as rows, the query last with label slot 0, and the label the query should get."""
+
+    Z: np.ndarray  # (B, n+1, d+1)
+    y: np.ndarray  # (B,)
+
+
+@dataclass(frozen=True)
+class RegressionTask:
+    """A law of prompts, from which :meth:`sample` draws.
+
+    Covariates, the query's included, are x = C u with u drawn by ``covariates`` and C C^T = ``covariance`` (default: x = u):
+
+    - "gaussian": u ~ N(0, I_d)
+    - "sphere":   u uniform on the unit sphere
+    - "gamma":    u = sqrt(g) v, v uniform on the unit sphere, one g ~ Gamma(gamma_shape, scale gamma_scale) for each token.
+      gamma_scale defaults to sqrt(10 / gamma_shape), which keeps Var[g] = 10, as it is for N(0, I_5); shape 2.5 and scale 2
+      give N(0, I_5) itself. The paper's Setting 3 is shape 0.1, scale 10.
+
+    ``label_noise`` is the standard deviation of noise added to the labels of the examples; the asked label y stays clean.
+    n >= 1 examples, d >= 1 covariates. Raises ValueError for anything else. Source: paper, sections 3 and 4.1.
+    """
+
+    n: int = 20
+    d: int = 5
+    covariates: str = "gaussian"
+    gamma_shape: float = 0.1
+    gamma_scale: float | None = None
+    covariance: tuple | None = None
+    label_noise: float = 0.0
+
+    def __post_init__(self):
+        def put(name, value):  # the dataclass is frozen: this is how __post_init__ may still write
+            object.__setattr__(self, name, value)
+
+        put("n", as_count("n", self.n))
+        put("d", as_count("d", self.d))
+        one_of("covariates", self.covariates, COVARIATES)
+        put("gamma_shape", as_real("gamma_shape", self.gamma_shape, above=0))
+        scale = (10 / self.gamma_shape) ** 0.5 if self.gamma_scale is None else self.gamma_scale
+        put("gamma_scale", as_real("gamma_scale", scale, above=0))
+        put("label_noise", as_real("label_noise", self.label_noise, least=0))
+        if self.covariance is not None:
+            covariance = as_numbers("covariance", self.covariance)
+            if covariance.shape != (self.d, self.d) or not np.allclose(covariance, covariance.T):
+                raise ValueError(f"covariance: expected a symmetric ({self.d}, {self.d}) matrix, got shape {covariance.shape}")
+            put("covariance", tuple(map(tuple, covariance.tolist())))  # hashable, so that tasks compare and can be keys
+            self.covariance_root()
+
+    def covariance_root(self):
+        """C, lower triangular with C C^T = covariance (d, d), or None where the covariance is the identity."""
+        if self.covariance is None:
+            return None
+        try:
+            return np.linalg.cholesky(np.array(self.covariance))
+        except np.linalg.LinAlgError:
+            raise ValueError("covariance: expected a positive definite matrix, got one with an eigenvalue <= 0") from None
+
+    def draw_covariates(self, shape, rng):
+        """Covariates of the task's law: ``shape`` + (d,)."""
+        u = rng.standard_normal((*shape, self.d))
+        if self.covariates != "gaussian":
+            u /= np.sqrt((u * u).sum(axis=-1, keepdims=True))
+        if self.covariates == "gamma":
+            u *= np.sqrt(rng.gamma(self.gamma_shape, self.gamma_scale, (*shape, 1)))
+        root = self.covariance_root()
+        return u if root is None else u @ root.T
+
+    def sample(self, batch, rng):
+        """Draw ``batch`` independent prompts.
+
+        batch >= 1, rng a numpy.random.Generator -> Prompts(Z (batch, n+1, d+1), y (batch,)), float64.
+        Raises ValueError for a bad batch or rng. Cost: about batch (n+2) d random numbers.
+        """
+        batch, rng = as_count("batch", batch), as_rng(rng)
+        Z = np.zeros((batch, self.n + 1, self.d + 1))
+        X = self.draw_covariates((batch, self.n + 1), rng)  # (B, n+1, d)
+        w = rng.standard_normal((batch, self.d))  # (B, d)
+        labels = (X @ w[..., None])[..., 0]  # (B, n+1)
+        Z[..., :-1] = X
+        Z[:, :-1, -1] = labels[:, :-1]
+        if self.label_noise:
+            Z[:, :-1, -1] += self.label_noise * rng.standard_normal((batch, self.n))
+        return Prompts(Z, labels[:, -1].copy())
