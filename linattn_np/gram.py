@@ -80,6 +80,7 @@ def forward(state, P, Q, mark=keep):
     Paper section 2; derived in lesson 05.
     """
     G, z, n = state
+    G, P, Q = mark("G", G), mark("P", P), mark("Q", Q)
     G_scores, G_moved = mark("G_scores", G), mark("G_moved", G)
     # F1  U = G Q                                                                                (5.1)
     U = mark("U", G_scores[:, None] @ Q)  # (B, H, D, D)

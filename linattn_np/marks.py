@@ -8,3 +8,8 @@ audit passes a function that perturbs the value of that name in the forward pass
 def keep(name, value):
     """Return ``value`` unchanged: the mark of ordinary use."""
     return value
+
+
+def within(mark, layer):
+    """The mark of one layer of a stack: the name ``A`` of layer 2 becomes ``2.A``."""
+    return mark if mark is keep else lambda name, value: mark(f"{layer}.{name}", value)

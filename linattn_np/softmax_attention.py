@@ -44,6 +44,7 @@ def forward(Z, P, Q, mark=keep):
     Paper, appendix on softmax attention and its released code; derived in lesson 14.
     """
     N, n = Z.shape[1], Z.shape[1] - 1
+    Z, P, Q = mark("Z", Z), mark("P", P), mark("Q", Q)
     reader, read, value, residual = (mark(name, Z) for name in ("Z_reader", "Z_read", "Z_value", "Z_residual"))
     # F1  A = Z Q^T Z^T                  scores                                                  (14.1)
     A = mark("A", reader[:, None] @ Q.mT @ read[:, None].mT)  # (B, H, N, N)

@@ -13,6 +13,7 @@ import numpy as np
 from . import attention as linear_attention
 from . import relu_attention, softmax_attention
 from ._checks import as_count, as_numbers, as_params, as_prompts, as_real, as_rng, check_attention, check_fit, one_of
+from .marks import keep, within
 
 LAYERS = {"linear": linear_attention, "softmax": softmax_attention, "relu": relu_attention}
 
@@ -52,16 +53,16 @@ def restrict(dfull, k):
     return dfull[..., :k, :k]
 
 
-def forward_stack(layer, matrices, X):
+def forward_stack(layer, matrices, X, mark=keep):
     """(1.3)  Run the layers; ``layer`` is the module of one kind. -> the last activation and the tapes."""
     tapes = []
-    for P, Q in matrices.swapaxes(1, 2):
-        X, tape = layer.forward(X, P, Q)
+    for l, (P, Q) in enumerate(matrices.swapaxes(1, 2)):
+        X, tape = layer.forward(X, P, Q, within(mark, l))
         tapes.append(tape)
     return X, tapes
 
 
-def backward_stack(layer, tapes, dX, dmatrices):
+def backward_stack(layer, tapes, dX, dmatrices, mark=keep):
     """Gradients of all layers, written into ``dmatrices`` (L, H, 2, D, D), from the gradient of the last activation.
 
     -> the gradient of the first activation, and the gradients dX that entered each layer, last layer last.
@@ -69,24 +70,26 @@ def backward_stack(layer, tapes, dX, dmatrices):
     entered = []
     for l in reversed(range(len(tapes))):
         entered.append(dX)
-        dX, dmatrices[l, :, 0], dmatrices[l, :, 1] = layer.backward(dX, tapes[l])
+        dX, dmatrices[l, :, 0], dmatrices[l, :, 1] = layer.backward(dX, tapes[l], within(mark, l))
     return dX, entered[::-1]
 
 
-def prediction_and_tapes(params, X, D, layer):
+def prediction_and_tapes(params, X, D, layer, mark=keep):
     """The predictions (B,), the last activation and the tapes."""
-    X, tapes = forward_stack(layer, embed(params, D), X)
-    return layer.readout(X), X, tapes
+    X, tapes = forward_stack(layer, mark("matrices", embed(params, D)), X, mark)
+    return mark("prediction", layer.readout(X)), X, tapes
 
 
-def loss_and_grad_by(layer, params, X, y, D):
+def loss_and_grad_by(layer, params, X, y, D, mark=keep):
     """(1.5) and its gradient for activations X of the kind that ``layer`` works on. -> (loss, like params)"""
-    prediction, X, tapes = prediction_and_tapes(params, X, D, layer)
+    prediction, X, tapes = prediction_and_tapes(params, X, D, layer, mark)
     error = prediction - y  # (B,)
-    dX = layer.readout_backward(2 * error / len(y), X)  # (2.14)
+    dprediction = mark("dprediction", 2 * error / len(y))  # (B,)                       (2.14)
+    dX = layer.readout_backward(dprediction, X)
     dmatrices = np.zeros((*params.shape[:3], D, D), error.dtype)
-    backward_stack(layer, tapes, dX, dmatrices)
-    return (error * error).mean(), restrict(dmatrices, params.shape[-1])
+    backward_stack(layer, tapes, dX, dmatrices, mark)
+    dparams = mark("dparams", restrict(mark("dmatrices", dmatrices), params.shape[-1]))
+    return (error * error).mean(), dparams
 
 
 class Linearization:
