@@ -17,12 +17,17 @@ Equation numbers (1.1), (2.7), ... count within the lesson of that number.
 
 from importlib import import_module as _import_module
 
+from . import optimizers
 from .prompts import Prompts, RegressionTask
+from .training import History, losses_along, train
 from .transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
 
 __version__ = "0.1.0"
-__all__ = ["Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "predict"]
-_SUBMODULES = ("attention", "gram", "softmax_attention", "relu_attention", "transformer", "prompts")
+__all__ = [
+    "History", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "losses_along",
+    "optimizers", "predict", "train",
+]  # fmt: skip
+_SUBMODULES = ("attention", "gram", "softmax_attention", "relu_attention", "transformer", "prompts", "audit", "kernels", "paper", "plotting", "programs", "runs")
 
 
 def __getattr__(name):  # submodules load when first used, so that the import stays light

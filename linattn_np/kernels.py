@@ -400,3 +400,55 @@ def hvps(params, lanes, directions):
     sums = np.zeros((len(chunks), len(flat), params.size))
     run_chunks(lambda c: model.add_hvps(lanes, flat, *chunks[c], sums[c]), len(chunks))
     return sums.sum(axis=0).reshape(directions.shape) / lanes.batch
+
+
+@compiled
+def gaussian_chunk(dims, m, draws, G, z, y):
+    """(5.30) for the blocks of one part: random numbers (rows, batch) to states in lanes; dims has length d."""
+    d, batch = len(dims), draws.shape[1]
+    R, w, x = np.zeros((d, m, LANES)), np.zeros((d, LANES)), np.zeros((d, LANES))
+    for block in range(len(G)):
+        first = block * LANES
+        lanes = min(LANES, batch - first)
+        if lanes < LANES:  # places left over get zeros
+            R[:], w[:], x[:] = 0.0, 0.0, 0.0
+        row = m
+        for j in range(m):
+            for lane in range(lanes):
+                R[j, j, lane] = draws[j, first + lane]
+            for i in range(j + 1, d):
+                for lane in range(lanes):
+                    R[i, j, lane] = draws[row, first + lane]
+                row += 1
+        for i in range(d):
+            for lane in range(lanes):
+                w[i, lane] = draws[row + i, first + lane]
+                x[i, lane] = draws[row + d + i, first + lane]
+        for i in range(d):
+            for j in range(i + 1):
+                for lane in range(LANES):
+                    total = 0.0
+                    for t in range(min(j + 1, m)):
+                        total += R[i, t, lane] * R[j, t, lane]
+                    G[block, i, j, lane] = total
+                    G[block, j, i, lane] = total
+        for lane in range(LANES):
+            corner, label = 0.0, 0.0
+            for i in range(d):
+                total = 0.0
+                for j in range(d):
+                    total += G[block, i, j, lane] * w[j, lane]
+                G[block, i, d, lane] = total
+                G[block, d, i, lane] = total
+                corner += total * w[i, lane]
+                label += w[i, lane] * x[i, lane]
+                z[block, i, lane] = x[i, lane]
+            G[block, d, d, lane] = corner
+            y[block, lane] = label
+
+
+def lanes_from_draws(task, draws):
+    """The states of Gaussian prompts from their random numbers: the twin of ``streams.gaussian_state``."""
+    lanes = empty_lanes(draws.shape[1], task.d + 1, task.n)
+    gaussian_chunk((0,) * task.d, min(task.n, task.d), draws, lanes.G, lanes.z, lanes.y)
+    return lanes

@@ -1,0 +1,211 @@
+"""Optimizers from scratch: pure functions on one array, nothing changed in place.
+
+``state = opt.init(params)``, then ``params, state = opt.update(params, grad, state)``. x params, g gradient, m momentum buffer,
+v mean of squares, t the number of updates so far, this one included; products, quotients, roots and signs are elementwise.
+
+(6.1) SGD            m <- mu m + g,                            x <- x - lr m
+(6.2) sign descent   m <- mu m + g,                            x <- x - lr sign(m)
+(6.3) normalized     m <- mu m + g,                            x <- x - lr m / ||m||
+(6.4) Adagrad        v <- v + g^2,                             x <- x - lr g / (sqrt(v) + eps)
+(6.5) RMSProp        v <- alpha v + (1 - alpha) g^2,           x <- x - lr g / (sqrt(v) + eps)
+(6.6) Adam           m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,
+                     m_hat = m / (1 - beta1^t),  v_hat = v / (1 - beta2^t),   x <- x - lr m_hat / (sqrt(v_hat) + eps)
+(6.7) AdamW          x <- (1 - lr weight_decay) x, then (6.6)
+(6.8) clipping       g <- g min(1, threshold / ||g||), with ||g|| of the whole gradient, of each block P or Q, or |g_i|
+Derived in lesson 06, where Adam is built from SGD one idea at a time.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ._checks import as_real, one_of
+
+CLIPPINGS = ("global", "block", "coordinate")
+
+
+class Momentum(NamedTuple):
+    """State of the optimizers with a momentum buffer."""
+
+    m: np.ndarray
+
+
+class Squares(NamedTuple):
+    """State of the optimizers that keep squares of gradients."""
+
+    v: np.ndarray
+
+
+class Moments(NamedTuple):
+    """State of Adam and AdamW."""
+
+    t: int
+    m: np.ndarray
+    v: np.ndarray
+
+
+class _Checked:
+    """Raise ValueError for a negative rate or eps, or for a decay outside [0, 1)."""
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            decay = name in ("momentum", "alpha", "beta1", "beta2")
+            as_real(name, value, least=0, below=1 if decay else None)
+
+
+@dataclass(frozen=True)
+class SGD(_Checked):
+    """Gradient descent, with momentum where ``momentum`` > 0 (6.1).
+
+    lr >= 0, 0 <= momentum < 1. The buffer is not damped: with momentum mu a constant gradient is stepped along at lr / (1 - mu).
+    Source: Polyak 1964, in the form of the paper's code.
+    """
+
+    lr: float
+    momentum: float = 0.0
+
+    def init(self, params):
+        return Momentum(np.zeros_like(params))
+
+    def update(self, params, grad, state):
+        m = self.momentum * state.m + grad
+        return params - self.lr * m, Momentum(m)
+
+
+@dataclass(frozen=True)
+class SignDescent(_Checked):
+    """A step of the same length along every coordinate (6.2). sign(0) = 0. lr >= 0, 0 <= momentum < 1.
+
+    Source: Riedmiller and Braun 1993; as a model of Adam, Kunstner et al. 2023.
+    """
+
+    lr: float
+    momentum: float = 0.0
+
+    def init(self, params):
+        return Momentum(np.zeros_like(params))
+
+    def update(self, params, grad, state):
+        m = self.momentum * state.m + grad
+        return params - self.lr * np.sign(m), Momentum(m)
+
+
+@dataclass(frozen=True)
+class NormalizedGD(_Checked):
+    """A step of length lr, whatever the gradient's length (6.3); no step where m = 0. lr >= 0, 0 <= momentum < 1.
+
+    Source: Nesterov 1984; as a model of clipping, Zhang et al. 2020.
+    """
+
+    lr: float
+    momentum: float = 0.0
+
+    def init(self, params):
+        return Momentum(np.zeros_like(params))
+
+    def update(self, params, grad, state):
+        m = self.momentum * state.m + grad
+        norm = global_norm(m)
+        return params - (self.lr / norm if norm > 0 else 0.0) * m, Momentum(m)
+
+
+@dataclass(frozen=True)
+class Adagrad(_Checked):
+    """Each coordinate's rate falls with the sum of its squared gradients (6.4). lr, eps >= 0. Source: Duchi et al. 2011."""
+
+    lr: float
+    eps: float = 1e-10
+
+    def init(self, params):
+        return Squares(np.zeros_like(params))
+
+    def update(self, params, grad, state):
+        v = state.v + grad * grad
+        return params - self.lr * grad / (np.sqrt(v) + self.eps), Squares(v)
+
+
+@dataclass(frozen=True)
+class RMSProp(_Checked):
+    """Each coordinate is divided by a running root mean square of its gradient (6.5). lr, eps >= 0, 0 <= alpha < 1.
+
+    Source: Tieleman and Hinton 2012.
+    """
+
+    lr: float
+    alpha: float = 0.99
+    eps: float = 1e-8
+
+    def init(self, params):
+        return Squares(np.zeros_like(params))
+
+    def update(self, params, grad, state):
+        v = self.alpha * state.v + (1 - self.alpha) * grad * grad
+        return params - self.lr * grad / (np.sqrt(v) + self.eps), Squares(v)
+
+
+@dataclass(frozen=True)
+class Adam(_Checked):
+    """Momentum divided by a running root mean square, both corrected for their start at zero (6.6).
+
+    lr, eps >= 0, 0 <= beta1, beta2 < 1. The paper uses beta1 = beta2 = 0.9. Source: Kingma and Ba 2015.
+    """
+
+    lr: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+
+    def init(self, params):
+        return Moments(0, np.zeros_like(params), np.zeros_like(params))
+
+    def update(self, params, grad, state):
+        t = state.t + 1
+        m = self.beta1 * state.m + (1 - self.beta1) * grad
+        v = self.beta2 * state.v + (1 - self.beta2) * grad * grad
+        m_hat = m / (1 - self.beta1**t)
+        v_hat = v / (1 - self.beta2**t)
+        return params - self.lr * m_hat / (np.sqrt(v_hat) + self.eps), Moments(t, m, v)
+
+
+@dataclass(frozen=True)
+class AdamW(_Checked):
+    """Adam with weight decay that does not pass through the preconditioner (6.7). Ranges as for Adam, weight_decay >= 0.
+
+    Source: Loshchilov and Hutter 2019.
+    """
+
+    lr: float
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+
+    def init(self, params):
+        return Moments(0, np.zeros_like(params), np.zeros_like(params))
+
+    def update(self, params, grad, state):
+        adam = Adam(self.lr, self.beta1, self.beta2, self.eps)
+        return adam.update((1 - self.lr * self.weight_decay) * params, grad, state)
+
+
+def global_norm(grad):
+    """||g||_2 over all entries, as a float."""
+    return float(np.sqrt((grad * grad).sum()))
+
+
+def clip(grad, threshold, by="global"):
+    """Shorten the gradient to at most ``threshold`` (6.8), keeping its direction, or that of each part.
+
+    by "global": the norm of everything; "block": of each matrix P or Q (the last two axes) by itself; "coordinate": |g_i|.
+    threshold > 0, or None for no clipping -> like grad. Raises ValueError otherwise. Source: Pascanu et al. 2013; paper, 3.1.
+    """
+    one_of("by", by, CLIPPINGS)
+    if threshold is None:
+        return grad
+    threshold = as_real("threshold", threshold, above=0)
+    if by == "coordinate":
+        return np.clip(grad, -threshold, threshold)
+    axes = None if by == "global" else (-2, -1)
+    norm = np.sqrt((grad * grad).sum(axis=axes, keepdims=True))
+    return np.where(norm > threshold, grad * (threshold / np.maximum(norm, threshold)), grad)

@@ -1,0 +1,59 @@
+"""How large an experiment is: at the paper's scale, or small and quick."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..progress import bar
+from ..runs import Run
+
+TEST_SEED = 99  # the paper's fixed test batch: 1000 prompts from seed 99
+TEST_PROMPTS = 1000
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The size of every experiment of one ``reproduce``."""
+
+    name: str
+    steps: int
+    batch: int
+    seeds: int
+    record_every: int
+
+
+PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=50)
+QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=50)
+
+
+def runs_of(setting, name, scale):
+    """The runs of one optimizer on one setting, one for each seed."""
+    return [
+        Run(
+            setting.task, setting.optimizer(name), scale.steps, scale.batch,
+            clip=setting.clip, seed=seed, record_every=scale.record_every,
+        )
+        for seed in range(scale.seeds)
+    ]  # fmt: skip
+
+
+def test_batch(task):
+    """The fixed batch that losses and curvatures are measured on."""
+    return task.sample(TEST_PROMPTS, np.random.default_rng(TEST_SEED))
+
+
+def histories(folder, runs, label, progress=None):
+    """The histories of the runs, in order; those not yet in the folder are trained and kept."""
+    kept = [folder.load(run) for run in runs]
+    with bar(sum(history is None for history in kept), label, progress, unit="run") as shown:
+        for k, run in enumerate(runs):
+            if kept[k] is None:
+                kept[k] = run.train(progress)
+                folder.save(run, kept[k])
+                shown.update()
+    return kept
+
+
+def quartiles(values):
+    """Lower quartile, median and upper quartile over the first axis (seeds); NaN only where every seed is NaN."""
+    return np.nanquantile(np.asarray(values), [0.25, 0.5, 0.75], axis=0)

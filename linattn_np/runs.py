@@ -1,0 +1,158 @@
+"""A training run as data: what it is, and a folder that keeps finished ones, so that no run is done twice.
+
+A run is one ``.npz`` file of plain arrays, read with ``allow_pickle=False``. Its name ends in a hash of everything that decides
+its numbers, and the same description stands inside. Files are written under another name and then renamed: a run is there whole
+or not at all.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import optimizers
+from .prompts import RegressionTask
+from .training import History, train
+
+FORMAT = 1  # raise it when the same description would give other numbers
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides the numbers of one training run; the arguments are those of ``train``."""
+
+    task: RegressionTask
+    optimizer: object
+    steps: int = 10_000
+    batch: int = 1000
+    layers: int = 3
+    clip: float | None = 1.0
+    seed: int = 0
+    std: float = 0.05
+    record_every: int = 50
+    heads: int = 1
+    full: bool = False
+    attention: str = "linear"
+    clip_by: str = "global"
+
+    def to_dict(self):
+        """The run as plain values, with the optimizer's name."""
+        values = asdict(self)
+        values["optimizer"] = {"name": type(self.optimizer).__name__, **asdict(self.optimizer)}
+        return values
+
+    @classmethod
+    def from_dict(cls, values):
+        """The run that :meth:`to_dict` described."""
+        values = dict(values)
+        settings = dict(values["optimizer"])
+        values["optimizer"] = getattr(optimizers, settings.pop("name"))(**settings)
+        values["task"] = RegressionTask(**values["task"])
+        return cls(**values)
+
+    def description(self):
+        """:meth:`to_dict` as one line of JSON, always the same for the same run."""
+        return json.dumps({"format": FORMAT, **self.to_dict()}, sort_keys=True)
+
+    def file_name(self):
+        """A name that a person can read, made unique by a hash of the description."""
+        digest = hashlib.sha256(self.description().encode()).hexdigest()[:12]
+        return f"{type(self.optimizer).__name__.lower()}-{self.task.covariates}-n{self.task.n}-seed{self.seed}-{digest}.npz"
+
+    def train(self, progress=None):
+        """Do the run."""
+        arguments = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return train(**arguments, progress=progress)
+
+
+class RunFolder:
+    """Finished runs in a folder."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def load(self, run):
+        """The history of a finished run, or None. A file that is not that run is set aside, and named on standard error."""
+        file = self.path / run.file_name()
+        if not file.exists():
+            return None
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                if arrays["description"].item() != run.description():
+                    raise ValueError("it describes another run")
+                return history_from(arrays)
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            aside = set_aside(file)
+            print(f"linattn_np: {file} is not a finished run ({error}); kept as {aside.name}", file=sys.stderr)
+            return None
+
+    def save(self, run, history):
+        """Keep a finished run."""
+        times, params = history.snapshot_array()
+        diverged_at = -1 if history.diverged_at is None else history.diverged_at
+        arrays = {
+            "description": np.array(run.description()), "loss": history.loss, "grad_norm": history.grad_norm,
+            "params": history.params, "diverged_at": np.array(diverged_at), "times": times, "snapshots": params,
+        }  # fmt: skip
+        with atomic_file(self.path / run.file_name()) as file:
+            np.savez(file, **arrays)
+
+    def get(self, run, progress=None):
+        """The history of a run: kept from before, or trained now and kept."""
+        history = self.load(run)
+        if history is None:
+            history = run.train(progress)
+            self.save(run, history)
+        return history
+
+
+def history_from(arrays):
+    """The history in the arrays of a file."""
+    diverged_at = int(arrays["diverged_at"])
+    snapshots = dict(zip(arrays["times"].tolist(), arrays["snapshots"], strict=True))
+    diverged = None if diverged_at < 0 else diverged_at
+    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots)
+
+
+def set_aside(file):
+    """Rename a file that is not what it should be, never over another."""
+    count = 1
+    while (aside := file.with_name(f"{file.name}.aside{count}")).exists():
+        count += 1
+    file.rename(aside)
+    return aside
+
+
+class atomic_file:
+    """``with atomic_file(path) as file``: a binary file that appears at ``path`` whole when the block ends well, or not at all."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def __enter__(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, self.name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+        self.file = os.fdopen(descriptor, "wb")
+        return self.file
+
+    def __exit__(self, kind, error, trace):
+        self.file.close()
+        if kind is None:
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(self.name, 0o666 & ~umask)  # mkstemp makes files that only their owner may read
+            os.replace(self.name, self.path)
+        else:
+            os.unlink(self.name)
+
+
+def write_text(path, text):
+    """Write a text file whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
