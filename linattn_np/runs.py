@@ -35,7 +35,7 @@ class Run:
     clip: float | None = 1.0
     seed: int = 0
     std: float = 0.05
-    record_every: int = 50
+    record_every: int = 10
     heads: int = 1
     full: bool = False
     attention: str = "linear"
@@ -99,6 +99,7 @@ class RunFolder:
         arrays = {
             "description": np.array(run.description()), "loss": history.loss, "grad_norm": history.grad_norm,
             "params": history.params, "diverged_at": np.array(diverged_at), "times": times, "snapshots": params,
+            "updates": np.array([history.updates[t] for t in sorted(history.updates)]),
         }  # fmt: skip
         with atomic_file(self.path / run.file_name()) as file:
             np.savez(file, **arrays)
@@ -116,8 +117,9 @@ def history_from(arrays):
     """The history in the arrays of a file."""
     diverged_at = int(arrays["diverged_at"])
     snapshots = dict(zip(arrays["times"].tolist(), arrays["snapshots"], strict=True))
+    updates = dict(zip(arrays["times"].tolist(), arrays["updates"], strict=False))  # the last snapshot may have none
     diverged = None if diverged_at < 0 else diverged_at
-    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots)
+    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots, updates)
 
 
 def set_aside(file):

@@ -21,6 +21,7 @@ class History:
     params: np.ndarray  # (L, H, 2, k, k) the last finite ones
     diverged_at: int | None  # the first step whose loss, gradient or update was not finite
     snapshots: dict  # {t: params after t updates}: 0, every record_every, and the last
+    updates: dict  # {t: what update t+1 added to snapshot t}, for every snapshot but the last
 
     def snapshot_array(self):
         """The times (T,) and parameters (T, L, H, 2, k, k) of the snapshots, in order."""
@@ -48,7 +49,7 @@ def train(
     gradient = BatchGradient(task, batch, parts, x, attention, backend)
     state = optimizer.init(x)
     losses, norms = np.full(steps, np.nan), np.full(steps, np.nan)
-    snapshots, diverged_at = {0: x}, None
+    snapshots, updates, diverged_at = {0: x}, {}, None
     with bar(steps, f"{type(optimizer).__name__} on {task.covariates} n={task.n}", progress) as shown, np.errstate(all="ignore"):
         for t in range(steps):
             losses[t], grad = gradient(x)
@@ -57,12 +58,14 @@ def train(
             if not (np.isfinite(losses[t]) and np.isfinite(norms[t]) and np.isfinite(new).all()):
                 diverged_at = t
                 break
+            if t in snapshots:
+                updates[t] = new - x
             x = new
             if (t + 1) % record_every == 0 or t + 1 == steps:
                 snapshots[t + 1] = x
             if t % 64 == 63:
                 shown.update(64)
-    return History(losses, norms, x, diverged_at, snapshots)
+    return History(losses, norms, x, diverged_at, snapshots, updates)
 
 
 clipped = clip  # ``train`` has an argument named clip
@@ -127,12 +130,14 @@ class BatchGradient:
         self.sums[c, 0], self.sums[c, 1:] = value * len(y), grad.ravel() * len(y)
 
 
-def losses_along(history, Z, y, attention="linear"):
-    """The loss of every snapshot on one fixed batch, in the order of ``History.snapshot_array``.
+def losses_along(history, Z, y, attention="linear", every=1):
+    """The loss of the snapshots on one fixed batch: of those at multiples of ``every``, and of the last.
 
     Z (B, n+1, d+1), y (B,) -> times (T,), losses (T,). Cost: T evaluations of the batch.
     """
     times, params = history.snapshot_array()
+    chosen = (times % as_count("every", every) == 0) | (times == times[-1])
+    times, params = times[chosen], params[chosen]
     if use_kernels(params[0], attention, "numba"):
         from . import kernels
 

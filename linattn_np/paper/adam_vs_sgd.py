@@ -26,7 +26,7 @@ def measure(folder, scale, progress=None):
         panels[name] = {"title": setting.title}
         for optimizer in OPTIMIZERS:
             kept = histories(folder, runs_of(setting, optimizer, scale), f"{optimizer} on {name}", progress)
-            times, losses = on_common_times([losses_along(history, *test) for history in kept], scale)
+            times, losses = on_common_times([losses_along(history, *test, every=scale.test_every) for history in kept], scale)
             low, median, high = quartiles(losses)
             panels[name][optimizer] = {
                 "learning_rate": setting.learning_rates[optimizer],
@@ -39,10 +39,11 @@ def measure(folder, scale, progress=None):
 
 def on_common_times(pairs, scale):
     """Losses of all seeds at the same times (seeds, T); NaN where a run that diverged has none."""
-    times = np.array(sorted({*range(0, scale.steps + 1, scale.record_every), scale.steps}))
+    times = np.array(sorted({*range(0, scale.steps + 1, scale.test_every), scale.steps}))
     losses = np.full((len(pairs), len(times)), np.nan)
     for row, (at, values) in zip(losses, pairs, strict=True):
-        row[np.searchsorted(times, at)] = values
+        known = np.isin(at, times)  # the last snapshot of a run that diverged may lie between
+        row[np.searchsorted(times, at[known])] = values[known]
     return times, losses
 
 

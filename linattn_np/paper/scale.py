@@ -19,11 +19,12 @@ class Scale:
     steps: int
     batch: int
     seeds: int
-    record_every: int
+    record_every: int  # distance of the snapshots that all figures share
+    test_every: int  # distance of the test losses
 
 
-PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=50)
-QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=50)
+PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=10, test_every=50)
+QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=10, test_every=50)
 
 
 def runs_of(setting, name, scale):
