@@ -1,0 +1,257 @@
+"""The checks, each a comparison of what the backward function says with a reference that does not know it.
+
+Every check takes a subject, its oracle and what the backward recorded, and returns rows.
+"""
+
+import numpy as np
+
+from ..marks import keep
+from .oracle import CannotJudge, central_difference
+from .report import CANNOT_JUDGE, OK, WRONG, Row
+from .slips import explain, explain_line
+from .subject import STEP, AuditError, call, copied, gradient_of, inner, moved, part
+
+
+def run_backward(subject, cotangent, theta=None, mark=keep, dtype=np.float64):
+    """The gradient {name: array}, from copies of everything."""
+    theta = subject.theta if theta is None else theta
+    return call("backward", subject.backward, copied(theta, dtype), np.array(cotangent), mark)
+
+
+def record(subject, cotangent):
+    """The gradient and every line that the backward marks, in its order: {name: array}, {"dA": array}."""
+    lines = {}
+
+    def write(name, value):
+        if name in lines:
+            raise AuditError(f"mark: the backward uses the name {name!r} twice; each line needs its own")
+        lines[name] = np.array(value)
+        return value
+
+    gradient = run_backward(subject, cotangent, mark=write)
+    for name, array in gradient.items():
+        if np.iscomplexobj(array):
+            raise AuditError(f"backward: expected real numbers for real theta, got {array.dtype} for {name}")
+    return gradient, lines
+
+
+def check_purity(subject, oracle):
+    """Called twice, the same bits; the arguments unchanged."""
+    theta, dout = copied(subject.theta), np.array(oracle.cotangent)
+    first = call("backward", subject.backward, theta, dout, keep)
+    first = {name: np.array(array) for name, array in first.items()}
+    again = run_backward(subject, oracle.cotangent)
+    same = all(np.array_equal(first[name], again[name], equal_nan=True) for name in first)
+    rows = [_purity("same bits twice", same, "a second call gives another gradient: something accumulates between calls")]
+    seen = copied(subject.theta)
+    call("forward", subject.forward, seen, keep)
+    kept = [n for n, a in subject.theta.items() if not (np.array_equal(a, theta[n]) and np.array_equal(a, seen[n]))]
+    names = kept + ["the cotangent"] * (not np.array_equal(dout, oracle.cotangent))
+    return rows + [_purity("arguments kept", not names, f"changed in place: {', '.join(names)}")]
+
+
+def _purity(quantity, good, note):
+    return Row("purity", quantity, None, None, None, None, OK if good else WRONG, "" if good else note)
+
+
+def check_complex(subject, oracle, gradient, lines):
+    """Every entry of the gradient against its complex step: max|g - c| / max|c| <= 1e-12, and entry by entry.
+
+    Entry by entry the bound is 1e-10 |c_i| + 1e-14 max|c| with the largest entry of the whole of theta, since a small entry is
+    the sum of large ones that cancel.
+    """
+    rows = []
+    top = max(np.nanmax(np.abs(c), initial=0.0) for c in oracle.gradient.values())
+    for name in subject.parts:
+        g, c = part(subject, gradient, name), part(subject, oracle.gradient, name)
+        seen = ~np.isnan(c)
+        if not seen.any():
+            continue
+        gap = np.where(seen, np.abs(g - c), 0.0)
+        gap = np.where(np.isnan(g), np.inf, gap)
+        scale = np.nanmax(np.abs(c)) or top
+        worst = np.unravel_index(np.argmax(gap), gap.shape)
+        error = float(gap.max() / scale)
+        bad_entry = (gap > 1e-10 * np.abs(np.where(seen, c, 0.0)) + 1e-14 * top).any()
+        verdict, note = OK, ""
+        if error > 1e-12 or bad_entry:
+            verdict, note = _adjudicate(subject, oracle, gradient, name)
+            note = note or explain(g, c, lines, worst)
+        rows.append(_row(subject, "complex", gradient_of(name), g[worst], c[worst], error, 1e-12, verdict, note))
+    return rows
+
+
+def _adjudicate(subject, oracle, gradient, name):
+    """Who is wrong when gradient and complex step disagree: a third witness, differences along the disagreement itself."""
+    key, index = subject.parts[name]
+    v = {k: np.zeros_like(a) for k, a in subject.theta.items()}
+    gap = np.nan_to_num(part(subject, gradient, name) - part(subject, oracle.gradient, name), posinf=0.0, neginf=0.0)
+    length = np.sqrt((gap * gap).sum())
+    if not length:
+        return WRONG, "not a number"
+    v[key][index] = gap / length
+    step, said = oracle.along(v), inner(gradient, v)
+    plain, doubt = central_difference(oracle.on_line(v))
+    if abs(plain - said) < abs(plain - step) and doubt < abs(said - step) / 4:
+        return CANNOT_JUDGE, f"differences agree with the gradient, not with the complex step{oracle.blame()}"
+    scale = np.nanmax(np.abs(part(subject, oracle.gradient, name))) or 1.0
+    if length < 1e-6 * scale and length < 30 * oracle.noise() * scale:
+        return CANNOT_JUDGE, "the difference is as small as what rounding does to this function here"
+    return WRONG, ""
+
+
+def check_probes(subject, oracle, lines, draws=3):
+    """Each line of the backward by itself: <dx, W> against the derivative when the intermediate x moves along a random W.
+
+    Rows are in backward order, so the first wrong one is the first wrong line. What is not finished is named too.
+    """
+    rows, partner = [], {gradient_of(x): x for x in (*subject.theta, *oracle.shapes)}
+    for recorded, dx in lines.items():
+        if recorded not in partner:
+            continue
+        x = partner[recorded]
+        shape = oracle.shapes.get(x, np.shape(subject.theta.get(x)))
+        if dx.shape != shape:
+            raise AuditError(f"mark: {recorded} has shape {dx.shape}, but {x} in the forward has shape {shape}")
+        W = [oracle.rng.standard_normal(shape) for _ in range(draws)]
+        true = np.array([oracle.probe(x, w) for w in W])
+        got = np.array([(dx * w).sum() for w in W])
+        scale = max(np.abs(true).max(), np.sqrt((dx * dx).sum())) or 1.0
+        errors = np.abs(got - true) / scale
+        worst = int(np.argmax(errors))
+        verdict = OK if errors[worst] <= 1e-10 else WRONG
+        note = "" if verdict == OK else explain_line(subject.formula(recorded), dx, W, true, got)
+        rows.append(_row(subject, "probe", recorded, got[worst], true[worst], errors[worst], 1e-10, verdict, note))
+    absent = [name for name in map(gradient_of, reversed(oracle.shapes)) if name not in lines] if subject.complete else []
+    note = "this line is never computed, and so nothing behind it"
+    return rows + [_row(subject, "probe", name, None, None, None, 1e-10, WRONG, note) for name in absent[:1]]
+
+
+def check_dot(subject, oracle, gradient, draws=3):
+    """<J u, w> = <u, J^T w> for independent u and w; for a layer also without its residual, and what share that leaves.
+
+    J u is a complex step of the forward. The errors are relative to |J u| |w| and |u| |J^T w|, whichever is larger.
+    """
+    rows, rng = [], oracle.rng
+    pairs = []
+    for _ in range(draws):
+        u = oracle.direction()
+        w = rng.standard_normal(oracle.out.shape) if subject.takes_cotangent else oracle.cotangent
+        stepped = oracle.forward(moved(copied(subject.theta), u, 1j * STEP))
+        pairs.append((u, w, stepped.imag / STEP, run_backward(subject, w)))
+    rows.append(_dot_row("whole", [(inner_out(Ju, w), inner(u, g), _size(Ju, w, u, g)) for u, w, Ju, g in pairs]))
+    if subject.residual:
+        parts = [(u, w, Ju - subject.residual(u), Ju, g) for u, w, Ju, g in pairs]
+        bare = [(inner_out(rest, w), inner(u, g) - inner_out(Ju - rest, w), _size(rest, w)) for u, w, rest, Ju, g in parts]
+        rows.append(_dot_row("without residual", bare))
+        share = min(np.linalg.norm(rest) / np.linalg.norm(Ju) for _, _, rest, Ju, _ in parts)
+        note = "" if share > 1e-6 else "the identity drowns the rest: this test says nothing about it"
+        rows.append(Row("dot", "share of the rest", float(share), None, None, None, OK if share > 1e-6 else CANNOT_JUDGE, note))
+    return rows
+
+
+def inner_out(a, b):
+    """<a, b> of two outputs."""
+    return float((a * b).sum())
+
+
+def _size(Ju, w, u=None, g=None):
+    backward = np.sqrt(inner(u, u) * inner(g, g)) if g else 0.0
+    return max(np.linalg.norm(Ju) * np.linalg.norm(w), backward) or 1.0
+
+
+def _dot_row(quantity, sides):
+    errors = [abs(left - right) / size for left, right, size in sides]
+    worst = int(np.argmax(errors))
+    verdict = OK if errors[worst] <= 1e-12 else WRONG
+    note = "" if verdict == OK else "<J u, w> is not <u, J^T w>"
+    return Row("dot", quantity, float(sides[worst][1]), float(sides[worst][0]), float(errors[worst]), 1e-12, verdict, note)
+
+
+def check_second(subject, oracle):
+    """Second order: hand-derived H v against Im g(theta + i h v) / h, u^T H w = w^T H u, H linear, g linear in the cotangent.
+
+    Where there is no hand-derived product the symmetry is asked of the gradient's own complex step: a field that is not
+    symmetric is nobody's gradient. -> rows and notes
+    """
+    u, w = oracle.direction(), oracle.direction()
+    rows = _cotangent_rows(subject, oracle)
+    try:
+        Hu, Hw = (stepped_gradient(subject, oracle, v) for v in (u, w))
+    except (AuditError, CannotJudge) as error:
+        return rows, [f"second order was not checked: {error}"]
+    plain = central_difference(lambda t: inner(run_backward(subject, oracle.cotangent, moved(subject.theta, w, t)), u))
+    size = np.sqrt(inner(u, u) * inner(Hw, Hw))
+    if abs(plain[0] - inner(u, Hw)) > 1e-5 * max(size, abs(plain[0])):
+        return rows, ["second order was not checked: backward is not analytic code, so no complex step passes it"]
+    if subject.hvp:
+        hand = {v: call("hvp", subject.hvp, copied(subject.theta), oracle.cotangent, d) for v, d in (("u", u), ("w", w))}
+        rows.append(_vector_row("H v by hand", hand["u"], Hu, 1e-12))
+        sum_uw = {name: 2.7 * u[name] - 1.3 * w[name] for name in u}
+        both = call("hvp", subject.hvp, copied(subject.theta), oracle.cotangent, sum_uw)
+        combined = {name: 2.7 * hand["u"][name] - 1.3 * hand["w"][name] for name in u}
+        rows.append(_vector_row("H linear in v", both, combined, 1e-12))
+        Hu, Hw = hand["u"], hand["w"]
+    left, right = inner(u, Hw), inner(w, Hu)
+    error = abs(left - right) / (max(np.sqrt(inner(u, u) * inner(Hw, Hw)), np.sqrt(inner(w, w) * inner(Hu, Hu))) or 1.0)
+    note = "" if error <= 1e-12 else "the gradient's derivative is not symmetric, so it is not the gradient of any function"
+    rows.append(Row("second", "u'Hw = w'Hu", float(left), float(right), float(error), 1e-12, WRONG if note else OK, note))
+    return rows, []
+
+
+def stepped_gradient(subject, oracle, v):
+    """H v = Im g(theta + i h v) / h, the complex step of the backward."""
+    g = run_backward(subject, oracle.cotangent, moved(subject.theta, v, 1j * STEP), dtype=np.complex128)
+    return {name: np.imag(array) / STEP for name, array in g.items()}
+
+
+def _cotangent_rows(subject, oracle):
+    """g(2.7 a - 1.3 b) = 2.7 g(a) - 1.3 g(b): the backward is linear in its cotangent."""
+    if not subject.takes_cotangent:
+        return []
+    a, b = oracle.cotangent, oracle.rng.standard_normal(oracle.out.shape)
+    ga, gb, both = (run_backward(subject, w) for w in (a, b, 2.7 * a - 1.3 * b))
+    return [_vector_row("linear in cotangent", both, {name: 2.7 * ga[name] - 1.3 * gb[name] for name in ga}, 1e-12)]
+
+
+def _vector_row(quantity, got, reference, tolerance):
+    scale = max((np.abs(array).max(initial=0.0) for array in reference.values()), default=0.0) or 1.0
+    gaps = {name: np.abs(got[name] - reference[name]) for name in reference}
+    name = max(gaps, key=lambda key: gaps[key].max(initial=0.0))
+    at = np.unravel_index(np.argmax(gaps[name]), gaps[name].shape)
+    error = float(gaps[name].max() / scale)
+    verdict, note = (OK, "") if error <= tolerance else (WRONG, f"largest difference in {name}{_place(at)}")
+    return Row("second", quantity, float(got[name][at]), float(reference[name][at]), error, tolerance, verdict, note)
+
+
+def check_arrays(subject, gradient, reference, tolerance=1e-10):
+    """The gradient against arrays that another program computed, name by name."""
+    rows = []
+    for name, array in reference.items():
+        if name not in gradient:
+            raise AuditError(f"reference: expected the names {', '.join(gradient)}, got {name!r}")
+        g, array = gradient[name], np.asarray(array, np.float64)
+        if array.shape != g.shape:
+            raise AuditError(f"reference: expected shape {g.shape} for {name}, got {array.shape}")
+        rows.append(array_row(gradient_of(name), g, array, tolerance))
+    return rows
+
+
+def array_row(quantity, got, reference, tolerance, check="arrays"):
+    """max|got - reference| / max|reference| as a row."""
+    got, reference = np.atleast_1d(got), np.atleast_1d(reference)
+    gap = np.abs(got - reference)
+    at = np.unravel_index(np.argmax(gap), gap.shape)
+    error = float(gap[at] / (np.abs(reference).max() or 1.0))
+    note = "" if error <= tolerance else f"largest difference at {_place(at)}"
+    return Row(check, quantity, float(got[at]), float(reference[at]), error, tolerance, WRONG if note else OK, note)
+
+
+def _place(index):
+    return "[" + ", ".join(str(int(i)) for i in index) + "]" if index else ""
+
+
+def _row(subject, check, quantity, got, reference, error, tolerance, verdict, note):
+    number = lambda x: None if x is None else float(x)  # noqa: E731
+    equation = subject.equation(quantity)
+    return Row(check, quantity, number(got), number(reference), number(error), tolerance, verdict, note, equation)

@@ -1,0 +1,122 @@
+"""The Taylor ladder: along a line, the remainder after the gradient falls with slope 2, after the Hessian with slope 3.
+
+phi(t) = f(theta + t v),  a_k = phi^(k)(0) / k!
+R1(t) = |phi(t) - phi(0) - t <g, v>|           = |a_2| t^2 + ...        slope 2 if and only if <g, v> = a_1
+R2(t) = |phi(t) - phi(0) - t <g, v> - t^2 v'Hv / 2| = |a_3| t^3 + ...   slope 3 if also v'Hv / 2 = a_2
+A slope read off between any two rungs proves nothing: below, rounding takes over; above, the next power does. Which rungs count is
+therefore decided before g or H is looked at, from the forward alone: a_2, a_3 and a_4 come from complex steps at five points.
+"""
+
+import numpy as np
+
+from .oracle import CannotJudge
+from .report import CANNOT_JUDGE, OK, WRONG, Row
+from .subject import call, copied, inner, moved
+
+RUNGS = 2.0 ** -np.arange(2, 31)  # t = 2^-k, k = 2..30
+FEWEST = 6
+BANDS = {2: 0.05, 3: 0.1}
+
+
+def check_ladder(subject, oracle, gradient, directions=3, draws=60):
+    """Slopes along several random directions, never the gradient itself. -> rows and the ladders behind them
+
+    A direction counts when at least six rungs lie between rounding and the next power, and the forward keeps to its own
+    expansion there (a kink between two rungs breaks it). When too few of ``draws`` directions count: CANNOT JUDGE.
+    """
+    rows, ladders = [], []
+    for order in (2, 3) if subject.hvp else (2,):
+        found, why = [], {}
+        for _ in range(draws):
+            ladder = _climb(subject, oracle, gradient, order)
+            if ladder["why"]:
+                why[ladder["why"]] = why.get(ladder["why"], 0) + 1
+            else:
+                found.append(ladder)
+            if len(found) == directions:
+                break
+        ladders += found
+        rows += [_row(ladder, f"order {order}, line {i + 1}") for i, ladder in enumerate(found)]
+        if len(found) < directions:
+            note = f"{len(found)} of {draws} random lines have {FEWEST} usable rungs; most often {max(why, key=why.get)}"
+            rows.append(Row("taylor", f"order {order}", None, None, None, BANDS[order], CANNOT_JUDGE, note))
+    return rows, ladders
+
+
+def _row(ladder, quantity):
+    order, slope, band = ladder["order"], ladder["slope"], BANDS[ladder["order"]]
+    if slope is None:  # no power is left: the remainder itself must vanish
+        left = ladder["left"]
+        note = "" if left <= 10 else "the remainder does not vanish, though f has no higher power here"
+        return Row("taylor", quantity, None, None, left, 10.0, WRONG if note else OK, note)
+    note = "" if abs(slope - order) <= band else f"the remainder falls with slope {slope:.3f}, not {order}"
+    return Row("taylor", quantity, slope, float(order), abs(slope - order), band, WRONG if note else OK, note)
+
+
+def _climb(subject, oracle, gradient, order):
+    """One random line: which rungs count, the remainders, and the slope through those that count."""
+    v = oracle.direction()
+    phi = oracle.on_line(v)
+    try:
+        a = expansion(oracle, v)
+    except CannotJudge as error:
+        return {"why": str(error)}
+    rise = np.array([phi(t) for t in RUNGS]) - oracle.value
+    floor = 100 * _rounding(phi)
+    true = rise - RUNGS * a[1] - (RUNGS**2 * a[2] if order == 3 else 0.0)  # the remainder that the forward itself has
+    counted, straight, why = usable(np.abs(true), a, order, floor)
+    if why:
+        return {"why": why}
+    own = RUNGS * inner(gradient, v)
+    if order == 3:
+        Hv = call("hvp", subject.hvp, copied(subject.theta), oracle.cotangent, v)
+        own = own + RUNGS**2 * inner(v, Hv) / 2
+    remainder = np.abs(rise - own)
+    ladder = {"why": "", "order": order, "t": list(RUNGS), "remainder": list(remainder), "counted": list(counted)}
+    if straight:
+        return {**ladder, "slope": None, "left": float(remainder[counted].max() / floor)}
+    x, y = np.log2(RUNGS[counted]), np.log2(np.maximum(remainder[counted], 1e-300))
+    return {**ladder, "slope": float(np.polyfit(x, y, 1)[0])}
+
+
+def expansion(oracle, v, step=2.0**-12):
+    """a_0..a_4 of phi at 0: phi' by complex steps at five points, and a quartic through them."""
+    at = np.arange(-2, 3)
+    slopes = np.array([oracle.along(v, moved(oracle.subject.theta, v, k * step)) for k in at])
+    powers = np.linalg.solve(np.vander(at, increasing=True).astype(float), slopes)  # of t / step
+    powers[np.abs(powers) < 2.0**-46 * np.abs(slopes).max()] = 0.0  # rounding, not a power
+    return np.array([oracle.value, *(powers[:4] / (step ** np.arange(4) * np.arange(1, 5)))])
+
+
+def usable(true, a, order, floor):
+    """Which rungs count for a slope of ``order``. -> (mask, whether f has no such power, why not)
+
+    Above the floor of rounding: |a_k| t^k >= floor. Below the next power: its share of the remainder at most 3 % for slope 2,
+    10 % for slope 3, so that the slope stays inside its band. And the remainder of the forward keeps to a_k t^k + a_(k+1)
+    t^(k+1): from the first rung that does not, upwards, none counts.
+    """
+    powers = np.abs(a)[:, None] * RUNGS ** np.arange(5)[:, None]  # (power, rung)
+    lead, following = powers[order], powers[order + 1 :].sum(axis=0)
+    straight = bool(lead[0] + following[0] < floor)
+    if straight:
+        counted, keeps = np.arange(len(RUNGS)) < 2 * FEWEST, true <= 5 * floor
+    else:
+        share = {2: 0.03, 3: 0.1}[order]
+        counted = (lead >= floor) & (following <= share * lead)
+        keeps = np.abs(true - lead) <= 2 * share * lead + floor
+    broken = np.flatnonzero(counted & ~keeps)  # rungs are in falling order of t
+    if len(broken):
+        counted[: broken[-1] + 1] = False
+    if counted.sum() >= FEWEST:
+        return counted, straight, ""
+    if len(broken):
+        return counted, straight, "forward leaves its own expansion between the rungs: a kink nearby"
+    return counted, straight, f"only {counted.sum()} rungs lie between rounding and the next power"
+
+
+def _rounding(phi):
+    """The rounding of phi near 0: what is left of values at neighbouring points when a straight line is taken away."""
+    t = np.arange(-6, 7)
+    values = np.array([phi(k * 2.0**-46) for k in t])
+    left = values - np.polyval(np.polyfit(t, values, 1), t)
+    return max(float(np.sqrt(np.mean(left**2))), 2.0**-53 * float(np.abs(values).max()), 1e-300)

@@ -1,0 +1,264 @@
+"""``audit_layer`` and ``audit_model``: the library's own layers and stacks as subjects. A new layer is registered in one line."""
+
+import inspect
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from .. import attention, gram, relu_attention, softmax_attention, transformer
+from .._checks import as_count, as_real, one_of
+from ..marks import keep
+from ..prompts import RegressionTask
+from .checks import array_row
+from .gradient import audit_subject
+from .lines import derivation
+from .report import Report
+from .subject import Line, Subject
+
+DEFAULT_POINT = {"layers": 3, "d": 5, "n": 20, "batch": 8, "heads": 1, "sigma": 0.3, "full": False, "symmetric": False}
+REGISTRY = {}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A layer as the audit knows it: its module, how to draw its inputs, and the points that suit it."""
+
+    name: str
+    module: ModuleType
+    draw: object  # (rng, point) -> {argument of forward: array or NamedTuple of arrays}
+    attention: str  # its name in transformer.loss, or ""
+    residual: tuple  # entries of theta that the residual carries through
+    smooth: bool  # False: kinks, so the ladder needs few scores
+
+
+def register(name, module, draw, attention="", residual=(), smooth=True):
+    """Make a layer known to the audit. Its module has forward, backward, tangent, backward_tangent, as attention.py."""
+    REGISTRY[name] = Entry(name, module, draw, attention, residual, smooth)
+
+
+def draw_tokens(rng, point):
+    """Z (B, n+1, d+1) and generic P, Q (H, d+1, d+1)."""
+    D, shape = point["d"] + 1, (point["batch"], point["n"] + 1, point["d"] + 1)
+    return {"Z": rng.standard_normal(shape), **_matrices(rng, point, D)}
+
+
+def draw_state(rng, point):
+    """A state with a general G, so that no line can lean on its symmetry, and generic P, Q."""
+    B, D, n = point["batch"], point["d"] + 1, point["n"]
+    state = gram.State(rng.standard_normal((B, D, D)) * n, rng.standard_normal((B, D)), n)
+    return {"state": state, **_matrices(rng, point, D)}
+
+
+def _matrices(rng, point, D):
+    out = {}
+    for name in ("P", "Q"):
+        X = point["sigma"] * rng.standard_normal((point["heads"], D, D))
+        out[name] = X + X.mT if point["symmetric"] else X
+    return out
+
+
+register("linear", attention, draw_tokens, "linear", residual=("Z",))
+register("state", gram, draw_state, "linear", residual=("G", "z"))
+register("softmax", softmax_attention, draw_tokens, "softmax", residual=("Z",))
+register("relu", relu_attention, draw_tokens, "relu", residual=("Z",), smooth=False)
+
+
+def as_point(name, point):
+    """The default point with what was asked put in its place; few scores where the layer has kinks."""
+    few = {} if REGISTRY[name].smooth else {"batch": 2, "n": 5, "layers": 2}
+    unknown = [key for key in point if key not in DEFAULT_POINT]
+    if unknown:
+        raise ValueError(f"point: expected some of {', '.join(DEFAULT_POINT)}, got {', '.join(unknown)}")
+    point = {**DEFAULT_POINT, **few, **point}
+    for key in ("layers", "d", "n", "batch", "heads"):
+        as_count(key, point[key])
+    as_real("sigma", point["sigma"], least=0)
+    for key in ("full", "symmetric"):
+        point[key] = bool(point[key])
+    return point
+
+
+def audit_layer(name, *, module=None, seed=0, **point):
+    """Judge one layer by itself, with generic P and Q and a random cotangent. -> Report
+
+    name one of the registered layers; module another module with the same functions, such as your own copy, audited in its
+    place. point: d, n, batch, heads, sigma, symmetric. Raises ValueError for an unknown name or a point out of range.
+    """
+    one_of("name", name, tuple(REGISTRY))
+    point = as_point(name, point)
+    subject = layer_subject(REGISTRY[name], module, np.random.default_rng([seed, 1]), point)
+    report = audit_subject(subject, seed)
+    report.point = {"layer": name, "seed": seed, **{k: point[k] for k in ("d", "n", "batch", "heads", "sigma", "symmetric")}}
+    _say_small(report, point, layers=False)
+    return report
+
+
+def audit_model(name="linear", *, module=None, stack=None, seed=0, **point):
+    """Judge the gradient of the loss of a whole model, and every line of every layer in it. -> Report
+
+    name one of the registered layers that can be stacked; module and stack stand in for the layer's module and for
+    ``transformer``. point: layers, d, n, batch, heads, sigma, full, symmetric; default layers=3, d=5, n=20, batch=8,
+    sigma=0.3. Linear layers are also compared with the compiled kernels. Under 5 s at the default point.
+    """
+    one_of("name", name, tuple(key for key, entry in REGISTRY.items() if entry.attention))
+    point = as_point(name, point)
+    rng = np.random.default_rng([seed, 2])
+    subject, params, Z, y = model_subject(REGISTRY[name], module, stack, rng, point)
+    report = audit_subject(subject, seed)
+    report.point = {"layer": name, "seed": seed, **point}
+    report.extend(check_agreement(subject, params, Z, y, REGISTRY[name].attention))
+    _say_small(report, point, layers=True)
+    return report
+
+
+def layer_subject(entry, module, rng, point):
+    """One layer as a subject: theta holds every array that its forward takes."""
+    module = module or entry.module
+    inputs = entry.draw(rng, point)
+    order = [p for p in inspect.signature(module.forward).parameters if p != "mark"]
+    theta = {key: array for name in order for key, array in _fields(name, inputs[name]).items()}
+
+    def rebuild(values):
+        return [_refill(name, inputs[name], values) for name in order]
+
+    def run(values, mark):
+        return _flat(module.forward(*rebuild(values), mark)[0])
+
+    def back(values, cotangent, mark):
+        out, tape = module.forward(*rebuild(values))
+        return _collect(order, module.backward(_unflat(cotangent, out), tape, mark))
+
+    def second(values, cotangent, v):
+        out, tape = module.forward(*rebuild(values))
+        _, vtape = module.tangent(*rebuild(v), tape)
+        dout = _unflat(cotangent, out)
+        return _collect(order, module.backward_tangent(dout, _unflat(0.0 * cotangent, out), tape, vtape))
+
+    def carried(u):
+        return np.concatenate([u[key].ravel() for key in entry.residual])
+
+    title = f"layer {entry.name}"
+    lines = derivation(module, "backward")
+    return Subject(title, run, back, theta, second, lines=lines, complete=True, source=module.forward, residual=carried)
+
+
+def model_subject(entry, module, stack, rng, point):
+    """A stack and its loss as a subject. -> (subject, params, Z, y)"""
+    module, stack = module or entry.module, stack or transformer
+    D, heads, layers = point["d"] + 1, point["heads"], point["layers"]
+    Z, y = RegressionTask(n=point["n"], d=point["d"]).sample(point["batch"], rng)
+    params = stack.init_params(rng, layers, point["d"], heads, point["sigma"], point["full"])
+    if point["symmetric"]:
+        params = params + params.mT
+    X = module.compress(Z) if hasattr(module, "compress") else Z
+
+    def run(values, mark):
+        seen = lambda name, value: value if name.rpartition(".")[2].startswith("d") else mark(name, value)  # noqa: E731
+        return stack.loss_and_grad_by(module, values["params"], X, y, D, seen)[0]
+
+    def back(values, _, mark):
+        seen = lambda name, value: mark(name, value) if name.rpartition(".")[2].startswith("d") else value  # noqa: E731
+        return {"params": stack.loss_and_grad_by(module, values["params"], X, y, D, seen)[1]}
+
+    def second(values, _, v):
+        return {"params": stack.Linearization(module, values["params"], X, y, D)(v["params"])}
+
+    parts = {f"{l}.{name}": ("params", (l, slice(None), i)) for l in range(layers) for i, name in enumerate("PQ")}
+    lines = {**derivation(module, "backward"), **derivation(stack, "loss_and_grad_by")}
+    lines["dout"] = _readout_line(module)
+    title = f"model {entry.name}, L={layers} d={point['d']} n={point['n']}, {'full' if point['full'] else 'd x d'} blocks"
+    source = module.forward
+    return Subject(title, run, back, {"params": params}, second, False, True, lines, parts, True, source), params, Z, y
+
+
+def _readout_line(module):
+    """What enters the last layer's backward: the readout's line, whose number stands in its docstring."""
+    says = (module.readout_backward.__doc__ or "").strip().splitlines()[0]
+    number, _, text = says.partition(")")
+    return Line("dout", number.strip("( "), text.strip())
+
+
+def check_agreement(subject, params, Z, y, attention):
+    """The public functions against what was audited: NumPy, the compiled kernels, and the Hessian's symmetry. -> rows"""
+    value, gradient = transformer.loss_and_grad(params, Z, y, attention, backend="numpy")
+    audited = subject.backward({"params": params}, np.ones(()), keep)["params"]
+    rows = [array_row("loss = loss_and_grad", transformer.loss(params, Z, y, attention), value, 1e-12, "kernel")]
+    rows.append(array_row("dparams numpy", gradient, audited, 1e-12, "kernel"))
+    H = transformer.hessian(params, Z, y, attention, backend="numpy") if params.size <= 400 else None
+    if H is not None:
+        rows.append(array_row("Hessian H = H'", H, H.T, 1e-12, "second"))
+    if attention != "linear" or not transformer.use_kernels(params, attention, "numba"):
+        return rows
+    fast_value, fast = transformer.loss_and_grad(params, Z, y, backend="numba")
+    v = np.random.default_rng(params.size).standard_normal(params.shape)
+    slow_hvp, fast_hvp = (transformer.hvp(params, Z, y, v, backend=backend) for backend in ("numpy", "numba"))
+    rows.append(array_row("loss numba", fast_value, value, 1e-12, "kernel"))
+    rows.append(array_row("dparams numba", fast, gradient, 1e-12, "kernel"))
+    rows.append(array_row("H v numba", fast_hvp, slow_hvp, 1e-12, "kernel"))
+    if H is not None:
+        rows.append(array_row("Hessian numba", transformer.hessian(params, Z, y, backend="numba"), H, 1e-12, "kernel"))
+    return rows
+
+
+def audit_arrays(arrays, seed=0):
+    """Losses, gradients and Hessians against arrays from elsewhere, keys ``case/array`` as in tests/data/oracle.npz. -> Report"""
+    report = Report("arrays from elsewhere", point={"seed": seed})
+    for case in dict.fromkeys(key.partition("/")[0] for key in arrays):
+        missing = [key for key in ("params", "Z", "y", "loss", "grad") if f"{case}/{key}" not in arrays]
+        if missing:
+            raise ValueError(f"arrays: expected {case}/params, Z, y, loss and grad; missing {', '.join(missing)}")
+        params, Z, y = (arrays[f"{case}/{key}"] for key in ("params", "Z", "y"))
+        attention = case if case in ("softmax", "relu") else "linear"
+        value, gradient = transformer.loss_and_grad(params, Z, y, attention, backend="numpy")
+        report.rows.append(array_row(f"{case} loss", value, arrays[f"{case}/loss"], 1e-12, "arrays"))
+        report.rows.append(array_row(f"{case} grad", gradient, arrays[f"{case}/grad"], 1e-12, "arrays"))
+        if f"{case}/hessian" in arrays:
+            H = transformer.hessian(params, Z, y, attention, backend="numpy")
+            report.rows.append(array_row(f"{case} hessian", H, arrays[f"{case}/hessian"], 1e-12, "arrays"))
+    return report
+
+
+def _say_small(report, point, layers):
+    """Sizes of one hide what only shows at two: say which, as rows."""
+    from .report import CANNOT_JUDGE, Row
+
+    hidden = {"n": "1/n and 1 are the same", "d": "a matrix and its transpose are the same"}
+    if layers:
+        hidden["batch"] = "a mean over the batch and a sum are the same"
+    for key, what in hidden.items():
+        if point[key] == 1:
+            report.rows.append(Row("point", f"{key} = 1", 1.0, None, None, None, CANNOT_JUDGE, f"at {key} = 1 {what}"))
+
+
+def _fields(name, value):
+    """The float arrays inside one argument: itself, or the fields of a NamedTuple."""
+    if hasattr(value, "_fields"):
+        return {key: item for key, item in value._asdict().items() if isinstance(item, np.ndarray)}
+    return {name: value}
+
+
+def _refill(name, like, values):
+    """The argument with its arrays taken from ``values``."""
+    if hasattr(like, "_fields"):
+        return like._replace(**{key: values[key] for key in _fields(name, like)})
+    return values[name]
+
+
+def _flat(out):
+    """An output as one array: a NamedTuple's arrays one after the other."""
+    return np.concatenate([item.ravel() for item in _fields("out", out).values()])
+
+
+def _unflat(flat, like):
+    """The inverse of :func:`_flat`, shaped like ``like``."""
+    fields, start, parts = _fields("out", like), 0, {}
+    for key, item in fields.items():
+        parts[key] = flat[start : start + item.size].reshape(item.shape)
+        start += item.size
+    return like._replace(**parts) if hasattr(like, "_fields") else parts["out"]
+
+
+def _collect(order, gradients):
+    """The gradients that a layer's backward returns, by the names of theta."""
+    return {key: array for name, value in zip(order, gradients, strict=True) for key, array in _fields(name, value).items()}

@@ -1,0 +1,90 @@
+"""The point: a mistake that cannot show is not a mistake found absent. What this theta can reveal, measured line by line."""
+
+import numpy as np
+
+from .checks import run_backward
+from .report import CANNOT_JUDGE, OK, Row
+from .subject import bare, gradient_of, moved, part
+
+FAINT = 1e-9  # a line whose total loss changes the gradient by less than this is out of reach of a limit of 1e-12
+
+
+def check_point(subject, oracle, gradient, lines):
+    """Lines that reach nothing, parameters without influence, and matrices too special to tell X from X^T. -> rows, notes"""
+    dead, notes = _dead(subject, oracle)
+    return _influence(subject, oracle, gradient, lines) + dead + _shapes(subject), notes
+
+
+def _influence(subject, oracle, gradient, lines):
+    """How far the gradient moves when a line is wrong: every entry of it multiplied by a random factor around 1.
+
+    The largest over the layers counts, since the layers share their code.
+    """
+    top = max(np.abs(g).max(initial=0.0) for g in gradient.values()) or 1.0
+    reach, seen = {}, {}
+    for name in lines:
+        rng = np.random.default_rng(len(name))
+        change = lambda at, value: value * (1 + rng.standard_normal(np.shape(value))) if at == name else value  # noqa: E731, B023
+        moved_gradient = run_backward(subject, oracle.cotangent, mark=change)
+        shift = max(np.abs(moved_gradient[k] - gradient[k]).max(initial=0.0) for k in gradient) / top
+        if bare(name) not in reach or shift > reach[bare(name)]:
+            reach[bare(name)], seen[bare(name)] = shift, name
+    rows = []
+    for name, shift in reach.items():
+        note = "" if shift > FAINT else "a mistake in this line could not show: it changes no gradient at this point"
+        verdict = CANNOT_JUDGE if note else OK
+        rows.append(Row("point", name, float(shift), None, None, FAINT, verdict, note, subject.equation(name)))
+    return rows
+
+
+def _dead(subject, oracle):
+    """Parameters whose derivative is exactly zero: by structure when it is zero at another, generic point too."""
+    rows, notes, alive = [], [], {}
+    v = oracle.direction()
+    elsewhere = moved(subject.theta, v, 0.7)
+    for name in subject.parts:
+        key, index = subject.parts[name]
+        c = part(subject, oracle.gradient, name)
+        flat = np.arange(subject.theta[key].size).reshape(subject.theta[key].shape)[index]
+        zero = flat[c == 0.0]
+        structural = sum(oracle.entry(key, i, elsewhere) == 0.0 for i in zero)
+        alive.setdefault(bare(name), []).append(len(zero) < c.size)
+        if structural:
+            notes.append(f"structurally dead: {structural} of {c.size} entries of {name}; their derivative is always zero")
+        if len(zero) == c.size and structural < c.size:
+            note = "its derivative is zero here and not in general: choose a generic point"
+            rows.append(Row("point", gradient_of(name), 0.0, None, None, None, CANNOT_JUDGE, note, subject.equation(gradient_of(name))))
+    for name in (name for name, some in alive.items() if not any(some)):
+        note = f"every entry of {name} is without influence, so nothing is known of its gradient's derivation"
+        rows.append(Row("point", f"all of d{name}", 0.0, None, None, None, CANNOT_JUDGE, note, subject.equation(f"d{name}")))
+    return rows, notes
+
+
+def _shapes(subject):
+    """Values at which X and X^T, or X and Y, or X and nothing are the same, in every layer."""
+    groups, rows = {}, []
+    for name in subject.parts:
+        groups.setdefault(bare(name), []).append(part(subject, subject.theta, name))
+    for name, arrays in groups.items():
+        whole = np.concatenate([array.ravel() for array in arrays])
+        square = arrays[0].ndim >= 2 and arrays[0].shape[-1] == arrays[0].shape[-2]
+        note = ""
+        if not whole.any():
+            note = f"{name} is zero, so a term that it multiplies could not show"
+        elif whole.size > 1 and np.ptp(whole) == 0.0:
+            note = f"all entries of {name} are equal, so no swapped axis could show"
+        elif square and all(np.abs(X - X.swapaxes(-1, -2)).max() <= 1e-9 * np.abs(X).max() for X in arrays):
+            note = f"{name} is symmetric, so a transposition of it could not show"
+        if note:
+            rows.append(_degenerate(name, note))
+    names = list(groups)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            pairs = zip(groups[a], groups[b], strict=False)
+            if all(x.shape == y.shape and x.any() and np.array_equal(x, y) for x, y in pairs):
+                rows.append(_degenerate(f"{a} and {b}", f"{a} equals {b}, so one in the place of the other could not show"))
+    return rows
+
+
+def _degenerate(quantity, note):
+    return Row("point", quantity, None, None, None, None, CANNOT_JUDGE, note)

@@ -1,0 +1,167 @@
+"""What an audit found: rows, one verdict, and four ways to look at them (text, HTML, dictionary, picture)."""
+
+import html
+from dataclasses import dataclass, field
+
+from .subject import bare
+
+OK, WRONG, CANNOT_JUDGE = "ok", "WRONG", "CANNOT JUDGE"
+STATUS = {OK: 0, WRONG: 1, CANNOT_JUDGE: 2}  # exit status of the command
+COLUMNS = ("check", "quantity", "got", "reference", "error", "limit", "verdict")
+WIDTHS = (8, 21, 9, 9, 7, 5, 12)  # 77 characters with the blanks between
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison: ``got`` against ``reference``, the ``error`` between them and the ``tolerance`` it had to keep."""
+
+    check: str
+    quantity: str
+    got: float | None
+    reference: float | None
+    error: float | None
+    tolerance: float | None
+    verdict: str
+    note: str = ""
+    equation: str = ""  # derivation number of the line, such as "2.12"
+
+    @property
+    def label(self):
+        """The quantity with its derivation number: ``1.dZ_reader (2.12)``."""
+        return f"{self.quantity} ({self.equation})" if self.equation else self.quantity
+
+    def cells(self):
+        """The row as seven short strings."""
+        numbers = (_short(self.got, 2), _short(self.reference, 2), _short(self.error, 1), _short(self.tolerance, 0))
+        return (self.check, self.label, *numbers, self.verdict)
+
+
+@dataclass
+class Report:
+    """The result of one audit. ``.ok`` and ``.verdict`` answer, ``.rows`` tell why, ``.first_wrong`` is where to look."""
+
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    ladders: list[dict] = field(default_factory=list)  # the Taylor remainders behind the slopes, for the picture
+    point: dict = field(default_factory=dict)
+
+    @property
+    def verdict(self):
+        """WRONG if any row is wrong, else CANNOT JUDGE if any row says so (or there is none), else ok."""
+        verdicts = {row.verdict for row in self.rows} or {CANNOT_JUDGE}
+        return WRONG if WRONG in verdicts else CANNOT_JUDGE if CANNOT_JUDGE in verdicts else OK
+
+    @property
+    def ok(self):
+        """Whether every check was made and passed."""
+        return self.verdict == OK
+
+    @property
+    def first_wrong(self):
+        """The first wrong row: a probed line in backward order where there is one. None when nothing is wrong."""
+        wrong = [row for row in self.rows if row.verdict == WRONG]
+        return next((row for row in wrong if row.check == "probe"), wrong[0] if wrong else None)
+
+    def extend(self, rows):
+        """Add rows and return the report."""
+        self.rows.extend(rows)
+        return self
+
+    def summary(self):
+        """The verdict, the first wrong line and the reasons, a line each."""
+        lines = [f"{self.title}: {self.verdict}"]
+        first = self.first_wrong
+        if first:
+            lines.append(f"first wrong: {first.label}" + (f", {first.note}" if first.note else ""))
+            quantities = [row for row in self.rows if row.verdict == WRONG and row.note and row.check == "complex"]
+            lines += [f"  {row.label}: {row.note}" for row in quantities if row is not first]
+        reasons = [f"cannot judge {row.label}: {row.note}" for row in self.rows if row.verdict == CANNOT_JUDGE]
+        return lines + list(dict.fromkeys(reasons)) + [f"note: {note}" for note in self.notes]
+
+    def shown(self, every=False):
+        """The rows of the table: all, or of the rows that are ok only the worst of each line whatever its layer."""
+        if every:
+            return list(self.rows)
+        kept = {}
+        for row in self.rows:
+            key = (row.check, bare(row.quantity)) if row.verdict == OK else (row.check, row.quantity, id(row))
+            if key not in kept or (row.error or 0) > (kept[key].error or 0):
+                kept[key] = row
+        return list(kept.values())
+
+    def table(self, every=False):
+        """The table as text, 77 characters wide; ``every`` shows each layer by itself."""
+        lines = [_line(COLUMNS), _line(["-" * width for width in WIDTHS])]
+        return "\n".join(lines + [_line(row.cells()) for row in self.shown(every)])
+
+    def __str__(self):
+        return "\n".join([self.table(), "", *_wrapped(self.summary())])
+
+    def _repr_html_(self):
+        colours = {OK: "#1b7837", WRONG: "#b2182b", CANNOT_JUDGE: "#8c510a"}
+        head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+        body = ""
+        for row in self.shown():
+            *cells, verdict = (html.escape(cell) for cell in row.cells())
+            tip = html.escape(row.note, quote=True)
+            body += "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells)
+            body += f'<td title="{tip}" style="color:{colours[row.verdict]}"><b>{verdict}</b></td></tr>'
+        said = "<br>".join(html.escape(line) for line in self.summary())
+        return f"<div><p>{said}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+    def to_dict(self):
+        """Everything as plain numbers, strings and lists, ready for ``json.dumps``."""
+        first = self.first_wrong
+        return {
+            "title": self.title,
+            "verdict": self.verdict,
+            "ok": self.ok,
+            "first_wrong": first and first.label,
+            "point": dict(self.point),
+            "rows": [_plain(vars(row)) for row in self.rows],
+            "notes": list(self.notes),
+            "ladders": [_plain(ladder) for ladder in self.ladders],
+        }
+
+    def plot(self, axes=None):
+        """Taylor remainders with their guide lines, and the error of each line against its limit. -> the two axes."""
+        from .picture import draw
+
+        return draw(self, axes)
+
+
+def _plain(entries):
+    """Numbers that JSON can hold: NaN and infinity become None, NumPy scalars Python's."""
+    if isinstance(entries, dict):
+        return {key: _plain(value) for key, value in entries.items()}
+    if isinstance(entries, list | tuple):
+        return [_plain(value) for value in entries]
+    if isinstance(entries, str) or entries is None:
+        return entries
+    number = float(entries)
+    if number != number or number in (float("inf"), float("-inf")):
+        return None
+    return int(number) if isinstance(entries, int) else number
+
+
+def _short(number, digits):
+    """A number for the table; a dash where there is none."""
+    return "-" if number is None else f"{number:.{digits}e}"
+
+
+def _line(cells):
+    """One line of the table. Names are at the left, numbers at the right; a name too long is cut in the middle."""
+    out = []
+    for cell, width, name in zip(cells, WIDTHS, COLUMNS, strict=True):
+        if len(cell) > width:
+            cell = f"{cell[: width - 10]}..{cell[-8:]}"
+        out.append(cell.rjust(width) if name in ("got", "reference", "error", "limit") else cell.ljust(width))
+    return " ".join(out).rstrip()
+
+
+def _wrapped(lines, width=78):
+    """The lines broken at blanks so that none is longer than ``width``."""
+    import textwrap
+
+    return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="    ", break_on_hyphens=False)]

@@ -1,0 +1,111 @@
+"""What is audited: a forward and a backward function at a point, called so that no mistake in them goes unnamed."""
+
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+STEP = 1e-30  # h of the complex step: (h W)^2 vanishes beside h W, so the imaginary part is the exact first derivative
+
+
+class AuditError(ValueError):
+    """A mistake in how the audit was asked: one line, and no verdict."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a derivation: the intermediate it makes, its number and its formula."""
+
+    name: str
+    equation: str
+    formula: str
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Two functions and the point where they are compared.
+
+    forward(theta, mark) -> array; backward(theta, cotangent, mark) -> {name: array}, the gradient of <cotangent, forward>;
+    hvp(theta, cotangent, v) -> {name: array}, its derivative along v, or None. ``theta`` maps names to arrays. ``parts`` are
+    the pieces a row is made for, {name: (key of theta, index)}; ``lines`` the derivation lines by bare name.
+    ``complete`` says that every name the forward marks must be answered by the backward.
+    """
+
+    title: str
+    forward: Callable
+    backward: Callable
+    theta: dict
+    hvp: Callable | None = None
+    takes_cotangent: bool = True
+    marks: bool = True
+    lines: dict = field(default_factory=dict)
+    parts: dict = field(default_factory=dict)
+    complete: bool = False
+    source: Callable | None = None  # the function to read when asking what breaks a complex step
+    residual: Callable | None = None  # u -> the part of the tangent that the residual carries, like the output
+
+    def __post_init__(self):
+        if not self.parts:
+            object.__setattr__(self, "parts", {name: (name, ...) for name in self.theta})
+
+    def equation(self, name):
+        """The derivation number of a line, whatever its layer; empty when it has none."""
+        line = self.lines.get(bare(name))
+        return line.equation if line else ""
+
+    def formula(self, name):
+        """What the line should say."""
+        line = self.lines.get(bare(name))
+        return line.formula if line else ""
+
+
+def bare(name):
+    """The name without its layer: ``2.dA`` is ``dA``."""
+    head, _, tail = name.partition(".")
+    return tail if tail and head.isdigit() else name
+
+
+def gradient_of(name):
+    """The name that the backward gives to the gradient of ``name``: ``2.A`` becomes ``2.dA``."""
+    layer = name[: len(name) - len(bare(name))]
+    return f"{layer}d{bare(name)}"
+
+
+def part(subject, values, name):
+    """The piece of ``values`` (like theta) that the row ``name`` is about."""
+    key, index = subject.parts[name]
+    return values[key][index]
+
+
+def inner(a, b):
+    """<a, b> over all names: the sum of products, without conjugation."""
+    return sum((a[name] * b[name]).sum() for name in a)
+
+
+def copied(theta, dtype=np.float64):
+    """A fresh copy, so that no function under audit can change the caller's arrays."""
+    return {name: np.array(value, dtype) for name, value in theta.items()}
+
+
+def moved(theta, direction, step):
+    """theta + step * direction, a fresh copy."""
+    return {name: value + step * direction[name] for name, value in theta.items()}
+
+
+def call(what, function, *arguments):
+    """Call a function under audit; what it raises becomes one line that says where."""
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            return function(*arguments)
+    except AuditError:
+        raise
+    except Exception as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+        where = f" (line {frames[-1].lineno} of {frames[-1].filename.rsplit('/', 1)[-1]})" if frames else ""
+        message = " ".join(str(error).split()) or "no message"
+        raise AuditError(f"{what} raised {type(error).__name__}: {message[:200]}{where}") from error
