@@ -34,10 +34,8 @@ class Tape(NamedTuple):
 
 
 def key_mask(N):
-    """The diagonal of M: 1 for the n examples, 0 for the query. (N,)"""
-    M = np.ones(N)
-    M[-1] = 0.0
-    return M
+    """The diagonal of M: True (1) for the n examples, False (0) for the query. (N,)"""
+    return np.arange(N) < N - 1
 
 
 def readout(Z):

@@ -85,7 +85,7 @@ def forward(state, P, Q, mark=keep):
     # F1  U = G Q                                                                                (5.1)
     U = mark("U", G_scores[:, None] @ Q)  # (B, H, D, D)
     # F2  T = I + sum_h P U / n                                                                  (5.2)
-    T = mark("T", np.eye(G.shape[-1]) + (P @ U).sum(axis=1) / n)  # (B, D, D)
+    T = mark("T", np.eye(G.shape[-1], dtype=G.dtype) + (P @ U).sum(axis=1) / n)  # (B, D, D)
     T_query, T_left, T_right = mark("T_query", T), mark("T_left", T), mark("T_right", T)
     # F3  z' = T z                                                                               (5.3)
     z_out = mark("z_out", times(T_query, mark("z", z)))  # (B, D)
