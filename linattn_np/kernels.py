@@ -452,3 +452,39 @@ def lanes_from_draws(task, draws):
     lanes = empty_lanes(draws.shape[1], task.d + 1, task.n)
     gaussian_chunk((0,) * task.d, min(task.n, task.d), draws, lanes.G, lanes.z, lanes.y)
     return lanes
+
+
+@compiled
+def grouped_gradient_chunk(dims, at, forward, forward_factors, backward, backward_factors, shared, G, z, y, batch, size, out):
+    """out[i] += the gradient of the sum of error^2 over prompts i size .. (i+1) size - 1, for a batch cut into such groups."""
+    slots, S, s, x, label, dlabel, sums = at
+    mem = np.zeros((slots, LANES))
+    p = out.shape[1]
+    for block in range(len(G)):
+        load(dims, G[block], z[block], S, s, x, mem)
+        for lane in range(LANES):
+            mem[label, lane] = 0.0
+            for i in range(p):
+                mem[sums + i, lane] = 0.0  # after the run: the gradient of each lane's own prompt
+        run(dims, forward, forward_factors, shared, mem)
+        for lane in range(LANES):
+            mem[dlabel, lane] = 2.0 * (mem[label, lane] + y[block, lane])
+        run(dims, backward, backward_factors, shared, mem)
+        first = block * LANES
+        last = min(first + LANES, batch) - 1
+        if first // size == last // size:  # places left over hold zeros, which add nothing
+            add_lane_sums(mem[sums:], out[first // size])
+        else:
+            for prompt in range(first, last + 1):
+                for i in range(p):
+                    out[prompt // size, i] += mem[sums + i, prompt - first]
+
+
+def grouped_gradients(params, lanes, size):
+    """The gradients of each ``size`` prompts in a row, (batch / size, p): the twin of ``noise.grouped_gradients``. One thread."""
+    model = Model(params, lanes.z.shape[1], lanes.n)
+    p, out = model.passes, np.zeros((lanes.batch // size, params.size))
+    at = (p.slots, p.S, p.s, p.x, p.label, p.dlabel, p.sums)
+    arrays = (lanes.G, lanes.z, lanes.y, lanes.batch, size, out)
+    grouped_gradient_chunk(model.dims, at, *p.forward, *p.backward, model.shared, *arrays)
+    return out / size
