@@ -1,0 +1,95 @@
+"""The training loop: against the loop written out, the record, divergence, and the same bits from any number of threads."""
+
+import numpy as np
+import pytest
+from points import relative
+
+import linattn_np as la
+from linattn_np import kernels, progress, streams
+from linattn_np.optimizers import SGD, Adam, clip, global_norm
+
+
+def test_loop_equals_the_loop_written_out():
+    task, optimizer = la.RegressionTask(n=7, d=5, covariates="sphere"), SGD(0.3, momentum=0.5)
+    history = la.train(task, optimizer, 3, batch=300, clip=0.1, seed=5)
+    init, *parts = streams.generators(5, 3)
+    x = la.init_params(init)
+    state, clipped = optimizer.init(x), 0
+    for t in range(3):
+        prompts = [task.sample(size, rng) for size, rng in zip((256, 44), parts, strict=True)]
+        Z, y = (np.concatenate(arrays) for arrays in zip(*prompts, strict=True))
+        value, grad = la.loss_and_grad(x, Z, y, backend="numpy")
+        assert abs(history.loss[t] - value) < 1e-12 * value and abs(history.grad_norm[t] - global_norm(grad)) < 1e-10
+        clipped += global_norm(grad) > 0.1
+        x, state = optimizer.update(x, clip(grad, 0.1), state)
+    assert clipped and relative(history.params, x) < 1e-12
+
+
+@pytest.mark.parametrize("covariates", ["gaussian", "gamma"])
+def test_numpy_and_numba_train_on_the_same_numbers(covariates):
+    task = la.RegressionTask(n=7, covariates=covariates)
+    runs = [la.train(task, Adam(0.02), 5, batch=300, backend=backend) for backend in ("numpy", "numba")]
+    assert relative(runs[1].params, runs[0].params) < 1e-9
+
+
+def test_same_seed_same_bits_whatever_the_threads():
+    try:
+        results = []
+        for threads in (1, 2, 4):
+            kernels.set_threads(threads)
+            results.append(la.train(la.RegressionTask(), Adam(0.02), 20, seed=3).params.tobytes())
+    finally:
+        kernels.set_threads(None)
+    assert results[0] == results[1] == results[2]
+    assert results[0] != la.train(la.RegressionTask(), Adam(0.02), 20, seed=4).params.tobytes()
+
+
+def test_snapshots_and_updates():
+    history = la.train(la.RegressionTask(n=3), SGD(0.01), 7, batch=5, record_every=3)
+    assert sorted(history.snapshots) == [0, 3, 6, 7] and sorted(history.updates) == [0, 3, 6]
+    assert np.array_equal(history.snapshots[7], history.params)
+    assert np.allclose(history.snapshots[6] + history.updates[6], history.snapshots[7], rtol=0, atol=1e-17)
+    again = la.train(la.RegressionTask(n=3), SGD(0.01), 1, batch=5)
+    assert np.array_equal(again.params - again.snapshots[0], history.updates[0])
+    times, params = history.snapshot_array()
+    assert times.tolist() == [0, 3, 6, 7] and params.shape == (4, 3, 1, 2, 5, 5)
+
+
+def test_divergence_is_recorded_and_is_not_an_exception():
+    history = la.train(la.RegressionTask(n=5), SGD(1e3), 50, batch=5, clip=None)
+    t = history.diverged_at
+    assert t is not None and 0 < t < 50
+    assert np.isfinite(history.params).all() and np.isfinite(history.loss[:t]).all() and np.isnan(history.loss[t + 1 :]).all()
+    assert max(history.snapshots) == 0
+
+
+def test_training_learns_and_starts_from_given_params():
+    first = la.train(la.RegressionTask(), Adam(0.02, 0.9, 0.9), 200, batch=100)
+    assert first.diverged_at is None and np.median(first.loss[-20:]) < 0.1 * first.loss[0]
+    more = la.train(la.RegressionTask(), Adam(0.02, 0.9, 0.9), 1, batch=100, params=first.params)
+    assert np.array_equal(more.snapshots[0], first.params)
+
+
+@pytest.mark.parametrize("settings", [{"attention": "softmax"}, {"attention": "relu"}, {"full": True}, {"heads": 2}, {"clip_by": "block"}])
+def test_every_kind_of_model_trains(settings):
+    history = la.train(la.RegressionTask(n=3, d=2), Adam(0.02), 3, batch=7, layers=2, **settings)
+    assert history.diverged_at is None and not np.array_equal(history.params, history.snapshots[0])
+
+
+def test_losses_along_equals_the_loss_at_each_snapshot():
+    history = la.train(la.RegressionTask(n=3), SGD(0.01), 7, batch=5, record_every=3)
+    test = la.RegressionTask(n=3).sample(50, np.random.default_rng(9))
+    times, losses = la.losses_along(history, *test)
+    assert times.tolist() == [0, 3, 6, 7]
+    assert losses == pytest.approx([la.loss(history.snapshots[t], *test) for t in (0, 3, 6, 7)], rel=1e-12)
+    assert la.losses_along(history, *test, every=6)[0].tolist() == [0, 6, 7]
+
+
+def test_progress_shows_only_where_asked(capsys):
+    with progress.bar(3, "label", False) as shown:
+        shown.update()
+    assert capsys.readouterr().err == ""
+    with progress.bar(3, "label", True) as shown:
+        shown.delay = 0
+        shown.refresh()
+    assert "label" in capsys.readouterr().err
