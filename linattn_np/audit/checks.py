@@ -54,11 +54,12 @@ def _purity(quantity, good, note):
     return Row("purity", quantity, None, None, None, None, OK if good else WRONG, "" if good else note)
 
 
-def check_complex(subject, oracle, gradient, lines):
+def check_complex(subject, oracle, gradient, lines, witness=True):
     """Every entry of the gradient against its complex step: max|g - c| / max|c| <= 1e-12, and entry by entry.
 
     Entry by entry the bound is 1e-10 |c_i| + 1e-14 max|c| with the largest entry of the whole of theta, since a small entry is
-    the sum of large ones that cancel.
+    the sum of large ones that cancel. A disagreement is put before a ``witness``, plain differences, since the reference may be
+    at fault too.
     """
     rows = []
     top = max(np.nanmax(np.abs(c), initial=0.0) for c in oracle.gradient.values())
@@ -75,7 +76,7 @@ def check_complex(subject, oracle, gradient, lines):
         bad_entry = (gap > 1e-10 * np.abs(np.where(seen, c, 0.0)) + 1e-14 * top).any()
         verdict, note = OK, ""
         if error > 1e-12 or bad_entry:
-            verdict, note = _adjudicate(subject, oracle, gradient, name)
+            verdict, note = _adjudicate(subject, oracle, gradient, name) if witness else (WRONG, "")
             note = note or explain(g, c, lines, worst)
         rows.append(_row(subject, "complex", gradient_of(name), g[worst], c[worst], error, 1e-12, verdict, note))
     return rows
@@ -100,31 +101,40 @@ def _adjudicate(subject, oracle, gradient, name):
     return WRONG, ""
 
 
-def check_probes(subject, oracle, lines, draws=3):
+def check_probes(subject, oracle, lines):
     """Each line of the backward by itself: <dx, W> against the derivative when the intermediate x moves along a random W.
 
-    Rows are in backward order, so the first wrong one is the first wrong line. What is not finished is named too.
+    Rows are in backward order, so the first wrong one is the first wrong line. A line that is never computed stands where it
+    should have been.
     """
     rows, partner = [], {gradient_of(x): x for x in (*subject.theta, *oracle.shapes)}
+    order = [gradient_of(x) for x in reversed(oracle.shapes)]  # the forward's names, undone in reverse
+    absent = next((name for name in order if name not in lines), None) if subject.complete else None
     for recorded, dx in lines.items():
         if recorded not in partner:
             continue
+        if absent in order and recorded in order and order.index(recorded) > order.index(absent):
+            rows.append(_absent(subject, absent))
+            absent = None
         x = partner[recorded]
         shape = oracle.shapes.get(x, np.shape(subject.theta.get(x)))
         if dx.shape != shape:
             raise AuditError(f"mark: {recorded} has shape {dx.shape}, but {x} in the forward has shape {shape}")
-        W = [oracle.rng.standard_normal(shape) for _ in range(draws)]
-        true = np.array([oracle.probe(x, w) for w in W])
+        W, true = zip(*oracle.probes(x), strict=True)
+        true = np.array(true)
         got = np.array([(dx * w).sum() for w in W])
         scale = max(np.abs(true).max(), np.sqrt((dx * dx).sum())) or 1.0
         errors = np.abs(got - true) / scale
         worst = int(np.argmax(errors))
         verdict = OK if errors[worst] <= 1e-10 else WRONG
-        note = "" if verdict == OK else explain_line(subject.formula(recorded), dx, W, true, got)
+        note = "" if verdict == OK else explain_line(subject.formula(recorded), dx, W, true, got, lines)
         rows.append(_row(subject, "probe", recorded, got[worst], true[worst], errors[worst], 1e-10, verdict, note))
-    absent = [name for name in map(gradient_of, reversed(oracle.shapes)) if name not in lines] if subject.complete else []
+    return rows + ([_absent(subject, absent)] if absent else [])
+
+
+def _absent(subject, name):
     note = "this line is never computed, and so nothing behind it"
-    return rows + [_row(subject, "probe", name, None, None, None, 1e-10, WRONG, note) for name in absent[:1]]
+    return _row(subject, "probe", name, None, None, None, 1e-10, WRONG, note)
 
 
 def check_dot(subject, oracle, gradient, draws=3):

@@ -7,6 +7,8 @@ A slope read off between any two rungs proves nothing: below, rounding takes ove
 therefore decided before g or H is looked at, from the forward alone: a_2, a_3 and a_4 come from complex steps at five points.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from .oracle import CannotJudge
@@ -18,29 +20,70 @@ FEWEST = 6
 BANDS = {2: 0.05, 3: 0.1}
 
 
-def check_ladder(subject, oracle, gradient, directions=3, draws=60):
-    """Slopes along several random directions, never the gradient itself. -> rows and the ladders behind them
+@dataclass(frozen=True)
+class Rungs:
+    """A random line v with what the forward alone says about it: phi(t) - phi(0), and the rungs that count."""
 
-    A direction counts when at least six rungs lie between rounding and the next power, and the forward keeps to its own
-    expansion there (a kink between two rungs breaks it). When too few of ``draws`` directions count: CANNOT JUDGE.
+    v: dict
+    rise: np.ndarray
+    floor: float
+    counted: np.ndarray
+    straight: bool  # f has no power of this order along v
+
+
+def find_lines(oracle, order, wanted=3, draws=60):
+    """Random lines, never the gradient itself, on which a slope of ``order`` can be seen. -> (lines, why not more)
+
+    A line counts when at least six rungs lie between rounding and the next power, and the forward keeps to its own expansion
+    there (a kink between two rungs breaks it).
     """
+    found, why = [], {}
+    for _ in range(draws):
+        v = oracle.direction()
+        phi = oracle.on_line(v)
+        try:
+            a = expansion(oracle, v)
+        except CannotJudge as error:
+            why[str(error)] = why.get(str(error), 0) + 1
+            continue
+        rise, floor = np.array([phi(t) for t in RUNGS]) - oracle.value, 100 * _rounding(phi)
+        true = rise - RUNGS * a[1] - (RUNGS**2 * a[2] if order == 3 else 0.0)  # the remainder that the forward itself has
+        counted, straight, reason = usable(np.abs(true), a, order, floor)
+        if not reason:
+            found.append(Rungs(v, rise, floor, counted, straight))
+        why[reason] = why.get(reason, 0) + 1
+        if len(found) == wanted:
+            return found, ""
+    why.pop("", None)
+    return found, f"{len(found)} of {draws} random lines have {FEWEST} usable rungs; most often {max(why, key=why.get)}"
+
+
+def check_ladder(subject, oracle, gradient):
+    """The slopes along lines chosen without g and H. -> rows and the ladders behind them; CANNOT JUDGE where lines are missing"""
     rows, ladders = [], []
     for order in (2, 3) if subject.hvp else (2,):
-        found, why = [], {}
-        for _ in range(draws):
-            ladder = _climb(subject, oracle, gradient, order)
-            if ladder["why"]:
-                why[ladder["why"]] = why.get(ladder["why"], 0) + 1
-            else:
-                found.append(ladder)
-            if len(found) == directions:
-                break
-        ladders += found
-        rows += [_row(ladder, f"order {order}, line {i + 1}") for i, ladder in enumerate(found)]
-        if len(found) < directions:
-            note = f"{len(found)} of {draws} random lines have {FEWEST} usable rungs; most often {max(why, key=why.get)}"
-            rows.append(Row("taylor", f"order {order}", None, None, None, BANDS[order], CANNOT_JUDGE, note))
+        found, why = oracle.lines(order)
+        for i, line in enumerate(found):
+            ladder = _climb(subject, oracle, gradient, line, order)
+            ladders.append(ladder)
+            rows.append(_row(ladder, f"order {order}, line {i + 1}"))
+        if why:
+            rows.append(Row("taylor", f"order {order}", None, None, None, BANDS[order], CANNOT_JUDGE, why))
     return rows, ladders
+
+
+def _climb(subject, oracle, gradient, line, order):
+    """The remainders along one line, with the slope through the rungs that count."""
+    own = RUNGS * inner(gradient, line.v)
+    if order == 3:
+        Hv = call("hvp", subject.hvp, copied(subject.theta), oracle.cotangent, line.v)
+        own = own + RUNGS**2 * inner(line.v, Hv) / 2
+    remainder, counted = np.abs(line.rise - own), line.counted
+    ladder = {"order": order, "t": list(RUNGS), "remainder": list(remainder), "counted": [bool(c) for c in counted]}
+    if line.straight:
+        return {**ladder, "slope": None, "left": float(remainder[counted].max() / line.floor)}
+    x, y = np.log2(RUNGS[counted]), np.log2(np.maximum(remainder[counted], 1e-300))
+    return {**ladder, "slope": float(np.polyfit(x, y, 1)[0])}
 
 
 def _row(ladder, quantity):
@@ -51,32 +94,6 @@ def _row(ladder, quantity):
         return Row("taylor", quantity, None, None, left, 10.0, WRONG if note else OK, note)
     note = "" if abs(slope - order) <= band else f"the remainder falls with slope {slope:.3f}, not {order}"
     return Row("taylor", quantity, slope, float(order), abs(slope - order), band, WRONG if note else OK, note)
-
-
-def _climb(subject, oracle, gradient, order):
-    """One random line: which rungs count, the remainders, and the slope through those that count."""
-    v = oracle.direction()
-    phi = oracle.on_line(v)
-    try:
-        a = expansion(oracle, v)
-    except CannotJudge as error:
-        return {"why": str(error)}
-    rise = np.array([phi(t) for t in RUNGS]) - oracle.value
-    floor = 100 * _rounding(phi)
-    true = rise - RUNGS * a[1] - (RUNGS**2 * a[2] if order == 3 else 0.0)  # the remainder that the forward itself has
-    counted, straight, why = usable(np.abs(true), a, order, floor)
-    if why:
-        return {"why": why}
-    own = RUNGS * inner(gradient, v)
-    if order == 3:
-        Hv = call("hvp", subject.hvp, copied(subject.theta), oracle.cotangent, v)
-        own = own + RUNGS**2 * inner(v, Hv) / 2
-    remainder = np.abs(rise - own)
-    ladder = {"why": "", "order": order, "t": list(RUNGS), "remainder": list(remainder), "counted": list(counted)}
-    if straight:
-        return {**ladder, "slope": None, "left": float(remainder[counted].max() / floor)}
-    x, y = np.log2(RUNGS[counted]), np.log2(np.maximum(remainder[counted], 1e-300))
-    return {**ladder, "slope": float(np.polyfit(x, y, 1)[0])}
 
 
 def expansion(oracle, v, step=2.0**-12):

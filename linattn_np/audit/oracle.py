@@ -102,6 +102,20 @@ class Oracle:
             return self.along({key: W if key == name else 0.0 * array for key, array in self.subject.theta.items()})
         return self.imaginary(self.subject.theta, lambda at, value: value + 1j * STEP * W if at == name else value)
 
+    @functools.cache  # noqa: B019  one oracle serves many backward functions, and then goes
+    def probes(self, name, draws=3):
+        """Random W for the intermediate ``name`` with the derivative along each. -> [(W, derivative)]"""
+        shape = self.shapes.get(name, np.shape(self.subject.theta.get(name)))
+        drawn = [self.rng.standard_normal(shape) for _ in range(draws)]
+        return [(W, self.probe(name, W)) for W in drawn]
+
+    @functools.cache  # noqa: B019
+    def lines(self, order):
+        """Random lines for the Taylor ladder of this order."""
+        from .ladder import find_lines
+
+        return find_lines(self, order)
+
     def direction(self):
         """A random direction, each array of theta moved in proportion to its own size."""
         sizes = {name: np.sqrt(np.mean(array**2)) for name, array in self.subject.theta.items()}

@@ -96,7 +96,7 @@ class Report:
         return "\n".join(lines + [_line(row.cells()) for row in self.shown(every)])
 
     def __str__(self):
-        return "\n".join([self.table(), "", *_wrapped(self.summary())])
+        return "\n".join([self.table(), "", *wrapped(self.summary())])
 
     def _repr_html_(self):
         colours = {OK: "#1b7837", WRONG: "#b2182b", CANNOT_JUDGE: "#8c510a"}
@@ -160,7 +160,7 @@ def _line(cells):
     return " ".join(out).rstrip()
 
 
-def _wrapped(lines, width=78):
+def wrapped(lines, width=78):
     """The lines broken at blanks so that none is longer than ``width``."""
     import textwrap
 

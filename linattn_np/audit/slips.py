@@ -27,7 +27,7 @@ def explain(got, true, lines, worst):
     return f"worst entry {here or 'itself'}, {100 * off:.0f} % of the entries are off; no factor or transposition explains it"
 
 
-def explain_line(formula, dx, W, true, got):
+def explain_line(formula, dx, W, true, got, lines):
     """The note of a wrong line: its formula, and the slip where a few random products already tell."""
     says = f"should be {formula}" if formula else "this line differs from the derivative"
     with np.errstate(all="ignore"):
@@ -38,6 +38,12 @@ def explain_line(formula, dx, W, true, got):
         turned = np.array([(dx.swapaxes(-1, -2) * w).sum() for w in W])
         if np.abs(turned - true).max() <= 1e-9 * np.abs(true).max():
             return f"{says}; transposed"
+    for name, line in lines.items():
+        if line is not dx and line.shape == dx.shape:
+            along = np.array([(line * w).sum() for w in W])
+            times = factor_between(true - got, along)
+            if times is not None:
+                return f"{says}; {use_in_words(name, times)}"
     return says
 
 
@@ -57,6 +63,8 @@ def close(a, b):
 
 def factor_in_words(k):
     """A constant factor as a sentence."""
+    if abs(k) < 1e-9:
+        return "it is zero where the derivative is not"
     if abs(k + 1) < 1e-9:
         return "the sign is wrong"
     if abs(k) > 1.5 and abs(k - round(k)) < 1e-7 * abs(k):

@@ -1,0 +1,238 @@
+"""``python -m linattn_np audit``: judge the library's gradients, or a reader's own. Exit status 0 ok, 1 wrong, 2 cannot judge."""
+
+import importlib
+import importlib.util
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .gradient import audit_gradient
+from .model import DEFAULT_POINT, REGISTRY, audit_arrays, audit_layer, audit_model
+from .mutate import LAYER_OF, run_mutations
+from .mutations import CATALOGUE
+from .optimizers import audit_optimizers
+from .report import CANNOT_JUDGE, OK, STATUS, WRONG
+from .subject import AuditError
+
+EXPLANATION = """\
+NAME in --function is a function without arguments that returns (forward, backward, theta), or a dictionary of the arguments of
+linattn_np.audit.audit_gradient. exit status: 0 ok, 1 wrong, 2 cannot judge, a mutation survived, or wrong usage.
+examples: python -m linattn_np audit --layer linear --mutate;  python -m linattn_np audit --function my_layer.py:subject"""
+
+
+def add_arguments(parser):
+    """The options of the command."""
+    parser.epilog = EXPLANATION
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--layer", choices=tuple(REGISTRY), help="audit this layer only, by itself and in a model")
+    what.add_argument("--function", metavar="MODULE:NAME", help="audit your own functions, from a module or a file.py:name")
+    what.add_argument("--arrays", metavar="FILE.npz", help="compare with losses, gradients and Hessians computed elsewhere")
+    parser.add_argument("--mutate", action="store_true", help="audit wrong derivations instead: none may pass")
+    parser.add_argument("--point", default="", metavar="KEY=VALUE,..", help=f"where, of {', '.join(DEFAULT_POINT)}")
+    parser.add_argument("--json", metavar="FILE", help="write everything that was found to a JSON file")
+    parser.add_argument("--plot", metavar="FILE", help="draw the Taylor ladders and the errors to a picture file")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the point and of all random directions (default 0)")
+
+
+def run(args):
+    """Audit what the arguments ask for and print it. -> the exit status"""
+    point = parse_point(args.point)
+    if args.seed < 0:
+        raise ValueError(f"--seed: expected an integer of at least 0, got {args.seed}")
+    for path in filter(None, (args.json, args.plot)):
+        if not Path(path).absolute().parent.is_dir():
+            raise ValueError(f"{path}: expected a file in a folder that exists, and there is no {Path(path).parent}")
+    if (args.function or args.arrays) and (args.mutate or point):
+        raise ValueError("--mutate and --point: these are for the library's own layers, not for --function or --arrays")
+    start = time.perf_counter()
+    if args.mutate:
+        return _mutate(args, point, start)
+    reports = _reports(args, point)
+    for report in reports:
+        if len(reports) < 4 or not report.ok:
+            print(report, end="\n\n")
+    if len(reports) > 1:
+        print(overview(reports))
+    verdicts = {report.verdict for report in reports}
+    verdict = WRONG if WRONG in verdicts else CANNOT_JUDGE if CANNOT_JUDGE in verdicts else OK
+    print(f"{verdict} ({time.perf_counter() - start:.1f} s)")
+    if args.json:
+        found = {"verdict": verdict, "ok": verdict == OK, "audits": [report.to_dict() for report in reports]}
+        write_atomically(args.json, json.dumps(found, indent=1, allow_nan=False).encode())
+    if args.plot:
+        write_atomically(args.plot, _picture(reports, Path(args.plot).suffix))
+    return STATUS[verdict]
+
+
+def _reports(args, point):
+    """The audits that were asked for, in order."""
+    if args.function:
+        return [audit_gradient(**load_function(args.function), seed=args.seed, title=args.function)]
+    if args.arrays:
+        with np.load(args.arrays, allow_pickle=False) as arrays:
+            return [audit_arrays(dict(arrays), args.seed)]
+    names = [args.layer] if args.layer else list(REGISTRY)
+    jobs = [(audit_layer, name, {}) for name in names]
+    for name in (name for name in names if REGISTRY[name].attention):
+        jobs += [(audit_model, name, {"full": full}) for full in (False, True)]
+    if "full" in point:  # asked for by name: only that parameterization
+        jobs = [job for job in jobs if job[0] is audit_layer or job[2]["full"] == bool(point["full"])]
+    reports = []
+    for job, name, extra in tqdm(jobs, desc="audits", delay=2, leave=False):
+        reports.append(job(name, seed=args.seed, **{**point, **extra}))
+    return reports if args.layer else [*reports, audit_optimizers(args.seed)]
+
+
+def _mutate(args, point, start):
+    """The run of the mutations: exit status 0 when none survives, else 2."""
+    chosen = [m for m in CATALOGUE if not args.layer or LAYER_OF[m.module] == args.layer]
+    outcome = run_mutations(args.seed, chosen, **point)
+    print(outcome)
+    print(f"{'ok' if outcome.ok else CANNOT_JUDGE} ({time.perf_counter() - start:.1f} s)")
+    if args.json:
+        write_atomically(args.json, json.dumps(outcome.to_dict(), indent=1, allow_nan=False).encode())
+    if args.plot:
+        from .picture import draw_scores
+
+        write_atomically(args.plot, _figure(lambda figure: draw_scores(figure.subplots(), outcome), (8, 4.5), args.plot))
+    return 0 if outcome.ok else 2
+
+
+def overview(reports):
+    """One line for each audit: the largest error of each kind of check, and the verdict."""
+    kinds = ("complex", "probe", "dot", "second", "kernel")
+    lines = [f"{'audit':<24}" + "".join(kind.rjust(9) for kind in kinds) + "  verdict"]
+    for report in reports:
+        worst = {}
+        for row in report.rows:
+            if row.error is not None:
+                worst[row.check] = max(worst.get(row.check, 0.0), row.error)
+        cells = (f"{worst[kind]:.1e}" if kind in worst else "-" for kind in kinds)
+        title = report.title.replace(" blocks", "")
+        short = title if len(title) <= 24 else f"{title.split(',')[0]},{title.split(',')[-1]}"
+        lines.append(f"{short[:24]:<24}" + "".join(cell.rjust(9) for cell in cells) + f"  {report.verdict}")
+    return "\n".join([*lines, ""])
+
+
+def parse_point(text):
+    """``sigma=.3,layers=3`` as a dictionary. Raises ValueError for a name or a number that is not one."""
+    point = {}
+    for item in filter(None, (piece.strip() for piece in text.split(","))):
+        key, equals, value = item.partition("=")
+        if not equals or key not in DEFAULT_POINT:
+            raise ValueError(f"--point: expected KEY=VALUE with a key of {', '.join(DEFAULT_POINT)}, got {item!r}")
+        try:
+            point[key] = float(value) if key == "sigma" else int(value)
+        except ValueError:
+            kind = "a number" if key == "sigma" else "a whole number"
+            raise ValueError(f"--point: expected {kind} for {key}, got {value!r}") from None
+    return point
+
+
+def load_function(text):
+    """The arguments of ``audit_gradient`` from MODULE:NAME or FILE.py:NAME; the current folder is importable."""
+    where, colon, name = text.rpartition(":")
+    if not colon or not where or not name:
+        raise ValueError(f"--function: expected MODULE:NAME or FILE.py:NAME, got {text!r}")
+    module = _load(where)
+    if not hasattr(module, name):
+        own = [key for key in vars(module) if not key.startswith("_")]
+        raise ValueError(f"--function: {where} has no {name!r}; it has {', '.join(own) or 'nothing'}")
+    made = getattr(module, name)
+    if callable(made) and not isinstance(made, type):
+        try:
+            made = made()
+        except Exception as error:
+            message = " ".join(str(error).split())
+            raise AuditError(f"--function: {name}() raised {type(error).__name__}: {message}; it is called without arguments") from error
+    if isinstance(made, dict):
+        made = dict(made)
+    elif isinstance(made, tuple | list) and len(made) == 3:
+        made = dict(zip(("forward", "backward", "theta"), made, strict=True))
+    else:
+        raise AuditError(f"--function: expected {name} to give (forward, backward, theta) or a dictionary, got {type(made).__name__}")
+    missing = [key for key in ("forward", "backward", "theta") if key not in made]
+    unknown = [key for key in made if key not in ("forward", "backward", "theta", "hvp", "reference", "equations")]
+    if missing or unknown:
+        raise AuditError(f"--function: {name} must name forward, backward and theta; missing {missing}, unknown {unknown}")
+    return made
+
+
+def _load(where):
+    """A module by name or by file."""
+    file = Path(where)
+    is_file = where.endswith(".py")
+    if is_file and not file.is_file():
+        raise ValueError(f"--function: there is no file {where}")
+    folder = str(file.absolute().parent) if is_file else os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        if not is_file:
+            return importlib.import_module(where)
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules.setdefault(file.stem, module)
+        spec.loader.exec_module(module)
+        return module
+    except (Exception, SystemExit) as error:
+        message = " ".join(str(error).split())
+        raise ValueError(f"--function: {where} cannot be imported: {type(error).__name__}: {message}") from error
+
+
+def _picture(reports, suffix):
+    """All reports below each other, as the bytes of a picture file."""
+    from .picture import draw
+
+    drawn = [report for report in reports if report.ladders] or reports
+
+    def fill(figure):
+        axes = figure.subplots(len(drawn), 2, squeeze=False)
+        for report, pair in zip(drawn, axes, strict=True):
+            draw(report, pair)
+
+    return _figure(fill, (11, 4.8 * len(drawn)), f"x{suffix}")
+
+
+def _figure(fill, size, path):
+    """A figure as bytes in the format of the file's name."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    fill(figure)
+    kind, target = Path(path).suffix.lstrip(".").lower() or "png", io.BytesIO()
+    known = figure.canvas.get_supported_filetypes()
+    if kind not in known:
+        raise ValueError(f"--plot: expected a file name ending in one of {', '.join(sorted(known))}, got .{kind}")
+    figure.savefig(target, format=kind, dpi=130)
+    return target.getvalue()
+
+
+def write_atomically(path, data):
+    """Write bytes to a file that is there in full or not at all."""
+    path = Path(path).absolute()
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask():
+    """The permissions that new files do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,57 @@
+"""Wrong derivations as data: each one line of the source changed, with the slip it stands for in words.
+
+A mutation replaces ``old`` by ``new`` in a module's source, and the text is run as a fresh module; nothing of the library
+changes. ``line`` is the name that the audit must give: the first intermediate in backward order that comes out wrong.
+``hint`` is what a lesson says to a reader whose answer equals the mutation's.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+
+from . import catalogue
+from .lines import NUMBER, source_of
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One wrong derivation. ``why_equivalent`` is set when it cannot change the gradient of the loss; that is measured too."""
+
+    id: str
+    module: str
+    old: str
+    new: str
+    line: str
+    slip: str
+    hint: str
+    why_equivalent: str = ""
+
+    @property
+    def equation(self):
+        """The derivation number beside the changed line, read from the source; empty where it has none."""
+        source = source_of(import_module(f"linattn_np.{self.module}"))
+        changed = source[source.index(self.old) :].partition("\n")[0]
+        found = NUMBER.search(changed.partition("#")[2])
+        return found.group(1) if found else ""
+
+
+def apply(mutation):
+    """The mutated module. Raises ValueError when the line to change does not stand in the source exactly once."""
+    name = f"linattn_np.{mutation.module}"
+    original = import_module(name)
+    source = source_of(original)
+    count = source.count(mutation.old)
+    if count != 1:
+        raise ValueError(f"mutation {mutation.id}: expected its line once in {mutation.module}.py, found it {count} times")
+    changed = source.replace(mutation.old, mutation.new)
+    module = ModuleType(f"{name}__{mutation.id}", original.__doc__)
+    module.__package__, module.__file__, module.__mutated__ = "linattn_np", original.__file__, changed
+    exec(compile(changed, f"<{mutation.id}>", "exec"), module.__dict__)
+    return module
+
+
+CATALOGUE = tuple(
+    Mutation(key, module, old, new, line, slip, hint, *why)
+    for module, entries in catalogue.MODULES.items()
+    for key, line, slip, hint, old, new, *why in entries
+)
