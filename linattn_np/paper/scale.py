@@ -38,9 +38,9 @@ def runs_of(setting, name, scale):
     ]  # fmt: skip
 
 
-def test_batch(task):
+def test_batch(task, seed=TEST_SEED):
     """The fixed batch that losses and curvatures are measured on."""
-    return task.sample(TEST_PROMPTS, np.random.default_rng(TEST_SEED))
+    return task.sample(TEST_PROMPTS, np.random.default_rng(seed))
 
 
 def histories(folder, runs, label, progress=None):
