@@ -83,11 +83,15 @@ class RunFolder:
         if not file.exists():
             return None
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                if arrays["description"].item() != run.description():
-                    raise ValueError("it describes another run")
-                return history_from(arrays)
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            with open(file, "rb") as opened:  # np.load would leave a truncated file open
+                if not zipfile.is_zipfile(opened):
+                    raise ValueError("it is not a whole .npz file")
+                opened.seek(0)
+                with np.load(opened, allow_pickle=False) as arrays:  # a pickle could run anything
+                    if arrays["description"].item() != run.description():
+                        raise ValueError("it describes another run")
+                    return history_from(arrays)
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             aside = set_aside(file)
             print(f"linattn_np: {file} is not a finished run ({error}); kept as {aside.name}", file=sys.stderr)
             return None
