@@ -1,8 +1,8 @@
 """The catalogue of wrong derivations, as data.
 
-Each entry: id, the first line that must come out wrong (a name given by ``mark``), the slip in words, the hint for a reader; below
-it the text of the source that is replaced, and what replaces it. A fifth text says why the change cannot alter the gradient of the
-loss; the run of the mutations measures that it does not, and shows where the change is lost.
+Each entry: id, the first line that must come out wrong (a name given by ``mark``), the slip in words, the hint for a reader;
+below it the text of the source that is replaced, and what replaces it. A last text, where there is one, says why the change
+cannot alter the gradient of the loss; the run of the mutations measures that, and shows which lines change all the same.
 """
 # fmt: off
 

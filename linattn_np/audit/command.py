@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from ..progress import bar
+from .arrays import audit_arrays
 from .gradient import audit_gradient
-from .model import DEFAULT_POINT, REGISTRY, audit_arrays, audit_layer, audit_model
+from .model import DEFAULT_POINT, REGISTRY, audit_layer, audit_model
 from .mutate import LAYER_OF, run_mutations
 from .mutations import CATALOGUE
 from .optimizers import audit_optimizers
@@ -85,8 +86,10 @@ def _reports(args, point):
     if "full" in point:  # asked for by name: only that parameterization
         jobs = [job for job in jobs if job[0] is audit_layer or job[2]["full"] == bool(point["full"])]
     reports = []
-    for job, name, extra in tqdm(jobs, desc="audits", delay=2, leave=False):
-        reports.append(job(name, seed=args.seed, **{**point, **extra}))
+    with bar(len(jobs), "audits", unit="audit") as shown:
+        for job, name, extra in jobs:
+            reports.append(job(name, seed=args.seed, **{**point, **extra}))
+            shown.update()
     return reports if args.layer else [*reports, audit_optimizers(args.seed)]
 
 
@@ -151,13 +154,15 @@ def load_function(text):
             made = made()
         except Exception as error:
             message = " ".join(str(error).split())
-            raise AuditError(f"--function: {name}() raised {type(error).__name__}: {message}; it is called without arguments") from error
+            said = f"{type(error).__name__}: {message}"
+            raise AuditError(f"--function: {name}() raised {said}; it is called without arguments") from error
     if isinstance(made, dict):
         made = dict(made)
     elif isinstance(made, tuple | list) and len(made) == 3:
         made = dict(zip(("forward", "backward", "theta"), made, strict=True))
     else:
-        raise AuditError(f"--function: expected {name} to give (forward, backward, theta) or a dictionary, got {type(made).__name__}")
+        kind = type(made).__name__
+        raise AuditError(f"--function: expected {name} to give (forward, backward, theta) or a dictionary, got {kind}")
     missing = [key for key in ("forward", "backward", "theta") if key not in made]
     unknown = [key for key in made if key not in ("forward", "backward", "theta", "hvp", "reference", "equations")]
     if missing or unknown:

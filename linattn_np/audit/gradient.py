@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from .checks import check_arrays, check_complex, check_dot, check_probes, check_purity, check_second, record
+from .checks import check_arrays, check_complex, check_dot, check_probes, check_purity, record
 from .ladder import check_ladder
 from .oracle import CannotJudge, Oracle
 from .point import check_point
 from .reader import reader_subject
 from .report import CANNOT_JUDGE, OK, Report, Row
+from .second import check_second
 from .subject import gradient_of
 
 

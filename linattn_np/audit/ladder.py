@@ -3,8 +3,8 @@
 phi(t) = f(theta + t v),  a_k = phi^(k)(0) / k!
 R1(t) = |phi(t) - phi(0) - t <g, v>|           = |a_2| t^2 + ...        slope 2 if and only if <g, v> = a_1
 R2(t) = |phi(t) - phi(0) - t <g, v> - t^2 v'Hv / 2| = |a_3| t^3 + ...   slope 3 if also v'Hv / 2 = a_2
-A slope read off between any two rungs proves nothing: below, rounding takes over; above, the next power does. Which rungs count is
-therefore decided before g or H is looked at, from the forward alone: a_2, a_3 and a_4 come from complex steps at five points.
+A slope read off between any two rungs proves nothing: below, rounding takes over; above, the next power does. Which rungs
+count is therefore decided before g or H is looked at, from the forward alone: a_2, a_3 and a_4 come from complex steps.
 """
 
 from dataclasses import dataclass

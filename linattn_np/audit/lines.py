@@ -1,4 +1,4 @@
-"""The lines of a derivation, read from the source: the name that ``mark`` gives, the number beside it, the formula of that number.
+"""The lines of a derivation, read from the source: the name that ``mark`` gives, the number beside it, its formula.
 
 Nothing is kept twice. The number stands in the comment of the marked line, the formula in the docstring of the module.
 """

@@ -1,22 +1,23 @@
 """The audit's own test: every wrong derivation of the catalogue is audited, and none may pass.
 
-Beside the checks of the audit three weak ones are scored on the same mistakes, for lesson 03: does the loss fall, is the cosine with
-the true gradient above 0.99, is no entry off by more than 0.02.
+Beside the checks of the audit three weak ones are scored on the same mistakes, for lesson 03: does the loss fall, is the cosine
+with the true gradient above 0.99, is no entry off by more than 0.02.
 """
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..marks import keep
-from .checks import check_complex, check_dot, check_probes, check_second, record
+from ..progress import bar
+from .checks import check_complex, check_dot, check_probes, record
 from .ladder import check_ladder
 from .model import REGISTRY, as_point, model_subject
 from .mutations import CATALOGUE, apply
 from .oracle import CannotJudge, Oracle
 from .point import check_point
 from .report import CANNOT_JUDGE, WRONG
+from .second import check_second
 from .subject import bare
 
 STRONG = ("complex", "probe", "dot", "taylor", "second")
@@ -75,13 +76,11 @@ class MutationRun:
 
     def table(self):
         """Who caught what, 79 characters wide."""
-        heads = ("cplx", "prob", "dot", "tayl", "2nd", "fall", "cos", "abs")
-        lines = [f"{'mutation':<24} {'first wrong line':<18} " + " ".join(h.rjust(4) for h in heads[:5]) + " |" + _cells(heads[5:])]
+        checks = (*STRONG, *WEAK)
+        lines = [_line("mutation", "first wrong line", ("cplx", "prob", "dot", "tayl", "2nd", "fall", "cos", "abs"))]
         for o in self.real:
-            marks = ["x" if o.caught[check] else "." for check in (*STRONG, *WEAK)]
-            lines.append(f"{o.mutation.id[:24]:<24} {o.named[:18]:<18} " + " ".join(m.rjust(4) for m in marks[:5]) + " |" + _cells(marks[5:]))
-        totals = [str(self.score(check)) for check in (*STRONG, *WEAK)]
-        lines.append(f"{f'caught, of {len(self.real)}':<43} " + " ".join(t.rjust(4) for t in totals[:5]) + " |" + _cells(totals[5:]))
+            lines.append(_line(o.mutation.id, o.named, ["x" if o.caught[check] else "." for check in checks]))
+        lines.append(_line(f"caught, of {len(self.real)}", "", [str(self.score(check)) for check in checks]))
         return "\n".join(lines)
 
     def __str__(self):
@@ -113,8 +112,10 @@ class MutationRun:
         }
 
 
-def _cells(cells):
-    return " " + " ".join(cell.rjust(4) for cell in cells)
+def _line(name, named, cells):
+    """A line of the table: strong checks before the bar, weak ones behind it."""
+    cells = [cell.rjust(4) for cell in cells]
+    return f"{name[:24]:<24} {named[:18]:<18} {' '.join(cells[: len(STRONG)])} | {' '.join(cells[len(STRONG) :])}"
 
 
 def run_mutations(seed=0, catalogue=CATALOGUE, **point):
@@ -123,12 +124,14 @@ def run_mutations(seed=0, catalogue=CATALOGUE, **point):
     The references depend on the forward alone, which no mutation touches, so they are computed once for each kind of layer.
     """
     grounds, outcomes, reasons = {}, [], []
-    for mutation in tqdm(catalogue, desc="mutations", delay=1, leave=False):
-        layer = LAYER_OF[mutation.module]
-        if layer not in grounds:
-            grounds[layer] = _ground(layer, seed, point)
-            reasons += [f"{layer}, {reason}" for reason in grounds[layer][2]]
-        outcomes.append(_judge(mutation, layer, *grounds[layer][:2], seed, point))
+    with bar(len(catalogue), "mutations", unit="mutation") as shown:
+        for mutation in catalogue:
+            layer = LAYER_OF[mutation.module]
+            if layer not in grounds:
+                grounds[layer] = _ground(layer, seed, point)
+                reasons += [f"{layer}, {reason}" for reason in grounds[layer][2]]
+            outcomes.append(_judge(mutation, layer, *grounds[layer][:2], seed, point))
+            shown.update()
     return MutationRun(outcomes, {**as_point("linear", point), "seed": seed}, reasons)
 
 
@@ -204,5 +207,5 @@ def explain_equivalence(mutation, right, wrong, oracle):
     before, after = (record(subject, oracle.cotangent)[1] for subject in (right, wrong))
     differ = [name for name in before if np.abs(before[name] - after[name]).max() > 1e-12 * np.abs(before[name]).max()]
     names = list(dict.fromkeys(bare(name) for name in differ))
-    seen = f"only {', '.join(names)} differs and dparams does not" if names else "no intermediate differs"
+    seen = f"of the lines {', '.join(names)} changes, dparams does not" if names else "no line changes its value"
     return f"{seen}: {mutation.why_equivalent or 'no reason on file'}"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 
+import numpy as np
+
 from . import catalogue
 from .lines import NUMBER, source_of
 
@@ -55,3 +57,32 @@ CATALOGUE = tuple(
     for module, entries in catalogue.MODULES.items()
     for key, line, slip, hint, old, new, *why in entries
 )
+
+
+def find_slip(module, function, answer, *arguments):
+    """The mutation whose ``function`` gives ``answer``, for a hint to a reader; None when no mutation does.
+
+    ``find_slip("attention", "backward", (dZ, dP, dQ), dout, tape).hint`` may be "one use of Z is missing". Cost: one call each.
+    """
+    answer = answer if isinstance(answer, tuple) else (answer,)
+    for mutation in CATALOGUE:
+        if mutation.module != module or not mutation.hint or _function_of(mutation) != function:
+            continue
+        made = getattr(apply(mutation), function)(*arguments)
+        made = made if isinstance(made, tuple) else (made,)
+        if len(made) == len(answer) and all(_agree(a, b) for a, b in zip(made, answer, strict=True)):
+            return mutation
+    return None
+
+
+def _function_of(mutation):
+    """The name of the function in which the mutation's line stands."""
+    source = source_of(import_module(f"linattn_np.{mutation.module}"))
+    return source[: source.index(mutation.old)].rpartition("\ndef ")[2].partition("(")[0]
+
+
+def _agree(a, b):
+    """Equal to ten digits, field by field for a state."""
+    if hasattr(a, "_fields"):
+        return all(_agree(x, y) for x, y in zip(a, b, strict=True))
+    return np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-10, atol=1e-10 * np.max(np.abs(a)))

@@ -2,8 +2,8 @@
 
 Recurrences: each coordinate by itself in Python floats, from (6.1) to (6.7). Closed forms: SGD with momentum on a quadratic is a
 linear recurrence with two roots; under a constant gradient the others have a sum that can be written down. Rotation: for an
-orthogonal R a method that only knows lengths and directions obeys update(R x, R g) = R update(x, g); one that treats each coordinate
-by itself does not, and an audit of it must see that too.
+orthogonal R a method that only knows lengths and directions obeys update(R x, R g) = R update(x, g); one that treats each
+coordinate by itself does not, and an audit of it must see that too.
 """
 
 import math

@@ -9,9 +9,9 @@ import functools
 import math
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..marks import keep
+from ..progress import bar
 from .subject import STEP, AuditError, call, copied, inner, moved
 
 NOT_ANALYTIC = (
@@ -68,12 +68,12 @@ class Oracle:
     def gradient(self):
         """The derivative by each chosen entry, {name: array like theta}; NaN at entries that were not chosen."""
         out, total = {}, sum(map(len, self.chosen.values()))
-        with tqdm(total=total, desc="complex steps", delay=2, leave=False) as bar:
+        with bar(total, "complex steps", unit="entry") as shown:
             for name, array in self.subject.theta.items():
                 out[name] = np.full(array.shape, np.nan)
                 for i in self.chosen[name]:
                     out[name].flat[i] = self.entry(name, i)
-                    bar.update()
+                    shown.update()
         return out
 
     def entry(self, name, i, theta=None):
@@ -133,6 +133,8 @@ class Oracle:
         """
         if self.real(self.subject.theta) != self.value:
             raise CannotJudge("forward gives another value when called again: it draws random numbers or keeps a state")
+        if np.iscomplexobj(self.out):
+            raise CannotJudge(f"forward returns {self.out.dtype} for real theta; return a real number or a real array")
         lines = [self.direction() for _ in range(directions)]
         steps = [self.along(v) for v in lines]
         plain = [central_difference(self.on_line(v)) for v in lines]
@@ -145,7 +147,18 @@ class Oracle:
         worst = int(np.argmax(errors))
         if errors[worst] > tolerance:
             raise CannotJudge(self.why(self.on_line(lines[worst]), steps[worst], *plain[worst], scale))
+        self.check_each_array(tolerance)
         return steps[worst], plain[worst][0], errors[worst]
+
+    def check_each_array(self, tolerance):
+        """The same with one array of theta moving at a time, so that a large one cannot drown a small one."""
+        for name in self.subject.theta:
+            v = {key: value if key == name else 0.0 * value for key, value in self.direction().items()}
+            phi, step = self.on_line(v), self.along(v)
+            plain, doubt = central_difference(phi)
+            if abs(step - plain) > max(tolerance * max(abs(step), abs(plain)), 10 * doubt):
+                reason = self.why(phi, step, plain, doubt, max(abs(step), abs(plain)))
+                raise CannotJudge(f"{reason} (moving {name} alone)" if len(self.subject.theta) > 1 else reason)
 
     def why(self, phi, step, plain, doubt, scale):
         """Why the complex step and the differences disagree along one line."""

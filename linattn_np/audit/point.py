@@ -24,7 +24,10 @@ def _influence(subject, oracle, gradient, lines):
     reach, seen = {}, {}
     for name in lines:
         rng = np.random.default_rng(len(name))
-        change = lambda at, value: value * (1 + rng.standard_normal(np.shape(value))) if at == name else value  # noqa: E731, B023
+
+        def change(at, value, name=name, rng=rng):
+            return value * (1 + rng.standard_normal(np.shape(value))) if at == name else value
+
         moved_gradient = run_backward(subject, oracle.cotangent, mark=change)
         shift = max(np.abs(moved_gradient[k] - gradient[k]).max(initial=0.0) for k in gradient) / top
         if bare(name) not in reach or shift > reach[bare(name)]:
@@ -53,7 +56,8 @@ def _dead(subject, oracle):
             notes.append(f"structurally dead: {structural} of {c.size} entries of {name}; their derivative is always zero")
         if len(zero) == c.size and structural < c.size:
             note = "its derivative is zero here and not in general: choose a generic point"
-            rows.append(Row("point", gradient_of(name), 0.0, None, None, None, CANNOT_JUDGE, note, subject.equation(gradient_of(name))))
+            dname = gradient_of(name)
+            rows.append(Row("point", dname, 0.0, None, None, None, CANNOT_JUDGE, note, subject.equation(dname)))
     for name in (name for name, some in alive.items() if not any(some)):
         note = f"every entry of {name} is without influence, so nothing is known of its gradient's derivation"
         rows.append(Row("point", f"all of d{name}", 0.0, None, None, None, CANNOT_JUDGE, note, subject.equation(f"d{name}")))

@@ -15,6 +15,10 @@ def reader_subject(forward, backward, theta, hvp, equations, title):
         if not callable(function):
             raise AuditError(f"{name}: expected a function, got {type(function).__name__}")
     arrays, pack = _named(theta)
+    if _positional(forward)[0] > 1 or _positional(forward)[1] < 1:
+        raise AuditError("forward: it is called with one argument, theta (an array, or a dictionary of arrays), and mark")
+    if _positional(backward)[0] > 2 or _positional(backward)[1] < 1:
+        raise AuditError("backward: it is called as backward(theta) or backward(theta, dout), and mark if named")
     marks = _takes_mark(forward), _takes_mark(backward)
     if marks[0] != marks[1]:
         raise AuditError("mark: forward and backward must both have a parameter named mark, or neither")
@@ -115,7 +119,7 @@ def _gradient(what, value, theta, pack):
         array = _numbers(f"{what}: gradient of {name}", item)
         if array.shape != theta[name].shape:
             raise AuditError(f"{what}: expected a gradient of shape {theta[name].shape} for {name}, got {array.shape}")
-        out[name] = array
+        out[name] = np.array(array)  # a copy: a backward may use its buffers again
     return out
 
 
