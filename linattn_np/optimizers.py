@@ -189,6 +189,9 @@ class AdamW(_Checked):
         return adam.update((1 - self.lr * self.weight_decay) * params, grad, state)
 
 
+KINDS = {kind.__name__: kind for kind in (SGD, SignDescent, NormalizedGD, Adagrad, RMSProp, Adam, AdamW)}
+
+
 def global_norm(grad):
     """||g||_2 over all entries, as a float."""
     return float(np.sqrt((grad * grad).sum()))

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from . import optimizers
+from ._checks import one_of
 from .prompts import RegressionTask
 from .training import History, train
 
@@ -52,7 +53,8 @@ class Run:
         """The run that :meth:`to_dict` described."""
         values = dict(values)
         settings = dict(values["optimizer"])
-        values["optimizer"] = getattr(optimizers, settings.pop("name"))(**settings)
+        name = one_of("optimizer", settings.pop("name"), tuple(optimizers.KINDS))
+        values["optimizer"] = optimizers.KINDS[name](**settings)
         values["task"] = RegressionTask(**values["task"])
         return cls(**values)
 

@@ -1,0 +1,90 @@
+"""The command line: help, one-line errors with status 2, the quick figure, going on where it stopped, Ctrl-C."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import matplotlib.image
+import pytest
+
+from linattn_np.__main__ import COMMANDS, main
+from linattn_np.paper import command, scale
+
+SMALL = scale.Scale("quick", steps=40, batch=20, seeds=2, record_every=10, test_every=20)
+
+
+def test_help_names_every_command_and_shows_an_example(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0 and all(name in text for name in COMMANDS)
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            main([name, "--help"])
+        text = " ".join(capsys.readouterr().out.split())
+        assert stop.value.code == 0 and "example" in text and f"python -m linattn_np {name} " in text.split("example")[1]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["train"], "invalid choice: 'train'"),
+        (["reproduce", "--slow"], "unrecognized arguments: --slow"),
+        (["reproduce", "adam_vs_lion"], "NAME: expected one of adam_vs_sgd"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_no_traceback(arguments, message):
+    answer = subprocess.run([sys.executable, "-m", "linattn_np", *arguments], capture_output=True, text=True)
+    assert answer.returncode == 2 and message in answer.stderr and "Traceback" not in answer.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_one_line_and_status_2(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    arguments = ["reproduce", "--quick", "adam_vs_sgd", "--out", str(tmp_path / "file")]
+    answer = subprocess.run([sys.executable, "-m", "linattn_np", *arguments], capture_output=True, text=True)
+    assert answer.returncode == 2 and "Traceback" not in answer.stderr and str(tmp_path / "file") in answer.stderr
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_list_says_what_there_is(capsys):
+    assert main(["reproduce", "--list"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in command.EXPERIMENTS)
+
+
+def test_reproduce_draws_keeps_and_reuses(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "QUICK", SMALL)
+    assert main(["reproduce", "adam_vs_sgd", "--quick", "--out", str(tmp_path)]) == 0
+    words = capsys.readouterr().out
+    folder = tmp_path / "quick"
+    record = json.loads((folder / "adam_vs_sgd.json").read_text())
+    assert record["scale"]["steps"] == 40 and record["seeds"] == [0, 1] and record["alt"] and record["versions"]["numpy"]
+    curve = record["panels"]["setting1"]["Adam"]["test"]
+    assert curve["iterations"] == [0, 20, 40] and all(a <= b for a, b in zip(curve["lower_quartile"], curve["median"], strict=True))
+    assert f"{curve['median'][-1]:.2e} for Adam" in words
+    assert matplotlib.image.imread(folder / "adam_vs_sgd.png").shape[1] > 1000
+    runs = {file: file.stat().st_mtime_ns for file in (folder / "runs").glob("*.npz")}
+    assert len(runs) == 12
+    next(iter(runs)).unlink()
+    assert main(["reproduce", "adam_vs_sgd", "--quick", "--out", str(tmp_path)]) == 0
+    again = {file: file.stat().st_mtime_ns for file in (folder / "runs").glob("*.npz")}
+    assert runs.keys() == again.keys() and sum(runs[file] != again[file] for file in runs) == 1
+    assert json.loads((folder / "adam_vs_sgd.json").read_text())["panels"] == record["panels"]
+
+
+def test_ctrl_c_keeps_what_was_finished(tmp_path):
+    arguments = [sys.executable, "-m", "linattn_np", "reproduce", "adam_vs_sgd", "--quick", "--out", str(tmp_path)]
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    runs = tmp_path / "quick" / "runs"
+    deadline = time.monotonic() + 120
+    while len(list(runs.glob("*.npz"))) < 2 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
+    kept = list(runs.iterdir())
+    assert len(kept) >= 2 and all(file.suffix == ".npz" and not file.name.startswith(".") for file in kept)
+    assert not (tmp_path / "quick" / "adam_vs_sgd.png").exists()

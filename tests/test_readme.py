@@ -1,0 +1,35 @@
+"""The README says what is true: its example runs, its numbers are the figure's, its commands are the ones that exist."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from linattn_np.__main__ import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_the_python_example_runs_and_prints(capsys):
+    (example,) = re.findall(r"```python\n(import numpy.*?)```", TEXT, re.S)
+    assert len(example.strip().splitlines()) <= 10
+    exec(compile(example, "README.md", "exec"), {})
+    assert float(re.search(r"test loss (\S+),", capsys.readouterr().out)[1]) < 0.01
+
+
+def test_losses_in_the_caption_are_the_figures():
+    panel = json.loads((ROOT / "figures" / "adam_vs_sgd.json").read_text())["panels"]["setting1"]
+    adam, sgd = (panel[name]["test"]["median"][-1] for name in ("Adam", "SGD"))
+    assert f"{adam:.2e} with Adam and {sgd:.2e} with SGD" in TEXT
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"python -m linattn_np (\w+)", TEXT))))
+def test_commands_exist(command):
+    assert command in COMMANDS
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", TEXT)) | set(re.findall(r"`(linattn_np/\S+?)`", TEXT))))
+def test_files_that_it_names_exist(path):
+    assert (ROOT / path).exists()
