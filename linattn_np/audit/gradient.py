@@ -7,7 +7,7 @@ from .ladder import check_ladder
 from .oracle import CannotJudge, Oracle
 from .point import check_point
 from .reader import reader_subject
-from .report import CANNOT_JUDGE, OK, Report, Row
+from .report import CANNOT_JUDGE, OK, WRONG, Report, Row
 from .second import check_second
 from .subject import gradient_of
 
@@ -54,6 +54,8 @@ def audit_subject(subject, seed=0, reference=None):
     rows, notes = check_point(subject, oracle, gradient, lines)
     report.extend(rows).notes += notes
     report.notes += _unpaired(oracle, lines, subject)
+    if report.verdict == WRONG and not subject.marks:
+        report.notes.append("with a parameter mark in both functions the wrong line is named, not only the quantity")
     return report
 
 

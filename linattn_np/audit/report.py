@@ -3,6 +3,7 @@
 import html
 from dataclasses import dataclass, field
 
+from .slips import UNEXPLAINED
 from .subject import bare
 
 OK, WRONG, CANNOT_JUDGE = "ok", "WRONG", "CANNOT JUDGE"
@@ -59,9 +60,12 @@ class Report:
 
     @property
     def first_wrong(self):
-        """The first wrong row: a probed line in backward order where there is one. None when nothing is wrong."""
+        """The first wrong row: a probed line in backward order, else a quantity whose slip is known. None when all is well."""
         wrong = [row for row in self.rows if row.verdict == WRONG]
-        return next((row for row in wrong if row.check == "probe"), wrong[0] if wrong else None)
+        lines = [row for row in wrong if row.check == "probe"]
+        quantities = [row for row in wrong if row.check == "complex"]
+        known = [row for row in quantities if not row.note.startswith(UNEXPLAINED)]
+        return next(iter([*lines, *known, *quantities, *wrong]), None)
 
     def extend(self, rows):
         """Add rows and return the report."""

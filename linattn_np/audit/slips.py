@@ -2,6 +2,8 @@
 
 import numpy as np
 
+UNEXPLAINED = "no factor, transposition or single use explains it"  # the others are closer to the slip, and are named first
+
 
 def explain(got, true, lines, worst):
     """The slip that turns ``true`` into ``got``, in words; where they differ most when none fits."""
@@ -24,7 +26,7 @@ def explain(got, true, lines, worst):
             return use_in_words(name, times)
     here = "[" + ", ".join(str(int(i)) for i in worst) + "]" if worst else ""
     off = np.mean(np.abs(g - c) > 1e-9 * np.abs(c).max())
-    return f"worst entry {here or 'itself'}, {100 * off:.0f} % of the entries are off; no factor or transposition explains it"
+    return f"{UNEXPLAINED}: {100 * off:.0f} % of the entries are off, most at {here or 'the only one'}"
 
 
 def explain_line(formula, dx, W, true, got, lines):
