@@ -7,6 +7,7 @@ from importlib import import_module
 COMMANDS = {  # name: (module, one line of help, an example)
     "reproduce": ("paper.command", "draw the paper's figures from our own training runs", "reproduce --quick"),
     "audit": ("audit.command", "judge gradients derived by hand, the library's or your own", "audit --layer linear"),
+    "lessons": ("teaching.command", "run the lessons, check them, make handouts for students", "lessons run 1 2"),
 }
 
 

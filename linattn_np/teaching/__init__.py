@@ -1,0 +1,18 @@
+"""What the lessons use: ``check`` for exercises, ``predict`` for guesses, figures and sliders that also work on a plain page.
+
+>>> from linattn_np.teaching import judge
+>>> judge("01.1", 5).kind
+'wrong value'
+"""
+
+from .exercise import Exercise, Slip, find, from_catalogue
+from .figures import knob, show, slider
+from .guesses import predict, reveal
+from .judge import Verdict, check, judge
+from .profile import by_profile, profile
+from .tables import facts, paper_and_us, symbols, table, versions
+
+__all__ = [
+    "Exercise", "Slip", "Verdict", "by_profile", "check", "facts", "find", "from_catalogue", "judge", "knob", "paper_and_us",
+    "predict", "profile", "reveal", "show", "slider", "symbols", "table", "versions",
+]  # fmt: skip

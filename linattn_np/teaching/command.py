@@ -1,0 +1,142 @@
+"""``python -m linattn_np lessons run|check|handout``: execute the lessons, verify them, make handouts."""
+
+import sys
+from pathlib import Path
+
+from ..runs import write_text
+from . import map as course_map
+from .profile import PROFILES, profile
+from .sources import find_lessons, read_source
+
+SLIDER_LIMIT, FIGURE_LIMIT, LESSON_LIMIT = 1 / 3, 10, {"smoke": 15, "class": 90, "paper": float("inf")}  # seconds
+ACTIONS = {
+    "run": ("execute lessons from their sources on fresh kernels and write the notebooks", "lessons run 1 2"),
+    "check": ("verify lessons: source and notebook agree, executed, no warnings, within the budgets", "lessons check"),
+    "handout": ("write the students' version: solutions cut to stubs, outputs cleared", "lessons handout 2 --out handouts"),
+}
+
+
+def add_arguments(parser):
+    actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+    for name, (summary, example) in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}")
+        action.add_argument("numbers", nargs="*", metavar="NUMBER", help="lessons, such as 2 or 02 (default: all)")
+        action.add_argument("--folder", default="lessons", help="where the lessons are (default: lessons)")
+        if name == "run":
+            action.add_argument("--profile", choices=PROFILES, help="how much to compute (default: LINATTN_PROFILE, or class)")
+            action.add_argument("--workers", type=int, help="kernels at the same time (default: one for each core)")
+            action.add_argument("--out", help="folder for the notebooks (default: in place; a smoke run is written only with --out)")
+        if name == "handout":
+            action.add_argument("--out", default="handouts", help="folder for the handouts (default: handouts)")
+
+
+def run(args):
+    """-> exit status: 0 when all is well, 1 when a lesson fails."""
+    try:
+        import jupytext  # noqa: F401
+        import nbclient  # noqa: F401
+    except ImportError as error:
+        raise ValueError(f"the lessons need Jupyter and jupytext: pip install -r requirements.txt ({error})") from None
+    lessons = find_lessons(args.folder, args.numbers)
+    return {"run": run_lessons, "check": check_lessons, "handout": write_handouts}[args.action](args, lessons)
+
+
+def run_lessons(args, lessons):
+    """Execute, write what ran well, print the timing table, renew the map."""
+    import nbformat
+
+    from .execute import run_all
+
+    if args.workers is not None and args.workers < 1:
+        raise ValueError(f"--workers: expected an integer of at least 1, got {args.workers}")
+    chosen = args.profile or profile()
+    folder = Path(args.out) if args.out else None if chosen == "smoke" else Path(args.folder)
+    runs = run_all([(lesson, read_source(lesson.source)) for lesson in lessons], chosen, args.workers)
+    print(f"{'lesson':36s} {'seconds':>8s} {'figure':>7s} {'slowest cell':>13s} {'slider':>7s}  verdict")
+    failed = False
+    for run in runs:
+        complaints = problems(run, chosen)
+        failed |= bool(complaints)
+        if not run.error and folder:
+            write_text(folder / run.lesson.notebook.name, nbformat.writes(run.notebook) + "\n")
+        slowest = f"{run.slowest[0]:.1f} in {run.slowest[1]:2d}"
+        times = f"{run.seconds:8.1f} {_number(run.first_figure, '.1f'):>7s} {slowest:>13s} {_number(run.slider, '.2f'):>7s}"
+        print(f"{run.lesson.name:36s} {times}  {'FAILED' if complaints else 'ok'}")
+        for complaint in complaints:
+            print(f"    {complaint}")
+    if folder == Path(args.folder):
+        _renew_map(folder)
+    print(f"profile {chosen}; {f'written to {folder}' if folder else 'nothing written: give --out FOLDER to keep a smoke run'}")
+    return 1 if failed else 0
+
+
+def problems(run, chosen):
+    """What a run did that a lesson may not do. Times are held against the budget for two cores."""
+    found = [run.error] if run.error else []
+    found += run.warnings
+    if run.seconds > LESSON_LIMIT[chosen]:
+        found.append(f"took {run.seconds:.0f} s, more than {LESSON_LIMIT[chosen]} s in profile {chosen}")
+    if run.first_figure is not None and run.first_figure > FIGURE_LIMIT:
+        found.append(f"first figure after {run.first_figure:.0f} s, more than {FIGURE_LIMIT} s")
+    if run.slider is not None and run.slider > SLIDER_LIMIT:
+        found.append(f"a slider takes {run.slider:.2f} s to answer, more than {SLIDER_LIMIT:.2f} s")
+    return found
+
+
+def check_lessons(args, lessons):
+    """Verify without executing."""
+    import nbformat
+
+    from .rules import check_notebook, check_source
+
+    failed = False
+    for lesson in lessons:
+        source = read_source(lesson.source)
+        complaints = check_source(lesson, source)
+        if lesson.notebook.is_file():
+            complaints += check_notebook(lesson, source, nbformat.read(lesson.notebook, as_version=4))
+        else:
+            complaints.append(f"{lesson.notebook.name} is not there; python -m linattn_np lessons run {lesson.number} makes it")
+        print(f"{lesson.name:36s} {'FAILED' if complaints else 'ok'}")
+        for complaint in complaints:
+            print(f"    {complaint}")
+        failed |= bool(complaints)
+    readme = Path(args.folder) / "README.md"
+    if readme.is_file() and course_map.renewed(readme.read_text(), args.folder) != readme.read_text():
+        print(f"{readme}: its map differs from the lessons' cards; python -m linattn_np lessons run renews it")
+        failed = True
+    return 1 if failed else 0
+
+
+def write_handouts(args, lessons):
+    """The students' version, never beside the lesson itself."""
+    import nbformat
+
+    from .handout import to_handout
+
+    out = Path(args.out)
+    if out.resolve() == Path(args.folder).resolve():
+        raise ValueError(f"--out: expected another folder than {args.folder}, where the complete lessons are")
+    for lesson in lessons:
+        file = out / lesson.notebook.name
+        write_text(file, nbformat.writes(to_handout(read_source(lesson.source))) + "\n")
+        print(f"written: {file}")
+    return 0
+
+
+def _renew_map(folder):
+    """Bring the map up to date where there is one; a card that cannot be read is a matter for ``check``."""
+    readme = folder / "README.md"
+    if not readme.is_file():
+        return
+    try:
+        text = course_map.renewed(readme.read_text(), folder)
+    except ValueError as error:
+        print(f"{readme} is left as it is: {error}", file=sys.stderr)
+        return
+    if text != readme.read_text():
+        write_text(readme, text)
+
+
+def _number(value, form):
+    return "-" if value is None else format(value, form)

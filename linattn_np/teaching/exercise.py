@@ -1,0 +1,104 @@
+"""Exercises as data: what is asked, the right answer, the inputs it is tried on, and the classic slips, each with its hint.
+
+The exercises of lesson 03 stand in ``exercises/lesson_03.py`` as a tuple ``EXERCISES``; a new file there is all that a new lesson needs.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+
+from ..audit import mutations
+from . import exercises
+
+POINTS = ({"B": 3, "n": 7, "d": 5, "H": 2}, {"B": 2, "n": 11, "d": 3, "H": 1})  # n, N = n+1, d, D = d+1, B all differ
+FORM = re.compile(r"\d\d\.t?\d+")
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A classic wrong answer: a function like the reference (or a value), and the hint for whoever gives it."""
+
+    hint: str
+    wrong: object
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise, "03.4", or one question of an exit ticket, "03.t1".
+
+    With ``inputs`` the answer is a function: ``reference(*inputs(rng, sizes))`` is the right result, ``sizes`` one of POINTS and
+    ``names`` what is returned, in order. Without, the answer is a value, ``reference``: a number, an array, or a string, such as
+    the letter of a choice. Functions are held to ``tolerance`` relative to the largest entry of each result, values to
+    ``tolerance`` relative to themselves.
+    """
+
+    id: str
+    asks: str
+    reference: object
+    inputs: Callable | None = None
+    names: tuple = ("result",)
+    slips: tuple = ()
+    tolerance: float = 1e-9
+
+    def __post_init__(self):
+        if not FORM.fullmatch(self.id):
+            raise ValueError(f"id: expected a form such as 03.4 or 03.t1, got {self.id!r}")
+        if self.inputs is not None and not callable(self.reference):
+            raise ValueError(f"reference of {self.id}: expected a function, since there are inputs")
+
+
+def choice(id, asks, right, **wrong):
+    """A question with lettered answers: ``right`` is a letter, ``wrong`` maps each other letter to what it overlooks."""
+    return Exercise(id, asks, right, slips=tuple(Slip(hint, letter) for letter, hint in wrong.items()))
+
+
+def from_catalogue(call, *ids):
+    """Slips from the audit's catalogue of wrong derivations: ``call(module, *inputs)`` answers with the mutated module.
+
+    Catalogue entries that differ only in which hint they give share a hint; the mutation's slip says which is which.
+    """
+    known = {mutation.id: mutation for mutation in mutations.CATALOGUE}
+    slips = []
+    for id in ids:
+        if id not in known:
+            raise ValueError(f"ids: expected entries of the audit's catalogue, got {id!r}")
+        mutation = known[id]
+        slips.append(Slip(f"{mutation.hint} ({mutation.slip})", _mutated(call, mutation)))
+    return tuple(slips)
+
+
+def _mutated(call, mutation):
+    """A function like the reference that answers as the mutated module does."""
+
+    def wrong(*inputs):
+        return call(mutations.apply(mutation), *inputs)
+
+    return wrong
+
+
+def lessons_with_exercises():
+    """The numbers of the lessons that have exercises, in order."""
+    return sorted(module.name.removeprefix("lesson_") for module in iter_modules(exercises.__path__))
+
+
+def of_lesson(number):
+    """The exercises of a lesson, {id: Exercise}; none when it has no file."""
+    if number not in lessons_with_exercises():
+        return {}
+    listed = import_module(f".exercises.lesson_{number}", __package__).EXERCISES
+    found = {exercise.id: exercise for exercise in listed}
+    if len(found) != len(listed) or any(not id.startswith(f"{number}.") for id in found):
+        raise ValueError(f"EXERCISES of lesson {number}: expected distinct ids that begin with {number}.")
+    return found
+
+
+def find(id):
+    """The exercise ``id``. Raises ValueError that lists what there is."""
+    if not isinstance(id, str) or not FORM.fullmatch(id):
+        raise ValueError(f"id: expected a string such as '02.3' or '02.t1', got {id!r}")
+    known = of_lesson(id[:2])
+    if id not in known:
+        raise ValueError(f"id: expected one of {', '.join(known) or 'none, as lesson ' + id[:2] + ' has no exercises'}, got {id!r}")
+    return known[id]

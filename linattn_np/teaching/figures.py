@@ -1,0 +1,92 @@
+"""Figures and sliders that need no backend, and that a page without a kernel shows as a picture with a description."""
+
+import base64
+import time
+from io import BytesIO
+from typing import NamedTuple
+
+from ..progress import in_notebook
+
+DPI = 100
+
+
+class Knob(NamedTuple):
+    """The positions of a slider, where it starts, and its label."""
+
+    values: tuple
+    start: object
+    label: str
+
+
+def knob(values, start, label=""):
+    """A slider's positions. Raises ValueError when ``start`` is none of ``values``."""
+    values = tuple(float(v) if hasattr(v, "dtype") and v.dtype.kind == "f" else v for v in values)
+    if start not in values:
+        raise ValueError(f"start: expected one of the {len(values)} values of the knob, got {start!r}")
+    return Knob(values, start, label)
+
+
+def show(figure, alt):
+    """Show a matplotlib figure. ``alt`` says in a sentence or two what is to be seen; it stands in for the picture."""
+    _display(_png(figure), alt)
+
+
+def slider(draw, alt, **knobs):
+    """``draw(**settings)`` -> figure, redrawn as the knobs turn. A page without a kernel shows the figure at the start positions.
+
+    Each knob is ``knob(values, start, label)``, its name an argument of ``draw``. An answer should come within a third of a second.
+    """
+    settings = {name: k.start for name, k in knobs.items()}
+    picture = _png(draw(**settings))
+    if not in_notebook():
+        _display(picture, alt)
+        return
+    began = time.perf_counter()
+    _png(draw(**settings))
+    seconds = time.perf_counter() - began  # the second drawing: the first one also loads the fonts
+    start = ", ".join(f"{k.label or name} = {_words(k.start)}" for name, k in knobs.items())
+    alt = f"{alt} Shown at {start}; with a kernel a slider changes it."
+    box = _widget(draw, picture, knobs)
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
+    _display(picture, alt, {"application/vnd.jupyter.widget-view+json": view}, {"linattn_slider_seconds": round(seconds, 4)})
+
+
+def _widget(draw, picture, knobs):
+    """The sliders above the picture that they redraw."""
+    import ipywidgets as widgets
+
+    image = widgets.Image(value=picture, format="png", layout={"max_width": "100%", "object_fit": "contain"})
+    sliders = {
+        name: widgets.SelectionSlider(
+            options=[(_words(v), v) for v in k.values], value=k.start, description=k.label or name, continuous_update=False,
+            style={"description_width": "initial"}, layout={"width": "min(480px, 100%)"},
+        )
+        for name, k in knobs.items()
+    }  # fmt: skip
+
+    def redraw(**settings):
+        image.value = _png(draw(**settings))
+
+    out = widgets.interactive_output(redraw, sliders)
+    return widgets.VBox([*sliders.values(), image, out])
+
+
+def _display(picture, alt, others=None, metadata=None):
+    """A picture with its description, in a notebook; the description alone in a terminal."""
+    if not in_notebook():
+        print(f"[figure] {alt}")
+        return
+    from IPython.display import display
+
+    data = {"text/plain": alt, "image/png": base64.b64encode(picture).decode(), **(others or {})}
+    display(data, raw=True, metadata={"image/png": {"alt": alt}, **(metadata or {})})
+
+
+def _png(figure):
+    out = BytesIO()
+    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _words(value):
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

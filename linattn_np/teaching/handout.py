@@ -1,0 +1,69 @@
+"""Handouts: a lesson with its solutions cut to stubs and its outputs cleared. Nothing pairs it with the source."""
+
+import ast
+import re
+
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+STUB = 'raise NotImplementedError("your answer")'
+FOLDED = re.compile(rf"<!-- {BEGIN} -->.*?<!-- {END} -->", re.S)
+
+
+def to_handout(notebook):
+    """A copy of a notebook for students. Raises ValueError where a solution's markers do not fit."""
+    import copy
+
+    handout = copy.deepcopy(notebook)
+    handout.metadata.pop("jupytext", None)
+    for at, cell in enumerate(handout.cells):
+        cell.metadata.clear()
+        try:
+            cell.source = cut_code(cell.source) if cell.cell_type == "code" else cut_prose(cell.source)
+        except ValueError as error:
+            raise ValueError(f"cell {at}: {error}") from None
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return handout
+
+
+def cut_prose(text):
+    """Markdown without what stands between the markers, which are HTML comments there."""
+    text = FOLDED.sub("*Your answer:*", text)
+    if BEGIN in text or END in text:
+        raise ValueError(f"expected <!-- {BEGIN} --> before <!-- {END} -->, in pairs")
+    return text
+
+
+def cut_code(code):
+    """Code with each solution replaced by its stub.
+
+    Inside a function the stub raises NotImplementedError; at the top of a cell, where that would stop the notebook, each name
+    that the solution assigns is set to ``...``, which ``check`` takes for "not attempted".
+    """
+    out, solution = [], None
+    for line in code.splitlines():
+        mark = line.strip()
+        if mark == BEGIN:
+            if solution is not None:
+                raise ValueError(f"expected {END}, got a second {BEGIN}")
+            solution, indent = [], line[: len(line) - len(line.lstrip())]
+        elif mark == END:
+            if solution is None:
+                raise ValueError(f"expected {BEGIN}, got {END}")
+            out += [f"{indent}{STUB}"] if indent else [f"{name} = ..." for name in assigned("\n".join(solution))]
+            solution = None
+        else:
+            (out if solution is None else solution).append(line)
+    if solution is not None:
+        raise ValueError(f"expected {END} before the cell ends")
+    return "\n".join(out)
+
+
+def assigned(code):
+    """The names that a solution at the top of a cell assigns; it may do nothing else."""
+    names = []
+    for statement in ast.parse(code).body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else None
+        if not targets or not all(isinstance(target, ast.Name) for target in targets):
+            raise ValueError("a solution outside a function may only assign names; put the rest into a function")
+        names += [target.id for target in targets]
+    return names

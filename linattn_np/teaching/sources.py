@@ -1,0 +1,116 @@
+"""A lesson on disk: its text source, the notebook paired with it, its card, its exercises and its equation numbers."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+NAME = re.compile(r"(\d\d)_([a-z0-9_]+)\.py")
+FORMATS = "ipynb,source//py:percent"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+CARD = re.compile(r"^\| *(\d+) min *\| *(\d+) min *\| *(\d+) min *\| *(\d) of 5 *\| *([\d, –-]+?) *\| *(\d+) *\|$", re.M)
+EXERCISE = re.compile(r"^### Exercise (\d\d\.\d+) \(([a-z ]+), level ([1-5]), (\d+) min\)$", re.M)
+TAG = re.compile(r"\\tag\{(\d+\.\d+)\}")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One lesson: number "02", slug, and the two files that hold it."""
+
+    number: str
+    slug: str
+    source: Path
+    notebook: Path
+
+    @property
+    def name(self):
+        """02_the_backward_pass"""
+        return f"{self.number}_{self.slug}"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the first cell says: title, the claim and the misconception in a sentence each, minutes, level, what must come before."""
+
+    title: str
+    claim: str
+    misconception: str
+    minutes: tuple  # to read, to code, to run
+    level: int
+    needs: tuple
+    seed: int
+
+
+def find_lessons(folder, numbers=()):
+    """The lessons in ``folder`` with these numbers (7 or 07), all when none is named. Raises ValueError when there is none such."""
+    folder = Path(folder)
+    names = [(path, NAME.fullmatch(path.name)) for path in sorted((folder / "source").glob("*.py"))]
+    found = {m[1]: Lesson(m[1], m[2], path, folder / f"{path.stem}.ipynb") for path, m in names if m}
+    if not found:
+        raise ValueError(f"folder: expected lessons as {folder / 'source' / 'NN_slug.py'}, got none; run this where the repository is")
+    wanted = [f"{int(number):02d}" if str(number).isdigit() else str(number) for number in numbers] or list(found)
+    for number in wanted:
+        if number not in found:
+            raise ValueError(f"NUMBER: expected one of {', '.join(found)}, got {number!r}")
+    return [found[number] for number in dict.fromkeys(wanted)]
+
+
+def read_source(path):
+    """The notebook that a text source describes: cells without outputs, the same ids every time. Raises ValueError if it cannot be read."""
+    import jupytext
+    import nbformat
+
+    try:
+        notebook = jupytext.read(path, fmt="py:percent")
+    except Exception as error:  # whatever the parser stumbles over, a reader needs the file and one line
+        raise ValueError(f"{path}: expected a notebook in percent format, and {type(error).__name__}: {error}") from error
+    notebook.metadata = nbformat.from_dict({"jupytext": {"cell_metadata_filter": "-all", "formats": FORMATS}, "kernelspec": KERNEL})
+    for at, cell in enumerate(notebook.cells):
+        cell.id, cell.metadata = f"cell-{at:02d}", nbformat.from_dict({})
+        if "### BEGIN SOLUTION" in cell.source and cell.cell_type == "code":
+            cell.metadata = nbformat.from_dict({"jupyter": {"source_hidden": True}})  # folded until the reader opens it
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def prose(notebook):
+    """All markdown of a notebook."""
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def read_card(notebook):
+    """The card in the first cell. Raises ValueError that says which part is missing."""
+    text = notebook.cells[0].source if notebook.cells else ""
+    table = CARD.search(text)
+    parts = {
+        "a title '# Lesson 02. ...'": re.search(r"^# Lesson \d\d\. (.+)$", text, re.M),
+        "a line '**Claim.** ...'": re.search(r"^\*\*Claim\.\*\* (.+?)(?:\n\n|\Z)", text, re.M | re.S),
+        "a line '**Misconception.** ...'": re.search(r"^\*\*Misconception\.\*\* (.+?)(?:\n\n|\Z)", text, re.M | re.S),
+        "a row '| 20 min | 25 min | 1 min | 1 of 5 | 01, 02 | 0 |'": table,
+    }
+    missing = [what for what, match in parts.items() if not match]
+    if missing:
+        raise ValueError(f"card: expected {missing[0]} in the first cell")
+    title, claim, misconception = (" ".join(match[1].split()) for match in list(parts.values())[:3])
+    minutes, needs = tuple(int(table[i]) for i in (1, 2, 3)), tuple(re.findall(r"\d\d", table[5]))
+    return Card(title, claim, misconception, minutes, int(table[4]), needs, int(table[6]))
+
+
+def exercises_in(notebook):
+    """The exercise cards, as (id, kind, level, minutes)."""
+    return [(id, kind, int(level), int(minutes)) for id, kind, level, minutes in EXERCISE.findall(prose(notebook))]
+
+
+def equations_in(notebook):
+    """The equation numbers that the lesson sets, in order."""
+    return TAG.findall(prose(notebook))
+
+
+def equations_quoted(package=Path(__file__).parents[1]):
+    """The equation numbers that the package's code quotes, {"2.7": {"attention.py", ...}}; the course's own modules left out."""
+    quoted = {}
+    for path in sorted(package.rglob("*.py")):
+        if "teaching" in path.relative_to(package).parts:
+            continue
+        for number in re.findall(r"\(([1-9]\d?\.\d{1,2})\)", path.read_text()):
+            quoted.setdefault(number, set()).add(path.name)
+    return quoted

@@ -1,0 +1,102 @@
+"""Tables of a lesson: the symbols, the versions, any other, and the paper's claims beside our numbers."""
+
+import json
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from .display import emit, html_table, text_table
+from .profile import VARIABLE, profile
+
+SYMBOLS = {  # the project's one key, in the order of reading
+    "B": ("batch: prompts that are computed together", ""),
+    "n": ("examples in a prompt", ""),
+    "N": ("tokens of a prompt, n + 1: the query is the last", ""),
+    "d": ("covariates of an example", ""),
+    "D": ("width of a token, d + 1: the label is the last entry", ""),
+    "L": ("layers", ""),
+    "H": ("heads of a layer; their outputs add up", ""),
+    "x": ("covariates of one token", "(d,)"),
+    "w": ("task vector of a prompt, which the model never sees", "(d,)"),
+    "y": ("label asked for, <w, x_query>", "(B,)"),
+    "Z": ("tokens, as rows here and as columns in the paper", "(B, N, D)"),
+    "z": ("the query's token", "(B, D)"),
+    "P": ("value matrix of a layer", "(H, D, D)"),
+    "Q": ("score matrix of a layer: keys and queries merged", "(H, D, D)"),
+    "M": ("mask, diag(1, .., 1, 0): the query is never attended to", "(N, N)"),
+    "A": ("scores, A[i, j]: token i reads token j", "(B, H, N, N)"),
+    "W": ("scores after the mask", "(B, H, N, N)"),
+    "V": ("values", "(B, H, N, D)"),
+    "G": ("state, Z M Z^T in the paper's columns", "(B, D, D)"),
+    "T": ("what a layer multiplies the state's tokens by", "(B, D, D)"),
+    "params": ("all P and Q; [l, h, 0] is P, [l, h, 1] is Q", "(L, H, 2, k, k)"),
+    "dX": ("gradient of the loss with respect to X", "as X"),
+    "vX": ("tangent: derivative of X along a direction", "as X"),
+    "hX": ("tangent of the gradient dX", "as X"),
+}
+
+
+def table(head, rows, caption=""):
+    """Show rows of strings or numbers under their column names."""
+    rows = [[_cell(value) for value in row] for row in rows]
+    emit("\n".join([*([caption] if caption else []), text_table(head, rows)]), html_table(head, rows, caption))
+
+
+def symbols(names):
+    """Show the part of the key that a lesson uses: ``symbols("B n Z P Q dX")``. Raises ValueError for an unknown symbol."""
+    unknown = [name for name in names.split() if name not in SYMBOLS]
+    if unknown:
+        raise ValueError(f"names: expected symbols of the key ({' '.join(SYMBOLS)}), got {unknown[0]!r}")
+    rows = [(name, *SYMBOLS[name]) for name in SYMBOLS if name in names.split()]
+    table(("symbol", "meaning", "shape"), rows)
+
+
+def versions(seed):
+    """One line: what this was made with, so that it can be made again."""
+    from .. import __version__
+
+    made = f"linattn_np {__version__}, Python {platform.python_version()}, NumPy {np.__version__}"
+    line = f"seed {seed}; profile {profile()} (set by {VARIABLE}); {made}"
+    emit(line, f"<div>{line}</div>")
+
+
+def facts(rows):
+    """Facts of the model, not results of the paper's experiments: (fact, where in the paper, paper, ours)."""
+    rows = [(*row, "agrees" if _cell(row[2]) == _cell(row[3]) else "does not agree") for row in rows]
+    table(("fact of the model", "where", "paper", "ours", "verdict"), rows, "Facts of the model; no training is involved.")
+
+
+def paper_and_us(ids):
+    """The paper's claims beside our numbers, read from figures/scorecard.json: a row for each id, in the order given.
+
+    Raises ValueError when the file is absent, or when it has no such claim.
+    """
+    claims = {claim["id"]: claim for claim in scorecard()}
+    missing = [id for id in ids if id not in claims]
+    if missing:
+        raise ValueError(f"ids: expected claims of the scorecard ({', '.join(claims)}), got {missing[0]!r}")
+    head = ("claim", "where", "paper", "ours", "verdict", "why it may differ")
+    table(head, [[claims[id].get(key, "") for key in SCORECARD_KEYS] for id in ids], "Loaded from figures/scorecard.json.")
+
+
+SCORECARD_KEYS = ("claim", "where", "paper", "ours", "verdict", "why")
+
+
+def scorecard():
+    """The claims of figures/scorecard.json: a list of dictionaries with an id."""
+    file = figures_folder() / "scorecard.json"
+    if not file.is_file():
+        raise ValueError("figures/scorecard.json is not there; python -m linattn_np reproduce makes it, from the paper-size runs")
+    content = json.loads(file.read_text())
+    return content["claims"] if isinstance(content, dict) else content
+
+
+def figures_folder():
+    """The repository's folder figures: beside the lessons, or above the working folder, or beside the package."""
+    places = [*[folder / "figures" for folder in (Path.cwd(), *Path.cwd().parents)], Path(__file__).parents[2] / "figures"]
+    return next((place for place in places if place.is_dir()), places[-1])
+
+
+def _cell(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
