@@ -28,7 +28,8 @@ import numpy as np
 
 import linattn_np as la
 from linattn_np.progress import bar
-from linattn_np.teaching import by_profile, check, facts, knob, predict, reveal, show, slider, symbols, table, versions
+from linattn_np.teaching import by_profile, check, facts, knob, predict, reveal, show
+from linattn_np.teaching import slider, symbols, table, versions
 
 SEED = 1
 versions(SEED)
@@ -46,8 +47,8 @@ symbols("B n N d D L x w y Z P Q M A W V")
 best_loss_guess = 0.0
 changed_guess = 100
 ### END SOLUTION
-predict("01.p1", "One layer, n = 20, d = 5: the smallest loss that any eta reaches (0 to 5)", best_loss_guess)
-predict("01.p2", "The mask M is taken out of one such layer: how many percent of the predictions change", changed_guess)
+predict("01.p1", "n = 20, d = 5: the smallest loss that any eta reaches", best_loss_guess)
+predict("01.p2", "Without the mask M: percent of predictions that change", changed_guess)
 
 # %% [markdown]
 # ## 2. Derive
@@ -200,7 +201,7 @@ library, _ = la.attention.forward(Z, P[None], Q[None])
 table(("compared", "largest difference"), [
     ("loops and matrices", f"{np.abs(loops - matrices).max():.0e}"),
     ("matrices and library", f"{np.abs(matrices - library).max():.0e}"),
-])  # fmt: skip
+])
 
 # %% [markdown]
 # Now the layer with one number in it. `step_params` builds the $d \times d$ blocks $P' = 0$ and $Q' = -\eta I$ for $L$ layers; the library
@@ -209,7 +210,7 @@ table(("compared", "largest difference"), [
 
 # %%
 def step_params(eta, layers, d=5):
-    """(layers, 1, 2, d, d): P' = 0 and Q' = -eta I in every layer, so each layer is one step of (1.7)."""
+    """(layers, 1, 2, d, d): P' = 0 and Q' = -eta I, so each layer is one step of (1.7)."""
     params = np.zeros((layers, 1, 2, d, d))
     params[:, :, 1] = -eta * np.eye(d)
     return params
@@ -225,12 +226,16 @@ def draw_answers(eta, layers):
     ax.plot([-8, 8], [-8, 8], color="0.5", linestyle="--", linewidth=1)
     ax.scatter(dots.y, answers, s=9, color="#0072B2", alpha=0.6)
     ax.set(xlim=(-8, 8), ylim=(-8, 8), xlabel="label asked for, y", ylabel="prediction")
-    ax.set_title(f"step {eta:.2f}, {layers} layers: loss {((answers - dots.y) ** 2).mean():.2f}", fontsize=10)
+    loss = ((answers - dots.y) ** 2).mean()
+    ax.set_title(f"step {eta:.2f}, layers {layers}: loss {loss:.2f}", fontsize=10)
     return figure
 
 
-slider(draw_answers, "Predictions against true answers for 300 prompts: the dots lie around the diagonal.",
-       eta=knob(np.arange(0, 2.01, 0.05).round(2), 0.75, "step"), layers=knob(range(1, 9), 1, "layers"))  # fmt: skip
+slider(
+    draw_answers, "Predictions against true answers for 300 prompts: dots along the diagonal.",
+    eta=knob(np.arange(0, 2.01, 0.05).round(2), 0.75, "step"),
+    layers=knob(range(1, 9), 1, "layers"),
+)
 
 # %% [markdown]
 # ## 5. Audit it
@@ -258,10 +263,14 @@ def layer_with(Z, P, Q, hidden=-1, extra=0, corner=0.0):
 
 def failed_tests(layer, eta=0.3):
     """What the three tests find: 'fails' or 'passes' for each."""
-    P, Q = la.transformer.embed(0.3 * np.random.default_rng(SEED).standard_normal((1, 1, 2, 3, 3)), 4)[0, 0]
-    answer = lambda Z, P, Q: -layer(layer(Z, P, Q), P, Q)[:, -1, -1]  # noqa: E731  two layers deep
-    order = answer(Z[:, [3, 0, 6, 1, 5, 2, 4, 7]], P, Q) - answer(Z, P, Q)
-    scale = answer(Z * [1, 1, 1, 2], P, Q) - 2 * answer(Z, P, Q)
+    params = la.init_params(np.random.default_rng(SEED), layers=1, d=3, std=0.3)
+    P, Q = la.transformer.embed(params, 4)[0, 0]  # with the fixed corners, (4, 4)
+
+    def answer(Z):  # two layers deep
+        return -layer(layer(Z, P, Q), P, Q)[:, -1, -1]
+
+    order = answer(Z[:, [3, 0, 6, 1, 5, 2, 4, 7]]) - answer(Z)
+    scale = answer(Z * [1, 1, 1, 2]) - 2 * answer(Z)
     P1, Q1 = la.transformer.embed(step_params(eta, 1, 3), 4)[0, 0]
     u = eta * (Z[:, :-1, 3:] * Z[:, :-1, :3]).mean(axis=1)  # (B, d)
     step = -layer(Z, P1, Q1)[:, -1, -1] - (u * Z[:, -1, :3]).sum(axis=1)
@@ -275,7 +284,8 @@ mistakes = {
     "1/(n+1)": lambda Z, P, Q: layer_with(Z, P, Q, extra=1),
     "labels enter the scores": lambda Z, P, Q: layer_with(Z, P, Q, corner=0.5),
 }
-table(("layer", "order", "scale", "one step"), [(name, *failed_tests(layer)) for name, layer in mistakes.items()])
+found = [(name, *failed_tests(layer)) for name, layer in mistakes.items()]
+table(("layer", "order", "scale", "one step"), found)
 
 # %% [markdown]
 # Each mistake passes at least one test and fails another. No single test is an audit; that remains true for gradients, where lesson 03
@@ -284,12 +294,18 @@ table(("layer", "order", "scale", "one step"), [(name, *failed_tests(layer)) for
 # And the mask? Take it out of one layer: the query's label slot is 0, so reading it adds nothing to the label.
 
 # %%
-unmasked = lambda Z, P, Q: layer_with(Z, P, Q) + (Z @ Q.T @ Z[:, -1:].mT) @ (Z[:, -1:] @ P.T) / 7  # noqa: E731
+def unmasked(Z, P, Q):
+    return Z + (Z @ Q.T @ Z.mT) @ Z @ P.T / (Z.shape[1] - 1)
+
+
 P3, Q3 = la.transformer.embed(step_params(0.5, 1, 3), 4)[0, 0]
-once = [layer(Z, P3, Q3) for layer in (layer_by_matrices, unmasked)]
-twice = [layer(Z1, P3, Q3) for layer, Z1 in zip((layer_by_matrices, unmasked), once, strict=True)]
-changed = [100 * np.mean(a[:, -1, -1] != b[:, -1, -1]) for a, b in (once, twice)]
-reveal("01.p2", changed[0], f"With a second layer it is {changed[1]:.0f} percent: then the query's slot holds a prediction, and reads itself.")
+right, wrong, changed = Z, Z, []
+for _ in range(2):
+    right, wrong = layer_by_matrices(right, P3, Q3), unmasked(wrong, P3, Q3)
+    gap = np.abs(right - wrong)[:, -1, -1]  # (B,) of the query's label slot
+    changed.append(100 * np.mean(gap > 1e-12))
+reveal("01.p2", changed[0], f"With a second layer: {changed[1]:.0f} percent. Then the query's "
+                            "slot holds a prediction, and the query reads it.")
 
 # %% [markdown]
 # ## 6. Experiment
@@ -303,7 +319,8 @@ etas = np.linspace(0, 1.6, 17)
 losses = np.zeros((seeds, len(etas)))
 with bar(seeds, "seeds", unit="seed") as shown:
     for seed in range(seeds):
-        prompts = la.RegressionTask(n=n, d=d).sample(by_profile(500, 2000, 20_000), np.random.default_rng([SEED, seed]))
+        rng = np.random.default_rng([SEED, seed])
+        prompts = la.RegressionTask(n=n, d=d).sample(by_profile(500, 2000, 20_000), rng)
         losses[seed] = [la.loss(step_params(eta, 1), *prompts) for eta in etas]
         shown.update()
 quartiles = np.quantile(losses, [0.25, 0.5, 0.75], axis=0)
@@ -314,14 +331,16 @@ best = etas[quartiles[1].argmin()], quartiles[1].min()
 figure, axes = la.plotting.new_figure(width=5.6, height=3.6)
 ax = axes[0, 0]
 ax.plot(etas, theory, color="0.4", linestyle=":", linewidth=2, label="derived, (1.8)")
-la.plotting.median_band(ax, etas, quartiles, f"measured, median of {seeds} seeds", color="#0072B2")
+label = f"measured, median and quartiles of {seeds} seeds"
+la.plotting.median_band(ax, etas, quartiles, label, color="#0072B2")
 ax.axvline(n / (n + d + 1), color="0.6", linewidth=1)
 ax.set(xlabel="step length of the layer, eta", ylabel="loss, f", ylim=(0, 8))
-ax.annotate("best step, (1.10)", (n / (n + d + 1), 5.2), textcoords="offset points", xytext=(5, 0), fontsize=9)
+ax.text(n / (n + d + 1) + 0.02, 5.2, "best step, (1.10)", fontsize=9)
 ax.legend(frameon=False, fontsize=9)
-show(figure, "Loss against step length: a parabola from 5 at step 0 to a minimum near 1.15 at step 0.77, "
-             "the measured medians on the derived curve.")  # fmt: skip
-reveal("01.p1", d * (d + 1) / (n + d + 1), f"Measured: {best[1]:.2f} at eta = {best[0]:.2f}. One step cannot reach 0: C is not I.")
+show(figure, "Loss against step length: a parabola from 5 at step 0 to a minimum near 1.15 "
+             "at step 0.77, the measured medians on the derived curve.")
+reveal("01.p1", d * (d + 1) / (n + d + 1),
+       f"Measured: {best[1]:.2f} at eta = {best[0]:.2f}. One step cannot reach 0: C is not I.")
 
 # %% [markdown]
 # The number to keep: $30/26 \approx 1.15$. More examples bring $C$ closer to $I$ and the loss down like $1/n$; more covariates raise it like
@@ -335,12 +354,14 @@ reveal("01.p1", d * (d + 1) / (n + d + 1), f"Measured: {best[1]:.2f} at eta = {b
 
 # %%
 params = la.init_params(np.random.default_rng(SEED))
-at_zero = la.loss(0 * params, *la.RegressionTask().sample(by_profile(20_000, 200_000), np.random.default_rng(SEED)))
+task = la.paper.SETTINGS["setting1"].task
+prompts = task.sample(20_000, np.random.default_rng(SEED))
+at_zero = la.loss(0 * params[:1], *prompts)
 facts([
     ("trained numbers for 3 layers and d = 5", "section 2, released code", 150, params.size),
     ("with all weights 0 the loss is E|w|^2 = d", "follows from section 2", 5, round(at_zero)),
-    ("examples, covariates in Setting 1", "section 3", "20, 5", f"{la.RegressionTask().n}, {la.RegressionTask().d}"),
-])  # fmt: skip
+    ("examples and covariates in Setting 1", "section 3", "20, 5", f"{task.n}, {task.d}"),
+])
 
 # %% [markdown]
 # ## 8. Exercises
@@ -493,14 +514,25 @@ check("01.6", measured_eta)
 # Write the letters in quotes.
 #
 # **t1.** The model meets a prompt with a new task $w$. What changes inside it?
-# (a) the weights P and Q (b) only the tokens (c) the mask (d) nothing
+#
+# - (a) the weights $P$ and $Q$
+# - (b) only the tokens
+# - (c) the mask
+# - (d) nothing
 #
 # **t2.** Why is the prediction *minus* the label slot?
-# (a) the loss would be negative otherwise (b) to cancel the minus in $Q' = -\eta I$ (c) the slots hold residuals, and the query's label
-# began at 0 (d) rows and columns differ by a sign
+#
+# - (a) the loss would be negative otherwise
+# - (b) to cancel the minus in $Q' = -\eta I$
+# - (c) the slots hold residuals, and the query's label began at 0
+# - (d) rows and columns differ by a sign
 #
 # **t3.** Someone drops the factor $1/n$. How does the best $\eta$ change from $n = 20$ to $n = 40$, for $d = 5$?
-# (a) it is nearly halved (b) it hardly changes (c) it is nearly doubled (d) it stays exactly the same
+#
+# - (a) it is nearly halved
+# - (b) it hardly changes
+# - (c) it is nearly doubled
+# - (d) it stays exactly the same
 
 # %%
 ### BEGIN SOLUTION

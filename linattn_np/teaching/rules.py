@@ -11,7 +11,7 @@ SECTIONS = (
     "9. Exit ticket",
 )  # fmt: skip
 KINDS = {"derive", "code", "find the bug", "experiment"}
-WORDS, CELL, FIGURE_CELL, SIZE = (1200, 2500), 25, 40, 400_000
+WORDS, CELL, FIGURE_CELL, WIDTH, SIZE = (1200, 2500), 25, 40, 96, 400_000  # a page shows 96 characters of code
 PATHS = re.compile(r"(?<![\w.:/])(?:/(?:home|root|Users|tmp|usr|opt|mnt|work|var)/|[A-Z]:\\\\?[A-Za-z])|\.ipynb_checkpoints")
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
 
@@ -94,6 +94,9 @@ def _cells(lesson, notebook):
         limit = FIGURE_CELL if re.search(r"\b(show|slider|new_figure)\(", cell.source) else CELL
         if cell.cell_type == "code" and lines > limit:
             found.append(f"cell {at}: {lines} lines, more than {limit}")
+        wide = max(map(len, cell.source.splitlines()), default=0)
+        if cell.cell_type == "code" and wide > WIDTH:
+            found.append(f"cell {at}: a line of {wide} characters, more than {WIDTH}")
         if PATHS.search(cell.source):
             found.append(f"cell {at}: names a path of one machine")
     return found
