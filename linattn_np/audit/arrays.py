@@ -8,7 +8,7 @@ from .checks import array_row
 from .report import Report
 
 
-def check_agreement(subject, params, Z, y, attention):
+def check_agreement(subject, params, Z, y, attention, backend="numba"):
     """The public functions against what was audited: NumPy, the compiled kernels, and the Hessian's symmetry. -> rows"""
     value, gradient = transformer.loss_and_grad(params, Z, y, attention, backend="numpy")
     audited = subject.backward({"params": params}, np.ones(()), keep)["params"]
@@ -17,7 +17,7 @@ def check_agreement(subject, params, Z, y, attention):
     H = transformer.hessian(params, Z, y, attention, backend="numpy") if params.size <= 400 else None
     if H is not None:
         rows.append(array_row("Hessian H = H'", H, H.T, 1e-12, "second"))
-    if attention != "linear" or not transformer.use_kernels(params, attention, "numba"):
+    if attention != "linear" or not transformer.use_kernels(params, attention, backend):
         return rows
     fast_value, fast = transformer.loss_and_grad(params, Z, y, backend="numba")
     v = np.random.default_rng(params.size).standard_normal(params.shape)

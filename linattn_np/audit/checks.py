@@ -70,7 +70,7 @@ def check_complex(subject, oracle, gradient, lines, witness=True):
             continue
         gap = np.where(seen, np.abs(g - c), 0.0)
         gap = np.where(np.isnan(g), np.inf, gap)
-        scale = np.nanmax(np.abs(c)) or top
+        scale = np.nanmax(np.abs(c)) or top or 1.0
         worst = np.unravel_index(np.argmax(gap), gap.shape)
         error = float(gap.max() / scale)
         bad_entry = (gap > 1e-10 * np.abs(np.where(seen, c, 0.0)) + 1e-14 * top).any()

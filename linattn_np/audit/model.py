@@ -93,12 +93,12 @@ def audit_layer(name, *, module=None, seed=0, **point):
     return report
 
 
-def audit_model(name="linear", *, module=None, stack=None, seed=0, **point):
+def audit_model(name="linear", *, module=None, stack=None, backend="numba", seed=0, **point):
     """Judge the gradient of the loss of a whole model, and every line of every layer in it. -> Report
 
     name one of the registered layers that can be stacked; module and stack stand in for the layer's module and for
     ``transformer``. point: layers, d, n, batch, heads, sigma, full, symmetric; default layers=3, d=5, n=20, batch=8,
-    sigma=0.3. Linear layers are also compared with the compiled kernels. Under 5 s at the default point.
+    sigma=0.3. Linear layers are also compared with the compiled kernels, unless backend is "numpy". Under 5 s at the default.
     """
     one_of("name", name, tuple(key for key, entry in REGISTRY.items() if entry.attention))
     point = as_point(name, point)
@@ -106,7 +106,7 @@ def audit_model(name="linear", *, module=None, stack=None, seed=0, **point):
     subject, params, Z, y = model_subject(REGISTRY[name], module, stack, rng, point)
     report = audit_subject(subject, seed)
     report.point = {"layer": name, "seed": seed, **point}
-    report.extend(check_agreement(subject, params, Z, y, REGISTRY[name].attention))
+    report.extend(check_agreement(subject, params, Z, y, REGISTRY[name].attention, backend))
     _say_small(report, point, layers=True)
     return report
 

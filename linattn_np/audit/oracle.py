@@ -138,7 +138,7 @@ class Oracle:
         lines = [self.direction() for _ in range(directions)]
         steps = [self.along(v) for v in lines]
         plain = [central_difference(self.on_line(v)) for v in lines]
-        scale = max(map(abs, steps + [p[0] for p in plain]))
+        scale = max(map(abs, steps + [p[0] for p in plain] + [1e-6 * self.spread(v) for v in lines]))
         if not math.isfinite(scale):
             raise CannotJudge("the derivative is not finite here; choose a theta inside the domain of forward")
         if scale == 0.0:
@@ -150,14 +150,20 @@ class Oracle:
         self.check_each_array(tolerance)
         return steps[worst], plain[worst][0], errors[worst]
 
+    def spread(self, v):
+        """How far the value moves on a line: the size of a derivative that is not zero by chance."""
+        phi = self.on_line(v)
+        return float(np.nan_to_num(max(abs(phi(t) - self.value) for t in (-0.125, 0.125)), posinf=0.0))
+
     def check_each_array(self, tolerance):
         """The same with one array of theta moving at a time, so that a large one cannot drown a small one."""
         for name in self.subject.theta:
             v = {key: value if key == name else 0.0 * value for key, value in self.direction().items()}
             phi, step = self.on_line(v), self.along(v)
             plain, doubt = central_difference(phi)
-            if abs(step - plain) > max(tolerance * max(abs(step), abs(plain)), 10 * doubt):
-                reason = self.why(phi, step, plain, doubt, max(abs(step), abs(plain)))
+            scale = max(abs(step), abs(plain), 1e-6 * self.spread(v))
+            if abs(step - plain) > max(tolerance * scale, 10 * doubt):
+                reason = self.why(phi, step, plain, doubt, scale)
                 raise CannotJudge(f"{reason} (moving {name} alone)" if len(self.subject.theta) > 1 else reason)
 
     def why(self, phi, step, plain, doubt, scale):

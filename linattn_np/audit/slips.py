@@ -14,7 +14,7 @@ def explain(got, true, lines, worst):
     if not g.any():
         return "all entries are zero: never written"
     factor = factor_between(g, c)
-    if factor is not None:
+    if factor is not None and np.abs(g - factor * c).max() < 1e-3 * np.abs(g - c).max():
         return factor_in_words(factor)
     if seen.all() and g.ndim >= 2 and g.shape[-1] == g.shape[-2] and close(g.swapaxes(-1, -2), c):
         return "transposed"
@@ -73,7 +73,7 @@ def factor_in_words(k):
         return f"every entry is {round(k)} times the derivative: is a factor 1/{abs(round(k))} missing?"
     if abs(1 / k) > 1.5 and abs(1 / k - round(1 / k)) < 1e-7 / abs(k):
         return f"every entry is 1/{round(1 / k)} of the derivative: is a factor {abs(round(1 / k))} missing?"
-    return f"every entry is {k:.6g} times the derivative"
+    return f"every entry is {k:.10g} times the derivative"
 
 
 def use_in_words(name, k):
