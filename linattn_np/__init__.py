@@ -27,7 +27,10 @@ __all__ = [
     "History", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "losses_along",
     "optimizers", "predict", "train",
 ]  # fmt: skip
-_SUBMODULES = ("attention", "gram", "softmax_attention", "relu_attention", "transformer", "prompts", "audit", "kernels", "paper", "plotting", "programs", "runs", "teaching")
+_SUBMODULES = (
+    "attention", "gram", "softmax_attention", "relu_attention", "transformer", "prompts", "audit", "kernels", "paper", "plotting", "programs", "runs", "teaching",
+    "noise", "landscape", "estimators",
+)  # fmt: skip
 
 
 def __getattr__(name):  # submodules load when first used, so that the import stays light

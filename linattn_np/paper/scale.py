@@ -21,10 +21,16 @@ class Scale:
     seeds: int
     record_every: int  # distance of the snapshots that all figures share
     test_every: int  # distance of the test losses
+    hessian_every: int  # distance of the exact Hessians
+    noise_draws: int  # batches whose gradient noise is measured, for each seed
+    search_steps: int  # the learning-rate search: iterations and seeds of each rate
+    search_seeds: int
 
 
-PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=10, test_every=50)
-QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=10, test_every=50)
+PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=10, test_every=50,
+              hessian_every=250, noise_draws=10_000, search_steps=2_000, search_seeds=3)  # fmt: skip
+QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=10, test_every=50,
+              hessian_every=250, noise_draws=500, search_steps=200, search_seeds=1)  # fmt: skip
 
 
 def runs_of(setting, name, scale):

@@ -1,0 +1,130 @@
+"""What was measured along a run, kept beside the runs: an interruption loses one measurement at most.
+
+A measurement is one ``.npz`` file of plain arrays in ``runs/measured``, named by a hash of everything that decides its numbers.
+"""
+
+import hashlib
+import json
+import sys
+import zipfile
+
+import numpy as np
+
+from ..landscape import Surface, directions_at, meet, off_diagonal_share, path_smoothness
+from ..optimizers import global_norm
+from ..progress import bar
+from ..runs import atomic_file, set_aside
+from .scale import TEST_PROMPTS, TEST_SEED, histories, runs_of, test_batch
+
+FORMAT = 1  # raise it when the same description would give other numbers
+PATH_STEPS = 2_000  # the length of the path that generalized smoothness is measured on, as in the paper's code
+
+
+def kept(folder, what, description, compute):
+    """The arrays of a measurement: kept from before, or computed now and kept. -> {name: array}"""
+    text = json.dumps({"format": FORMAT, "what": what, **description}, sort_keys=True)
+    file = folder.path / "measured" / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+    if file.exists():
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                found = dict(arrays)
+                if found.pop("description").item() == text:
+                    return found
+                raise ValueError("it describes another measurement")
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            aside = set_aside(file)
+            print(f"linattn_np: {file} is not a finished measurement ({error}); kept as {aside.name}", file=sys.stderr)
+    found = compute()
+    with atomic_file(file) as out:
+        np.savez(out, description=np.array(text), **found)
+    return found
+
+
+def along_runs(folder, setting, optimizer, scale, what, compute, arguments=None, progress=None):
+    """A measurement on each seed's run: ``compute(surface, history)`` on the fixed test batch. -> a list of {name: array}"""
+    runs = runs_of(setting, optimizer, scale)
+    trained = histories(folder, runs, f"{optimizer} on {setting.title}", progress)
+    surface, found = Surface(*test_batch(setting.task)), []
+    with bar(len(runs), f"{what} of {optimizer}, {setting.title}", progress, unit="run") as shown:
+        for run, history in zip(runs, trained, strict=True):
+            description = {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, **(arguments or {})}
+            found.append(kept(folder, what, description, lambda history=history: compute(surface, history)))
+            shown.update()
+    return found
+
+
+def hessians(folder, setting, optimizer, scale, progress=None):
+    """times (T,), diagonals (T, p), eigenvalues (T, p) ascending, off_diagonal (T,), for each seed."""
+
+    def compute(surface, history):
+        times = [t for t in sorted(history.snapshots) if t % scale.hessian_every == 0]
+        every = [surface.hessian(history.snapshots[t]) for t in times]
+        return {
+            "times": np.array(times), "diagonals": np.stack([np.diag(H) for H in every]),
+            "eigenvalues": np.stack([np.linalg.eigvalsh(H) for H in every]),
+            "off_diagonal": np.array([off_diagonal_share(H) for H in every]),
+        }  # fmt: skip
+
+    return along_runs(folder, setting, optimizer, scale, "hessians", compute, {"every": scale.hessian_every}, progress)
+
+
+def steps(folder, setting, optimizer, scale, progress=None):
+    """What every recorded step meets at the point before it: times, kappa, cosine, decrease, norm, each (T,), for each seed."""
+
+    def compute(surface, history):
+        times = [t for t in sorted(history.updates) if history.updates[t].any()]
+        met = [meet(history.snapshots[t], {"step": history.updates[t]}, surface)["step"] for t in times]
+        norms = [global_norm(surface.grad(history.snapshots[t])) for t in times]
+        kappa, cosine, decrease = np.array(met).T
+        return {"times": np.array(times), "kappa": kappa, "cosine": cosine, "decrease": decrease, "norm": np.array(norms)}
+
+    return along_runs(folder, setting, optimizer, scale, "steps", compute, progress=progress)
+
+
+def directions(folder, setting, scale, progress=None):
+    """Every optimizer's direction at the same points, those of the Adam runs: times (T,), then for each direction (T, 3)."""
+
+    def compute(surface, history):
+        times = [t for t in sorted(history.updates) if t % scale.hessian_every == 0]
+        rows = []
+        for t in times:
+            x = history.snapshots[t]
+            rows.append(meet(x, directions_at(surface.grad(x), history.updates[t]), surface))
+        return {"times": np.array(times), **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
+
+    return along_runs(folder, setting, "Adam", scale, "directions", compute, {"every": scale.hessian_every}, progress)
+
+
+def paths(folder, setting, optimizer, scale, progress=None):
+    """Smoothness over the whole length of the first steps: times (T,), smoothness (T,), for each seed."""
+
+    def compute(surface, history):
+        times = [t for t in sorted(history.updates) if t <= PATH_STEPS and history.updates[t].any()]
+        values = [path_smoothness(history.snapshots[t], history.updates[t], surface) for t in times]
+        return {"times": np.array(times), "smoothness": np.array(values)}
+
+    return along_runs(folder, setting, optimizer, scale, "paths", compute, {"steps": PATH_STEPS}, progress)
+
+
+def table(found, name, times):
+    """One series of all seeds at common times, (seeds, T, ..); NaN where a run that diverged has none."""
+    shape = np.shape(found[0][name])[1:]
+    values = np.full((len(found), len(times), *shape), np.nan)
+    for row, series in zip(values, found, strict=True):
+        known = np.isin(series["times"], times)
+        row[np.searchsorted(times, series["times"][known])] = series[name][known]
+    return values
+
+
+def spread(values):
+    """The numbers of each seed in short: median, quartiles, mean, standard deviation (over n - 1), and the numbers themselves."""
+    values = np.asarray(values, float)
+    finite = values[np.isfinite(values)]
+    if len(finite) == 0:
+        return {"median": None, "lower_quartile": None, "upper_quartile": None, "mean": None, "std": None, "each_seed": [None] * len(values)}
+    low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]).tolist()
+    std = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
+    return {
+        "median": middle, "lower_quartile": low, "upper_quartile": high, "mean": float(finite.mean()), "std": std,
+        "each_seed": values.tolist(),
+    }  # fmt: skip
