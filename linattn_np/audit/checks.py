@@ -9,7 +9,7 @@ from ..marks import keep
 from .oracle import CannotJudge, central_difference
 from .report import CANNOT_JUDGE, OK, WRONG, Row
 from .slips import explain, explain_line
-from .subject import STEP, AuditError, call, copied, gradient_of, inner, moved, part
+from .subject import STEP, AuditError, call, copied, gradient_of, imaginary, inner, moved, part
 
 
 def run_backward(subject, cotangent, theta=None, mark=keep, dtype=np.float64):
@@ -150,7 +150,7 @@ def check_dot(subject, oracle, gradient, draws=3):
         u = oracle.direction()
         w = rng.standard_normal(oracle.out.shape) if subject.takes_cotangent else oracle.cotangent
         stepped = oracle.forward(moved(copied(subject.theta), u, 1j * STEP))
-        pairs.append((u, w, stepped.imag / STEP, run_backward(subject, w)))
+        pairs.append((u, w, imaginary(stepped), run_backward(subject, w)))
     rows.append(_dot_row("whole", [(inner_out(Ju, w), inner(u, g), _size(Ju, w, u, g)) for u, w, Ju, g in pairs]))
     if subject.residual:
         parts = [(u, w, Ju - subject.residual(u), Ju, g) for u, w, Ju, g in pairs]

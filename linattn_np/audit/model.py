@@ -65,7 +65,7 @@ register("relu", relu_attention, draw_tokens, "relu", residual=("Z",), smooth=Fa
 
 def as_point(name, point):
     """The default point with what was asked put in its place; few scores where the layer has kinks."""
-    few = {} if REGISTRY[name].smooth else {"batch": 2, "n": 5, "layers": 2}
+    few = {} if REGISTRY[name].smooth else {"batch": 2, "n": 5}
     unknown = [key for key in point if key not in DEFAULT_POINT]
     if unknown:
         raise ValueError(f"point: expected some of {', '.join(DEFAULT_POINT)}, got {', '.join(unknown)}")

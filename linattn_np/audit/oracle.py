@@ -12,7 +12,7 @@ import numpy as np
 
 from ..marks import keep
 from ..progress import bar
-from .subject import STEP, AuditError, call, copied, inner, moved
+from .subject import STEP, AuditError, call, copied, imaginary, inner, moved
 
 NOT_ANALYTIC = (
     *("abs", "absolute", "fabs", "hypot", "vdot", "norm", "conj", "conjugate", "real", "imag", "angle", "float", "float64"),
@@ -58,7 +58,7 @@ class Oracle:
         if out.shape != self.out.shape:
             raise CannotJudge(f"forward gives shape {self.out.shape} for real numbers and {out.shape} for complex ones")
         w = self.cotangent if cotangent is None else cotangent
-        return float((w * out).sum().imag / STEP)
+        return float(imaginary((w * out).sum()))
 
     def along(self, v, theta=None):
         """The directional derivative <dtheta, v> at theta."""

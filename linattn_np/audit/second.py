@@ -5,7 +5,7 @@ import numpy as np
 from .checks import place, run_backward
 from .oracle import CannotJudge, central_difference
 from .report import CANNOT_JUDGE, OK, WRONG, Row
-from .subject import STEP, AuditError, call, copied, inner, moved
+from .subject import STEP, AuditError, call, copied, imaginary, inner, moved
 
 
 def check_second(subject, oracle):
@@ -49,7 +49,7 @@ def _unchecked(subject, rows, reason):
 def stepped_gradient(subject, oracle, v):
     """H v = Im g(theta + i h v) / h, the complex step of the backward."""
     g = run_backward(subject, oracle.cotangent, moved(subject.theta, v, 1j * STEP), dtype=np.complex128)
-    return {name: np.imag(array) / STEP for name, array in g.items()}
+    return {name: imaginary(array) for name, array in g.items()}
 
 
 def _cotangent_rows(subject, oracle):

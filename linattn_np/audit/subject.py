@@ -62,6 +62,12 @@ class Subject:
         return line.formula if line else ""
 
 
+def imaginary(z):
+    """Im z / h. Where the first derivative is zero, what is left, of the order of h^2, counts as zero."""
+    out = np.imag(z) / STEP
+    return np.where(np.abs(out) < STEP**1.5, 0.0, out)
+
+
 def bare(name):
     """The name without its layer: ``2.dA`` is ``dA``."""
     head, _, tail = name.partition(".")
