@@ -16,7 +16,7 @@ from .model import REGISTRY, as_point, model_subject
 from .mutations import CATALOGUE, apply
 from .oracle import CannotJudge, Oracle
 from .point import check_point
-from .report import CANNOT_JUDGE, WRONG
+from .report import CANNOT_JUDGE, WRONG, wrapped
 from .second import check_second
 from .subject import bare
 
@@ -75,17 +75,16 @@ class MutationRun:
         return sum(o.caught[check] for o in self.real)
 
     def table(self):
-        """Who caught what, 79 characters wide."""
+        """Who caught what, 76 characters wide."""
         checks = (*STRONG, *WEAK)
-        lines = [_line("mutation", "first wrong line", ("cplx", "prob", "dot", "tayl", "2nd", "fall", "cos", "abs"))]
+        lines = [_line("mutation", "first wrong line", ("cpx", "prb", "dot", "tay", "2nd", "los", "cos", "abs"))]
         for o in self.real:
             lines.append(_line(o.mutation.id, o.named, ["x" if o.caught[check] else "." for check in checks]))
         lines.append(_line(f"caught, of {len(self.real)}", "", [str(self.score(check)) for check in checks]))
-        return "\n".join(lines)
+        legend = "cpx complex step, prb line probes, dot adjoint test, tay Taylor slopes, 2nd second order"
+        return "\n".join([*lines, *wrapped([f"{legend} | weak: los loss falls, cos cosine > 0.99, abs within 0.02"])])
 
     def __str__(self):
-        from .report import wrapped
-
         lines = ["", "not counted, since the gradient of the loss stays the same:"]
         lines += [f"{o.mutation.id}: {o.explanation}" for o in self.outcomes if o.equivalent]
         killed, named = sum(o.killed for o in self.real), sum(o.line_named for o in self.real)
@@ -114,8 +113,8 @@ class MutationRun:
 
 def _line(name, named, cells):
     """A line of the table: strong checks before the bar, weak ones behind it."""
-    cells = [cell.rjust(4) for cell in cells]
-    return f"{name[:24]:<24} {named[:18]:<18} {' '.join(cells[: len(STRONG)])} | {' '.join(cells[len(STRONG) :])}"
+    cells = [cell.rjust(3) for cell in cells]
+    return f"{name[:22]:<22} {named[:19]:<19} {' '.join(cells[: len(STRONG)])} | {' '.join(cells[len(STRONG) :])}"
 
 
 def run_mutations(seed=0, catalogue=CATALOGUE, **point):

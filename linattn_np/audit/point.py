@@ -78,7 +78,7 @@ def _shapes(subject):
         elif whole.size > 1 and np.ptp(whole) == 0.0:
             note = f"all entries of {name} are equal, so no swapped axis could show"
         elif square and all(np.abs(X - X.swapaxes(-1, -2)).max() <= 1e-9 * np.abs(X).max() for X in arrays):
-            note = f"{name} is symmetric, so a transposition of it could not show"
+            note = f"{name} is symmetric, so a transposition of it could not show in the gradient"
         if note:
             rows.append(_degenerate(name, note))
     names = list(groups)

@@ -1,0 +1,146 @@
+"""The audit's own test: every wrong derivation is killed, its line named, and what cannot show is explained."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from linattn_np import attention
+from linattn_np.audit import audit_layer, audit_model, checks
+from linattn_np.audit.lines import derivation
+from linattn_np.audit.model import REGISTRY
+from linattn_np.audit.mutate import STRONG, WEAK, run_mutations
+from linattn_np.audit.mutations import CATALOGUE, Mutation, apply, find_slip
+from linattn_np.audit.report import CANNOT_JUDGE, WRONG
+
+ONE_BY_ONE = pytest.mark.parametrize("mutation", CATALOGUE, ids=lambda m: m.id)
+
+
+@pytest.fixture(scope="module", params=[0.3, 0.05])
+def outcome(request):
+    return run_mutations(sigma=request.param)
+
+
+def test_all_are_killed_and_named(outcome):
+    assert outcome.ok and not outcome.survivors
+    assert len(outcome.real) >= 24 and all(o.killed and o.line_named for o in outcome.real), str(outcome)
+
+
+def test_each_of_the_main_checks_kills_alone(outcome):
+    assert outcome.score("complex") == outcome.score("probe") == outcome.score("dot") == len(outcome.real)
+
+
+def test_equivalent_ones_are_recognised_by_measuring(outcome):
+    for o in outcome.outcomes:
+        assert o.equivalent == bool(o.mutation.why_equivalent), f"{o.mutation.id}: measured {o.equivalent}"
+        assert o.equivalent == (not o.caught["complex"] and not o.caught["taylor"])
+        assert bool(o.explanation) == o.equivalent
+        if o.equivalent and o.mutation.line:  # its line changes, is named, and the change is lost further on
+            assert o.line_named and f"of the lines {o.mutation.line}" in o.explanation
+
+
+def test_weak_checks_miss_what_the_audit_finds(outcome):
+    falls, cosine, absolute = (outcome.score(check) for check in WEAK)
+    assert falls < len(outcome.real) / 4 and cosine < len(outcome.real) and absolute < len(outcome.real)
+    assert falls < cosine < absolute
+
+
+def test_run_as_text_and_dictionary(outcome):
+    lines = str(outcome).splitlines()
+    assert max(map(len, lines)) <= 80 and f"killed {len(outcome.real)} of {len(outcome.real)}" in str(outcome)
+    found = json.loads(json.dumps(outcome.to_dict(), allow_nan=False))
+    assert found["ok"] and len(found["mutations"]) == len(CATALOGUE) and set(found["scores"]) == {*STRONG, *WEAK}
+
+
+# the catalogue ----------------------------------------------------------------------------------------------------------
+
+
+@ONE_BY_ONE
+def test_the_data_fits_the_source(mutation):
+    assert mutation.old != mutation.new and mutation.slip
+    assert bool(mutation.hint) != bool(mutation.why_equivalent)
+    apply(mutation)
+    if mutation.old.startswith('mark("d') and mutation.line:
+        assert mutation.old.startswith(f'mark("{mutation.line}"')
+    if mutation.module in ("attention", "gram", "softmax_attention", "relu_attention") and mutation.equation and mutation.line:
+        module = apply(mutation)
+        assert derivation(module, "backward")[mutation.line].equation == mutation.equation
+
+
+def test_catalogue_is_a_set():
+    assert max(Counter(m.id for m in CATALOGUE).values()) == 1
+    assert max(Counter((m.module, m.old, m.new) for m in CATALOGUE).values()) == 1
+    assert {m.module for m in CATALOGUE} == {"transformer"} | {e.module.__name__.split(".")[1] for e in REGISTRY.values()}
+
+
+def test_a_line_that_moved_away_is_reported():
+    with pytest.raises(ValueError, match="mutation gone: expected its line once in attention.py, found it 0 times"):
+        apply(Mutation("gone", "attention", "no such line", "", "dA", "", ""))
+
+
+def test_mutating_leaves_the_library_alone():
+    before = attention.backward
+    module = apply(next(m for m in CATALOGUE if m.id == "dQ_transposed"))
+    assert attention.backward is before is not module.backward
+
+
+# one mutation at a time, through the public functions -------------------------------------------------------------------
+
+
+@ONE_BY_ONE
+def test_layer_audit_alone(mutation):
+    """One layer by itself, with full P and Q and a random cotangent: what the stack does is out of its sight."""
+    if mutation.module == "transformer" or mutation.id.startswith("readout"):
+        return
+    name = next(key for key, entry in REGISTRY.items() if entry.module.__name__.endswith(f".{mutation.module}"))
+    report = audit_layer(name, module=apply(mutation), d=3, n=5, batch=2)
+    always_equal = ("dV_masked", "relu_step_from_W")
+    assert (report.verdict == WRONG) == (mutation.id not in always_equal), str(report)
+    if mutation.line and mutation.line != "dmatrices":
+        first = report.first_wrong
+        assert first.quantity == mutation.line and (not mutation.equation or f"({mutation.equation})" in first.label)
+
+
+def test_model_audit_names_line_number_and_formula():
+    report = audit_model(module=apply(next(m for m in CATALOGUE if m.id == "reader_Q_transposed")), backend="numpy")
+    first = report.first_wrong
+    assert first.label == "2.dZ_reader (2.12)" and "should be dZ += dA Z Q, reader" in first.note
+
+
+def test_at_one_layer_mistakes_hide_and_the_audit_says_so():
+    run = run_mutations(catalogue=[m for m in CATALOGUE if m.id in ("value_dropped", "dP_transposed")], layers=1, d=3, n=7)
+    assert not run.ok and run.reasons and not any(o.caught["complex"] for o in run.outcomes)
+    assert "cannot judge at this point" in str(run)
+
+
+def test_symmetric_weights_hide_a_transposition_from_the_gradient():
+    mutation = next(m for m in CATALOGUE if m.id == "value_P_transposed")
+    rows = audit_model(module=apply(mutation), symmetric=True, d=3, n=7, backend="numpy").rows
+    assert {row.check for row in rows if row.verdict == WRONG} <= {"second", "kernel"}  # a direction may be asymmetric
+    assert any(row.verdict == CANNOT_JUDGE and row.quantity == "P" for row in rows)
+    assert audit_model(module=apply(mutation), d=3, n=7, backend="numpy").first_wrong.quantity == "1.dZ_value"
+
+
+def test_a_survivor_is_reported(monkeypatch):
+    monkeypatch.setattr(checks, "WRONG", "ok")
+    for module in ("ladder", "second"):
+        monkeypatch.setattr(f"linattn_np.audit.{module}.WRONG", "ok")
+    run = run_mutations(catalogue=CATALOGUE[:1], d=3, n=7)
+    assert not run.ok and "survived: loss_not_doubled" in str(run)
+
+
+# hints for readers ------------------------------------------------------------------------------------------------------
+
+
+def test_a_readers_answer_is_matched_with_a_slip():
+    rng = np.random.default_rng(2)
+    Z, P, Q = rng.standard_normal((2, 7, 4)), rng.standard_normal((1, 4, 4)), rng.standard_normal((1, 4, 4))
+    out, tape = attention.forward(Z, P, Q)
+    dout = rng.standard_normal(out.shape)
+    dZ, dP, dQ = attention.backward(dout, tape)
+    assert find_slip("attention", "backward", (dZ - dout, dP, dQ), dout, tape).hint == "one use of Z is missing"
+    assert find_slip("attention", "backward", (dZ, dP, dQ.mT), dout, tape).hint == "transposed"
+    assert find_slip("attention", "backward", (dZ, 6 * dP, dQ), dout, tape).hint == "off by 1/n"
+    assert find_slip("attention", "backward", (dZ, dP, dQ), dout, tape) is None
+    assert find_slip("attention", "backward", (dZ, dP, 1.7 * dQ), dout, tape) is None
