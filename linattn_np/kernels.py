@@ -13,6 +13,7 @@ bits depend neither on the number of threads nor on the width of the machine's v
 
 import os
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -21,11 +22,10 @@ import numpy as np
 from numba.core import event
 
 from . import programs
-from .programs import AB, DOT, IDENTITY, OUTER, SCALED, SYMMETRIZED, VECTOR, WA, ABt, AtB, Atv, Av, AW, Wv
+from .programs import AB, CLEAR, DOT, IDENTITY, NUMBER, OUTER, SCALED, SYMMETRIZED, VECTOR, WA, ABt, AtB, Atv, Av, AW, Wv
 
-LANES = 16  # prompts side by side: 8 leave the vector units idle, 64 fall out of the first-level cache
-CHUNK_BLOCKS = 16  # blocks of LANES prompts in a chunk, the unit that a thread takes
-CHUNK = LANES * CHUNK_BLOCKS
+LANES = 64  # prompts side by side: fewer pay more for each step of a program, more fall out of the caches
+CHUNK_BLOCKS = 4  # blocks of LANES prompts in a chunk, the unit that a thread takes
 
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -65,6 +65,7 @@ class _Announcement(event.Listener):
 
 event.register("numba:compile", _Announcement())
 
+_local = threading.local()  # each thread's working memory
 _pools = {}  # {(process, threads): pool}; a forked child must not use its parent's pool
 _threads = None
 
@@ -82,6 +83,13 @@ def set_threads(threads):
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads: expected an integer of at least 1, or None, got {threads!r}")
     _threads = threads
+
+
+def working_memory(slots):
+    """The calling thread's memory of at least ``slots`` rows; programs write before they read, so what it holds does not matter."""
+    if getattr(_local, "memory", None) is None or len(_local.memory) < slots:
+        _local.memory = np.zeros((slots, LANES))
+    return _local.memory
 
 
 def run_chunks(work, count):
@@ -106,203 +114,215 @@ def run_chunks(work, count):
 
 
 # ---------------------------------------------------------------- the machine
-# mem (slots, LANES) holds each number of a program once for each prompt of the block; A, B, C below are parts of it that start
-# at the operand's address. W is one matrix for all prompts. dims is a tuple of length k. add: C += factor (..), else C = ...
+# mem (slots, LANES) holds each number of a program once for each prompt of the block; a, b, c below are addresses in it: of a
+# (k, k) matrix, a vector, or a number, one row of mem for each entry. W is a matrix among ``shared``, the same for all prompts.
+# dims is a tuple of length k. add: the result is added to what is there. Addresses are unsigned: Numba then leaves out the
+# question whether an index is negative, and views of mem, which would be counted references, are not made at all.
+
+unsigned = np.uint64
 
 
 @compiled
-def product(dims, columns, A, A_row, A_column, B, B_row, B_column, factor, C, add):
-    """C (k, columns) = factor A B, with entry (i, m) of A at i A_row + m A_column, and of B likewise."""
-    k = len(dims)
-    for i in range(k):
+def product(dims, columns, mem, a, a_row, a_column, b, b_row, b_column, factor, c, add):
+    """C (k, columns) = factor A B, with entry (i, m) of A at a + i a_row + m a_column, and of B likewise."""
+    for i in range(unsigned(len(dims))):
         for j in range(columns):
             for lane in range(LANES):
                 total = 0.0
-                for m in range(k):
-                    total += A[i * A_row + m * A_column, lane] * B[m * B_row + j * B_column, lane]
+                for m in range(unsigned(len(dims))):
+                    total += mem[a + i * a_row + m * a_column, lane] * mem[b + m * b_row + j * b_column, lane]
                 if add:
-                    C[i * columns + j, lane] += factor * total
+                    mem[c + i * columns + j, lane] += factor * total
                 else:
-                    C[i * columns + j, lane] = factor * total
+                    mem[c + i * columns + j, lane] = factor * total
 
 
 @compiled
-def product_left(dims, columns, W, B, factor, C, add):
+def product_left(dims, columns, shared, w, mem, b, factor, c, add):
     """C (k, columns) = factor W B."""
-    k = len(dims)
+    k = unsigned(len(dims))
     for i in range(k):
         for j in range(columns):
             for lane in range(LANES):
                 total = 0.0
                 for m in range(k):
-                    total += W[i * k + m] * B[m * columns + j, lane]
+                    total += shared[w + i * k + m] * mem[b + m * columns + j, lane]
                 if add:
-                    C[i * columns + j, lane] += factor * total
+                    mem[c + i * columns + j, lane] += factor * total
                 else:
-                    C[i * columns + j, lane] = factor * total
+                    mem[c + i * columns + j, lane] = factor * total
 
 
 @compiled
-def product_right(dims, A, W, factor, C, add):
+def product_right(dims, mem, a, shared, w, factor, c, add):
     """C (k, k) = factor A W."""
-    k = len(dims)
+    k = unsigned(len(dims))
     for i in range(k):
         for j in range(k):
             for lane in range(LANES):
                 total = 0.0
                 for m in range(k):
-                    total += A[i * k + m, lane] * W[m * k + j]
+                    total += mem[a + i * k + m, lane] * shared[w + m * k + j]
                 if add:
-                    C[i * k + j, lane] += factor * total
+                    mem[c + i * k + j, lane] += factor * total
                 else:
-                    C[i * k + j, lane] = factor * total
+                    mem[c + i * k + j, lane] = factor * total
 
 
 @compiled
-def outer_product(dims, a, b, factor, C, add):
+def outer_product(dims, mem, a, b, factor, c, add):
     """C (k, k) = factor a b^T."""
-    k = len(dims)
+    k = unsigned(len(dims))
     for i in range(k):
         for j in range(k):
             for lane in range(LANES):
-                value = factor * a[i, lane] * b[j, lane]
+                value = factor * mem[a + i, lane] * mem[b + j, lane]
                 if add:
-                    C[i * k + j, lane] += value
+                    mem[c + i * k + j, lane] += value
                 else:
-                    C[i * k + j, lane] = value
+                    mem[c + i * k + j, lane] = value
 
 
 @compiled
-def elementwise(dims, operation, A, B, factor, C, add):
-    """The cheap operations: SCALED, DOT, SYMMETRIZED, IDENTITY, VECTOR."""
-    k = len(dims)
+def elementwise(dims, operation, mem, a, b, factor, c, add):
+    """The cheap operations: SYMMETRIZED, IDENTITY, CLEAR, DOT, VECTOR, SCALED, NUMBER, TIMES."""
+    k, one = unsigned(len(dims)), unsigned(1)
     if operation == SYMMETRIZED:
         for i in range(k):
             for j in range(k):
                 for lane in range(LANES):
-                    C[i * k + j, lane] = 0.5 * (A[i * k + j, lane] + A[j * k + i, lane])
+                    mem[c + i * k + j, lane] = 0.5 * (mem[a + i * k + j, lane] + mem[a + j * k + i, lane])
     elif operation == IDENTITY:
         for i in range(k):
             for j in range(k):
                 for lane in range(LANES):
-                    C[i * k + j, lane] = 1.0 if i == j else 0.0
+                    mem[c + i * k + j, lane] = 1.0 if i == j else 0.0
+    elif operation == CLEAR:
+        for m in range(k):
+            for lane in range(LANES):
+                mem[c + m, lane] = 0.0
     elif operation == DOT:
-        for m in range(k):
-            for lane in range(LANES):
-                C[0, lane] += factor * A[m, lane] * B[m, lane]
+        for lane in range(LANES):
+            total = 0.0
+            for m in range(k):
+                total += mem[a + m, lane] * mem[b + m, lane]
+            mem[c, lane] = factor * total + (mem[c, lane] if add else 0.0)
     else:
-        for m in range(k):
+        single, rows = operation == VECTOR or operation == NUMBER, k if operation == VECTOR or operation == SCALED else one
+        for m in range(rows):
             for lane in range(LANES):
-                value = A[m, lane] if operation == VECTOR else A[0, lane] * B[m, lane]
-                if add:
-                    C[m, lane] += factor * value
-                else:
-                    C[m, lane] = factor * value
+                value = mem[a + m, lane] if single else mem[a, lane] * mem[b + m, lane]
+                mem[c + m, lane] = factor * value + (mem[c + m, lane] if add else 0.0)
 
 
 @compiled
 def run(dims, operations, factors, shared, mem):
     """Run a program on one block."""
-    k = len(dims)
+    k, one, none = unsigned(len(dims)), unsigned(1), unsigned(0)
     for step in range(len(operations)):
-        operation, a, b = operations[step, 0], operations[step, 1], operations[step, 2]
-        C, add, factor = mem[operations[step, 3] :], operations[step, 4] == 1, factors[step]
+        operation, a, b, c = operations[step, 0], operations[step, 1], operations[step, 2], operations[step, 3]
+        add, factor = operations[step, 4] == 1, factors[step]
         if operation == AB:
-            product(dims, k, mem[a:], k, 1, mem[b:], k, 1, factor, C, add)
+            product(dims, k, mem, a, k, one, b, k, one, factor, c, add)
         elif operation == ABt:
-            product(dims, k, mem[a:], k, 1, mem[b:], 1, k, factor, C, add)
+            product(dims, k, mem, a, k, one, b, one, k, factor, c, add)
         elif operation == AtB:
-            product(dims, k, mem[a:], 1, k, mem[b:], k, 1, factor, C, add)
+            product(dims, k, mem, a, one, k, b, k, one, factor, c, add)
         elif operation == Av:
-            product(dims, 1, mem[a:], k, 1, mem[b:], 1, 0, factor, C, add)
+            product(dims, one, mem, a, k, one, b, one, none, factor, c, add)
         elif operation == Atv:
-            product(dims, 1, mem[a:], 1, k, mem[b:], 1, 0, factor, C, add)
+            product(dims, one, mem, a, one, k, b, one, none, factor, c, add)
         elif operation == AW:
-            product_right(dims, mem[a:], shared[b:], factor, C, add)
+            product_right(dims, mem, a, shared, b, factor, c, add)
         elif operation == WA:
-            product_left(dims, k, shared[a:], mem[b:], factor, C, add)
+            product_left(dims, k, shared, a, mem, b, factor, c, add)
         elif operation == Wv:
-            product_left(dims, 1, shared[a:], mem[b:], factor, C, add)
+            product_left(dims, one, shared, a, mem, b, factor, c, add)
         elif operation == OUTER:
-            outer_product(dims, mem[a:], mem[b:], factor, C, add)
+            outer_product(dims, mem, a, b, factor, c, add)
         else:
-            elementwise(dims, operation, mem[a:], mem[b:], factor, C, add)
+            elementwise(dims, operation, mem, a, b, factor, c, add)
 
 
 @compiled
-def load(dims, G, z, S, s, x, mem):
-    """Put the state of a block, G (D, D, LANES) and z (D, LANES), where a program expects S, s and x."""
-    k, D = len(dims), len(z)
+def load(dims, S, s, x, y, G_block, z_block, y_block, mem):
+    """Put the state of a block, G (D, D, LANES), z (D, LANES), and y (LANES,), where a program expects S, s, x and y."""
+    k, D = len(dims), len(z_block)
+    for lane in range(LANES):
+        mem[y, lane] = y_block[lane]
     for i in range(k):
         for lane in range(LANES):
-            mem[x + i, lane] = z[i, lane]
-            mem[s + i, lane] = G[i, D - 1, lane]
+            mem[x + i, lane] = z_block[i, lane]
+            mem[s + i, lane] = G_block[i, D - 1, lane]
         for j in range(k):
             for lane in range(LANES):
-                mem[S + i * k + j, lane] = G[i, j, lane]
+                mem[S + i * k + j, lane] = G_block[i, j, lane]
 
 
 @compiled
-def add_lane_sums(values, out):
-    """out (p,) += the sums of values (p, LANES) over the lanes, LANES = 16, in the order of a fixed tree."""
+def clear(mem, first, count):
+    """Set ``count`` rows to zero."""
+    for row in range(first, first + count):
+        for lane in range(LANES):
+            mem[row, lane] = 0.0
+
+
+@compiled
+def add_lane_sums(mem, first, out):
+    """out (p,) += the sums over the lanes of p rows of mem, in the order of a fixed tree."""
     half = np.empty(LANES // 2)
     for i in range(len(out)):
         for lane in range(LANES // 2):
-            half[lane] = values[i, lane] + values[i, lane + LANES // 2]
-        out[i] += ((half[0] + half[4]) + (half[2] + half[6])) + ((half[1] + half[5]) + (half[3] + half[7]))
+            half[lane] = mem[first + i, lane] + mem[first + i, lane + LANES // 2]
+        width = LANES // 4
+        while width > 0:
+            for lane in range(width):
+                half[lane] += half[lane + width]
+            width //= 2
+        out[i] += half[0]
 
 
 # ---------------------------------------------------------------- chunks of blocks
 
 
 @compiled
-def gradient_chunk(dims, at, forward, forward_factors, backward, backward_factors, shared, G, z, y, first, last, out):
-    """For blocks first .. last-1: out[0] += the sum of error^2, out[1:] += its gradient. ``at``: slots and addresses."""
-    slots, S, s, x, label, dlabel, sums = at
-    mem = np.zeros((slots, LANES))
-    squares = np.zeros((1, LANES))
+def chunk_sums(dims, passes, shared, directions, G, z, y, first, last, mem, sums, hsums):
+    """Sums over the prompts of blocks first .. last-1: of error^2 and its gradient, and of its Hessian times each direction.
+
+    sums[0] += error^2, sums[1:] += the gradient, hsums[m] += the Hessian times directions[m], given with its transposes (2 p,).
+    """
+    p = len(sums) - 1
+    clear(mem, passes.sums, p + 1)
     for block in range(first, last):
-        load(dims, G[block], z[block], S, s, x, mem)
-        for lane in range(LANES):
-            mem[label, lane] = 0.0
-        run(dims, forward, forward_factors, shared, mem)
-        for lane in range(LANES):
-            error = -mem[label, lane] - y[block, lane]  # (1.4)
-            squares[0, lane] += error * error
-            mem[dlabel, lane] = -2.0 * error  # (2.14), (2.15); 1/B comes at the end
-        run(dims, backward, backward_factors, shared, mem)
-    add_lane_sums(squares, out[:1])
-    add_lane_sums(mem[sums:], out[1:])
+        load(dims, passes.S, passes.s, passes.x, passes.y, G[block], z[block], y[block], mem)
+        for m in range(-1, len(directions)):  # the one call of run is compiled once
+            program = passes.gradient if m < 0 else passes.hvp
+            if m >= 0:
+                clear(mem, passes.hsums, p)
+                for i in range(2 * p):
+                    shared[2 * p + i] = directions[m, i]
+            run(dims, program.operations, program.factors, shared, mem)
+            if m >= 0:
+                add_lane_sums(mem, passes.hsums, hsums[m])
+    add_lane_sums(mem, passes.sums, sums)
 
 
 @compiled
-def hvp_chunk(dims, at, first_order, second_order, shared, directions, G, z, y, first, last, out):
-    """For blocks first .. last-1: out[m] += the Hessian of the sum of error^2 times directions[m] (4 x params.size as shared)."""
-    slots, S, s, x, label, dlabel, vlabel, hlabel, hsums = at
-    forward, forward_factors, backward, backward_factors = first_order
-    tangent, tangent_factors, backward_tangent, backward_tangent_factors = second_order
-    mem = np.zeros((slots, LANES))
+def group_sums(dims, passes, shared, G, z, y, batch, size, mem, out):
+    """out[i] += the gradient of the sum of error^2 over prompts i size .. (i+1) size - 1, for a batch cut into such groups."""
     p = out.shape[1]
-    for block in range(first, last):
-        load(dims, G[block], z[block], S, s, x, mem)
-        for lane in range(LANES):
-            mem[label, lane] = 0.0
-        run(dims, forward, forward_factors, shared, mem)
-        for lane in range(LANES):
-            mem[dlabel, lane] = 2.0 * (mem[label, lane] + y[block, lane])
-        run(dims, backward, backward_factors, shared, mem)
-        for m in range(len(directions)):
-            for i in range(2 * p):
-                shared[2 * p + i] = directions[m, i]
-            for lane in range(LANES):
-                mem[vlabel, lane] = 0.0
+    for block in range(len(G)):
+        clear(mem, passes.sums, p + 1)  # after the run: the gradient of each lane's own prompt
+        load(dims, passes.S, passes.s, passes.x, passes.y, G[block], z[block], y[block], mem)
+        run(dims, passes.gradient.operations, passes.gradient.factors, shared, mem)
+        first = block * LANES
+        last = min(first + LANES, batch) - 1
+        if first // size == last // size:  # places left over hold zeros, which add nothing
+            add_lane_sums(mem, passes.sums + 1, out[first // size])
+        else:
+            for prompt in range(first, last + 1):
                 for i in range(p):
-                    mem[hsums + i, lane] = 0.0
-            run(dims, tangent, tangent_factors, shared, mem)
-            for lane in range(LANES):
-                mem[hlabel, lane] = 2.0 * mem[vlabel, lane]
-            run(dims, backward_tangent, backward_tangent_factors, shared, mem)
-            add_lane_sums(mem[hsums:], out[m])
+                    out[prompt // size, i] += mem[passes.sums + 1 + i, prompt - first]
 
 
 @compiled
@@ -355,27 +375,33 @@ def lanes_from_tokens(Z, y):
 
 
 class Model:
-    """Params with everything the kernels need to run them on states of token width D made from n examples."""
+    """Params with everything the kernels need to run them on states of token width D made from n examples.
 
-    def __init__(self, params, D, n):
-        L, H, _, k, _ = self.shape = params.shape
-        self.passes, self.dims = programs.passes(L, H, k, k == D, n), (0,) * k
-        self.shared = np.zeros(self.passes.shared)
+    order 1 for gradients, 2 for Hessian-vector products. Its methods may be called from several threads at once.
+    """
+
+    def __init__(self, params, D, n, order=1):
+        L, H, _, k, _ = params.shape
+        self.passes, self.dims, self.p = programs.passes(L, H, k, k == D, n, order), (0,) * k, params.size
+        self.shared = np.zeros(2 * order * params.size)
         self.shared[: 2 * params.size] = with_transposes(params)
+        self.no_directions, self.no_sums = np.zeros((0, 2 * self.p)), np.zeros((0, self.p))
 
     def add_gradient(self, lanes, first, last, out):
         """Add to out (1 + p,) the sums of error^2 and of its gradient over the prompts of blocks first .. last-1."""
-        p = self.passes
-        at = (p.slots, p.S, p.s, p.x, p.label, p.dlabel, p.sums)
-        gradient_chunk(self.dims, at, *p.forward, *p.backward, self.shared, lanes.G, lanes.z, lanes.y, first, last, out)
+        mem, batch = working_memory(self.passes.slots), (lanes.G, lanes.z, lanes.y, first, last)
+        chunk_sums(self.dims, self.passes, self.shared, self.no_directions, *batch, mem, out, self.no_sums)
 
     def add_hvps(self, lanes, directions, first, last, out):
         """Add to out (m, p) the Hessian of the sum of error^2 times each of the m directions, for blocks first .. last-1."""
-        p = self.passes
-        at = (p.slots, p.S, p.s, p.x, p.label, p.dlabel, p.vlabel, p.hlabel, p.hsums)
-        orders = (*p.forward, *p.backward), (*p.tangent, *p.backward_tangent)
-        shared = self.shared.copy()  # each thread puts its own directions into it
-        hvp_chunk(self.dims, at, *orders, shared, directions, lanes.G, lanes.z, lanes.y, first, last, out)
+        mem, batch = working_memory(self.passes.slots), (lanes.G, lanes.z, lanes.y, first, last)
+        shared = self.shared.copy()  # each call puts its own directions into it
+        chunk_sums(self.dims, self.passes, shared, directions, *batch, mem, np.zeros(1 + self.p), out)
+
+    def add_grouped_gradients(self, lanes, size, out):
+        """Add to out (batch / size, p) the gradient of the sum of error^2 over each ``size`` prompts in a row."""
+        mem, batch = working_memory(self.passes.slots), (lanes.G, lanes.z, lanes.y, lanes.batch, size)
+        group_sums(self.dims, self.passes, self.shared, *batch, mem, out)
 
 
 def with_transposes(params):
@@ -395,7 +421,7 @@ def loss_and_grad(params, lanes):
 
 def hvps(params, lanes, directions):
     """Hessian-vector products for directions (m, *params.shape) -> the same shape: the twin of ``transformer.hvp``."""
-    model, chunks = Model(params, lanes.z.shape[1], lanes.n), chunks_of(len(lanes.G))
+    model, chunks = Model(params, lanes.z.shape[1], lanes.n, order=2), chunks_of(len(lanes.G))
     flat = with_transposes(np.asarray(directions, np.float64))
     sums = np.zeros((len(chunks), len(flat), params.size))
     run_chunks(lambda c: model.add_hvps(lanes, flat, *chunks[c], sums[c]), len(chunks))
@@ -403,27 +429,22 @@ def hvps(params, lanes, directions):
 
 
 @compiled
-def gaussian_chunk(dims, m, draws, G, z, y):
-    """(5.30) for the blocks of one part: random numbers (rows, batch) to states in lanes; dims has length d."""
-    d, batch = len(dims), draws.shape[1]
-    R, w, x = np.zeros((d, m, LANES)), np.zeros((d, LANES)), np.zeros((d, LANES))
+def gaussian_chunk(d, m, draws, G, z, y):
+    """(5.30) for the blocks of one part: random numbers (rows, batch) to states in lanes; m = min(n, d)."""
+    batch = draws.shape[1]
+    R, w = np.zeros((d, m, LANES)), np.zeros((d, LANES))
     for block in range(len(G)):
         first = block * LANES
         lanes = min(LANES, batch - first)
-        if lanes < LANES:  # places left over get zeros
-            R[:], w[:], x[:] = 0.0, 0.0, 0.0
         row = m
         for j in range(m):
-            for lane in range(lanes):
-                R[j, j, lane] = draws[j, first + lane]
+            copy_lanes(draws, j, first, lanes, R[j, j])
             for i in range(j + 1, d):
-                for lane in range(lanes):
-                    R[i, j, lane] = draws[row, first + lane]
+                copy_lanes(draws, row, first, lanes, R[i, j])
                 row += 1
         for i in range(d):
-            for lane in range(lanes):
-                w[i, lane] = draws[row + i, first + lane]
-                x[i, lane] = draws[row + d + i, first + lane]
+            copy_lanes(draws, row + i, first, lanes, w[i])
+            copy_lanes(draws, row + d + i, first, lanes, z[block, i])
         for i in range(d):
             for j in range(i + 1):
                 for lane in range(LANES):
@@ -432,59 +453,33 @@ def gaussian_chunk(dims, m, draws, G, z, y):
                         total += R[i, t, lane] * R[j, t, lane]
                     G[block, i, j, lane] = total
                     G[block, j, i, lane] = total
-        for lane in range(LANES):
-            corner, label = 0.0, 0.0
-            for i in range(d):
+        for i in range(d):
+            for lane in range(LANES):
                 total = 0.0
                 for j in range(d):
                     total += G[block, i, j, lane] * w[j, lane]
                 G[block, i, d, lane] = total
                 G[block, d, i, lane] = total
-                corner += total * w[i, lane]
-                label += w[i, lane] * x[i, lane]
-                z[block, i, lane] = x[i, lane]
-            G[block, d, d, lane] = corner
-            y[block, lane] = label
+                G[block, d, d, lane] += total * w[i, lane]
+                y[block, lane] += w[i, lane] * z[block, i, lane]
+
+
+@compiled
+def copy_lanes(draws, row, first, lanes, out):
+    """Copy a block's share of a row of random numbers; places left over get zeros."""
+    for lane in range(LANES):
+        out[lane] = draws[row, first + lane] if lane < lanes else 0.0
 
 
 def lanes_from_draws(task, draws):
     """The states of Gaussian prompts from their random numbers: the twin of ``streams.gaussian_state``."""
     lanes = empty_lanes(draws.shape[1], task.d + 1, task.n)
-    gaussian_chunk((0,) * task.d, min(task.n, task.d), draws, lanes.G, lanes.z, lanes.y)
+    gaussian_chunk(task.d, min(task.n, task.d), draws, lanes.G, lanes.z, lanes.y)
     return lanes
-
-
-@compiled
-def grouped_gradient_chunk(dims, at, forward, forward_factors, backward, backward_factors, shared, G, z, y, batch, size, out):
-    """out[i] += the gradient of the sum of error^2 over prompts i size .. (i+1) size - 1, for a batch cut into such groups."""
-    slots, S, s, x, label, dlabel, sums = at
-    mem = np.zeros((slots, LANES))
-    p = out.shape[1]
-    for block in range(len(G)):
-        load(dims, G[block], z[block], S, s, x, mem)
-        for lane in range(LANES):
-            mem[label, lane] = 0.0
-            for i in range(p):
-                mem[sums + i, lane] = 0.0  # after the run: the gradient of each lane's own prompt
-        run(dims, forward, forward_factors, shared, mem)
-        for lane in range(LANES):
-            mem[dlabel, lane] = 2.0 * (mem[label, lane] + y[block, lane])
-        run(dims, backward, backward_factors, shared, mem)
-        first = block * LANES
-        last = min(first + LANES, batch) - 1
-        if first // size == last // size:  # places left over hold zeros, which add nothing
-            add_lane_sums(mem[sums:], out[first // size])
-        else:
-            for prompt in range(first, last + 1):
-                for i in range(p):
-                    out[prompt // size, i] += mem[sums + i, prompt - first]
 
 
 def grouped_gradients(params, lanes, size):
     """The gradients of each ``size`` prompts in a row, (batch / size, p): the twin of ``noise.grouped_gradients``. One thread."""
-    model = Model(params, lanes.z.shape[1], lanes.n)
-    p, out = model.passes, np.zeros((lanes.batch // size, params.size))
-    at = (p.slots, p.S, p.s, p.x, p.label, p.dlabel, p.sums)
-    arrays = (lanes.G, lanes.z, lanes.y, lanes.batch, size, out)
-    grouped_gradient_chunk(model.dims, at, *p.forward, *p.backward, model.shared, *arrays)
+    out = np.zeros((lanes.batch // size, params.size))
+    Model(params, lanes.z.shape[1], lanes.n).add_grouped_gradients(lanes, size, out)
     return out / size

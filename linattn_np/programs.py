@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Operations; each adds to C or c (or sets it) factor times: A, B, M (k, k), v, a, b (k,), label a number, each in every lane;
+# Operations; each sets C or c, or adds to it, factor times: A, B, M (k, k), v, a, b (k,), or numbers, each in every lane;
 # W a (k, k) matrix that all lanes share: P, Q, their transposes, and the direction's.
-AB, ABt, AtB, AW, WA, Av, Atv, Wv, OUTER, SCALED, DOT, SYMMETRIZED, IDENTITY, VECTOR = range(14)
+AB, ABt, AtB, AW, WA, Av, Atv, Wv, OUTER, SCALED, DOT, SYMMETRIZED, IDENTITY, CLEAR, VECTOR, NUMBER, TIMES = range(17)
 
 
 class Program(NamedTuple):
@@ -33,27 +33,17 @@ class Program(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """All programs of one model shape, and the addresses that tie them to the outside."""
+    """The programs of one model shape, and the addresses that tie them to the outside."""
 
     slots: int  # how many numbers each lane needs
-    shared: int  # how many numbers the shared matrices need: params, transposed, direction, transposed direction
-    forward: Program
-    backward: Program
-    backward_to_input: Program  # the backward pass that goes on to the gradient of the state itself
-    tangent: Program
-    backward_tangent: Program
-    S: int  # where the state is put: S (or G), s, x (or z)
+    gradient: Program  # forward and backward pass
+    hvp: Program  # tangent and backward tangent, after the gradient; empty where only the gradient is wanted
+    S: int  # where the state is put: S (or G), s, x (or z), and the label y
     s: int
     x: int
-    label: int  # where -prediction is found, and its gradient, tangent and tangent of the gradient are
-    dlabel: int
-    vlabel: int
-    hlabel: int
-    sums: int  # where dP and dQ are summed, in the C order of params; then their tangents
-    hsums: int
-    dS: int  # where the gradient of the state is found
-    ds: int
-    dx: int
+    y: int
+    sums: int  # where error^2, dP and dQ (in the C order of params) are summed over blocks
+    hsums: int  # where hP and hQ are
 
 
 class _Forward(NamedTuple):
@@ -83,15 +73,16 @@ class _Backward(NamedTuple):
     E: list  # E = dS' A
     M: int  # what (5.25) symmetrizes
     label: int
-    P: list  # dP[l][h], summed over prompts
+    squares: int  # error^2, summed over blocks, and right after it dP[l][h] and dQ[l][h]
+    P: list
     Q: list
 
 
 class _Memory:
     """Gives out addresses."""
 
-    def __init__(self, k, L, H, full):
-        self.k, self.L, self.H, self.full, self.used = k, L, H, full, 0
+    def __init__(self, k, L, H):
+        self.k, self.L, self.H, self.used = k, L, H, 0
 
     def take(self, size):
         self.used += size
@@ -104,53 +95,79 @@ class _Memory:
         return [self.take(self.k) for _ in range(count)]
 
     def forward(self):
-        L, x = self.L, self.vectors(self.L + 1)
-        label = x[L] + self.k - 1 if self.full else self.take(1)  # a full model's label is the token's last entry
+        L = self.L
         return _Forward(
-            self.matrices(L + 1), self.vectors(L + 1), x, self.vectors(L), self.vectors(L),
-            [self.matrices(self.H) for _ in range(L)], self.matrices(L), self.matrices(L), label,
+            self.matrices(L + 1), self.vectors(L + 1), self.vectors(L + 1), self.vectors(L), self.vectors(L),
+            [self.matrices(self.H) for _ in range(L)], self.matrices(L), self.matrices(L), self.take(1),
         )  # fmt: skip
 
-    def backward(self):
-        L, f = self.L, self.forward()
-        pairs = [[self.matrices(2) for _ in range(self.H)] for _ in range(L)]  # contiguous, in the C order of params
+    def backward(self, keep):
+        """``keep`` every layer's gradients, which the second order needs; else the layers share one place, or two in turn."""
+        L, one, two = self.L, self.L if keep else 1, self.L + 1 if keep else 2
+
+        def repeated(places, count):
+            return (places * count)[:count]
+
+        S, s, x = (repeated(make(two), L + 1) for make in (self.matrices, self.vectors, self.vectors))
+        b, r, A, E = (repeated(make(one), L) for make in (self.vectors, self.vectors, self.matrices, self.matrices))
+        U = repeated([self.matrices(self.H) for _ in range(one)], L)
+        M, label, squares = self.take(self.k * self.k), self.take(1), self.take(1)
+        pairs = [[self.matrices(2) for _ in range(self.H)] for _ in range(L)]  # in the C order of params
         P, Q = ([[pair[which] for pair in layer] for layer in pairs] for which in (0, 1))
-        return _Backward(f.S, f.s, f.x, f.b, f.r, f.U, f.A, f.V, self.take(self.k * self.k), f.label, P, Q)
+        return _Backward(S, s, x, b, r, U, A, E, M, label, squares, P, Q)
 
 
 class _Writer:
-    """Writes a program down. The result of each operation is set at its first writing in a pass and added to afterwards."""
+    """Writes a program down: the first writing of a result in a pass sets it, the later ones add to it."""
 
-    def __init__(self):
-        self.rows, self.factors, self.written = [], [], set()
+    def __init__(self, summed=()):
+        self.rows, self.factors, self.written = [], [], set(summed)
 
-    def put(self, operation, a, b, factor, c, add=None):
-        """c = or += factor (a operation b); ``add`` overrules the rule of the first writing."""
-        self.rows.append((operation, a, b, c, int(c in self.written if add is None else add)))
+    def put(self, operation, a, b, factor, c):
+        """c = or += factor (a operation b)."""
+        self.rows.append((operation, a, b, c, int(c in self.written)))
         self.factors.append(factor)
         self.written.add(c)
 
+    def begin_layer(self, g, l):
+        """Layer l starts anew with what it shares with the layers already done."""
+        self.written -= {g.S[l], g.s[l], g.x[l], g.b[l], g.r[l], g.A[l], g.E[l], g.M, *g.U[l]}
+
     def done(self):
-        return Program(np.array(self.rows, np.int64).reshape(-1, 5), np.array(self.factors))
+        return Program(np.array(self.rows, np.uint64).reshape(-1, 5), np.array(self.factors))
+
+
+def _all(table):
+    return [address for layer in table for address in layer]
 
 
 @lru_cache(maxsize=64)
-def passes(L, H, k, full, n):
-    """The programs of a model with L layers, H heads, k x k matrices (``full``: they act on whole tokens) and n examples."""
-    memory = _Memory(k, L, H, full)
-    f, g, v, w = memory.forward(), memory.backward(), memory.forward(), memory.backward()
-    size = L * H * 2 * k * k
+def passes(L, H, k, full, n, order=1):
+    """The programs of a model with L layers, H heads, k x k matrices (``full``: they act on whole tokens) and n examples.
+
+    order 1: the gradient; 2: Hessian-vector products too. The shared matrices are params, params with each matrix transposed,
+    and for order 2 the direction and the direction transposed.
+    """
+    memory, size = _Memory(k, L, H), L * H * 2 * k * k
 
     def matrices(first):  # addresses of P[l][h] and Q[l][h] among the shared numbers
         at = np.arange(first, first + size, k * k).reshape(L, H, 2).tolist()
         return [[pair[0] for pair in layer] for layer in at], [[pair[1] for pair in layer] for layer in at]
 
-    model = _Model(L, H, full, 1.0 / n, *matrices(0), *matrices(size), *matrices(2 * size), *matrices(3 * size))
-    return Passes(
-        memory.used, 4 * size, forward(model, f), backward(model, f, g, False), backward(model, f, g, True),
-        tangent(model, f, v), backward_tangent(model, f, v, g, w), f.S[0], f.s[0], f.x[0],
-        f.label, g.label, v.label, w.label, g.P[0][0], w.P[0][0], g.S[0], g.s[0], g.x[0],
-    )  # fmt: skip
+    m = _Model(L, H, k, full, 1.0 / n, *matrices(0), *matrices(size), *matrices(2 * size), *matrices(3 * size))
+    f, y, g = memory.forward(), memory.take(1), memory.backward(keep=order == 2)
+    gradient, hvp = _Writer(summed=[g.squares, *_all(g.P), *_all(g.Q)]), _Writer()
+    forward(m, f, gradient)
+    residual(f, y, g, gradient)
+    backward(m, f, g, gradient)
+    w = g
+    if order == 2:
+        v, w = memory.forward(), memory.backward(keep=False)
+        hvp = _Writer(summed=_all(w.P) + _all(w.Q))
+        tangent(m, f, v, hvp)
+        hvp.put(NUMBER, v.label, 0, 2.0, w.label)  # the tangent of (2.14)
+        backward_tangent(m, f, v, g, w, hvp)
+    return Passes(memory.used, gradient.done(), hvp.done(), f.S[0], f.s[0], f.x[0], y, g.squares, w.P[0][0])
 
 
 class _Model(NamedTuple):
@@ -158,6 +175,7 @@ class _Model(NamedTuple):
 
     L: int
     H: int
+    k: int
     full: bool
     over_n: float
     P: list
@@ -175,10 +193,8 @@ class _Model(NamedTuple):
         return self.L if self.full else self.L - 1
 
 
-def forward(m, f):
+def forward(m, f, out):
     """(5.18) to (5.22)."""
-    out = _Writer()
-    out.written.add(f.label)  # the kernel clears the label: the layers add to it
     for l in range(m.moving):
         out.put(IDENTITY, 0, 0, 1.0, f.A[l])
         for h in range(m.H):
@@ -193,9 +209,17 @@ def forward(m, f):
         if l + 1 < m.moving:
             out.put(AB, f.A[l], f.S[l], 1.0, f.V[l])  # (5.22) V = A S
             out.put(ABt, f.V[l], f.A[l], 1.0, f.S[l + 1])  # (5.22) S' = V A^T
-    if not m.full:
+    if m.full:
+        out.put(NUMBER, f.x[m.L] + m.k - 1, 0, 1.0, f.label)  # (1.4) the label is the token's last entry
+    else:
         read_label(m, f, m.L - 1, out)
-    return out.done()
+
+
+def residual(f, y, g, out):
+    """error = -label - y (1.4), error^2 (1.5), dlabel = -2 error (2.14), (2.15); 1/B comes at the end."""
+    out.put(NUMBER, f.label, 0, 2.0, g.label)
+    out.put(NUMBER, y, 0, 2.0, g.label)
+    out.put(TIMES, g.label, g.label, 0.25, g.squares)
 
 
 def read_label(m, f, l, out):
@@ -205,11 +229,12 @@ def read_label(m, f, l, out):
     out.put(DOT, f.b[l], f.x[l], 1.0, f.label)
 
 
-def backward(m, f, g, to_input):
-    """(5.23) to (5.29): adds dP and dQ to the sums; the gradient of the state itself only with ``to_input``."""
-    out = _Writer()
-    out.written.update(address for table in (g.P, g.Q) for layer in table for address in layer)  # summed over blocks
-    if not m.full:
+def backward(m, f, g, out):
+    """(5.23) to (5.29): adds dP and dQ to the sums."""
+    if m.full:
+        out.put(CLEAR, 0, 0, 1.0, g.x[m.L])
+        out.put(NUMBER, g.label, 0, 1.0, g.x[m.L] + m.k - 1)  # (2.15)
+    else:
         l = m.L - 1
         out.put(SCALED, g.label, f.x[l], 1.0, g.b[l])  # (5.24) db = dlabel x
         out.put(SCALED, g.label, f.b[l], 1.0, g.x[l])  # (5.27) dx = dlabel b
@@ -217,6 +242,7 @@ def backward(m, f, g, to_input):
             out.put(OUTER, f.s[l], g.b[l], m.over_n, g.Q[l][h])  # (5.29) dQ = s db^T / n
             out.put(Wv, m.Q[l][h], g.b[l], m.over_n, g.s[l])  # (5.26) ds = sum Q db / n
     for l in reversed(range(m.moving)):
+        out.begin_layer(g, l)
         out.put(OUTER, g.x[l + 1], f.x[l], 1.0, g.A[l])  # (5.23) dA = dx' x^T + 2 dS' V + ds' r^T
         if l + 1 < m.moving:
             out.put(AB, g.S[l + 1], f.V[l], 2.0, g.A[l])
@@ -231,9 +257,9 @@ def backward(m, f, g, to_input):
             out.put(AB, f.S[l], g.U[l][h], 1.0, g.Q[l][h])  # (5.29) dQ = S dU + s db^T / n
             if not m.full:
                 out.put(OUTER, f.s[l], g.b[l], m.over_n, g.Q[l][h])
-        if l > 0 or to_input:
+        if l > 0:
             for h in range(m.H):
-                out.put(AW, g.U[l][h], m.QT[l][h], 1.0, g.M, add=h > 0)  # (5.25) M = sum dU Q^T + dr b^T
+                out.put(AW, g.U[l][h], m.QT[l][h], 1.0, g.M)  # (5.25) M = sum dU Q^T + dr b^T
             out.put(Atv, f.A[l], g.x[l + 1], 1.0, g.x[l])  # (5.27) dx = A^T dx' + dlabel b
             if not m.full:
                 out.put(OUTER, g.r[l], f.b[l], 1.0, g.M)
@@ -245,13 +271,10 @@ def backward(m, f, g, to_input):
             if l + 1 < m.moving:
                 out.put(AB, g.S[l + 1], f.A[l], 1.0, g.E[l])
                 out.put(AtB, f.A[l], g.E[l], 1.0, g.S[l])
-    return out.done()
 
 
-def tangent(m, f, v):
+def tangent(m, f, v, out):
     """The tangent of :func:`forward`, term by term; the state does not move, so the tangents of layer 0's input are left out."""
-    out = _Writer()
-    out.written.add(v.label)
     for l in range(m.moving):
         for h in range(m.H):
             out.put(AW, f.S[l], m.vQ[l][h], 1.0, v.U[l][h])  # of (5.18): vU = S vQ + vS Q
@@ -276,9 +299,10 @@ def tangent(m, f, v):
                 out.put(AB, f.A[l], v.S[l], 1.0, v.V[l])
             out.put(ABt, v.V[l], f.A[l], 1.0, v.S[l + 1])  # of (5.22): vS' = vV A^T + V vA^T
             out.put(ABt, f.V[l], v.A[l], 1.0, v.S[l + 1])
-    if not m.full:
+    if m.full:
+        out.put(NUMBER, v.x[m.L] + m.k - 1, 0, 1.0, v.label)
+    else:
         read_label_tangent(m, f, v, m.L - 1, out)
-    return out.done()
 
 
 def read_label_tangent(m, f, v, l, out):
@@ -292,10 +316,8 @@ def read_label_tangent(m, f, v, l, out):
         out.put(DOT, f.b[l], v.x[l], 1.0, v.label)
 
 
-def backward_tangent(m, f, v, g, w):
+def backward_tangent(m, f, v, g, w, out):
     """The tangent of :func:`backward`, term by term: adds hP and hQ to the sums of ``w``."""
-    out = _Writer()
-    out.written.update(address for table in (w.P, w.Q) for layer in table for address in layer)
 
     def label_terms(l, x_too):  # of (5.24) dlabel x and (5.27) dlabel b
         out.put(SCALED, w.label, f.x[l], 1.0, w.b[l])
@@ -314,13 +336,17 @@ def backward_tangent(m, f, v, g, w):
         out.put(Wv, m.vQ[l][h], g.b[l], m.over_n, w.s[l])
         out.put(Wv, m.Q[l][h], w.b[l], m.over_n, w.s[l])
 
-    if not m.full:
+    if m.full:
+        out.put(CLEAR, 0, 0, 1.0, w.x[m.L])
+        out.put(NUMBER, w.label, 0, 1.0, w.x[m.L] + m.k - 1)
+    else:
         l = m.L - 1
         label_terms(l, True)
         for h in range(m.H):
             q_terms(l, h)
             s_terms(l, h)
     for l in reversed(range(m.moving)):
+        out.begin_layer(w, l)
         out.put(OUTER, w.x[l + 1], f.x[l], 1.0, w.A[l])  # of (5.23) dx' x^T
         if l > 0:
             out.put(OUTER, g.x[l + 1], v.x[l], 1.0, w.A[l])
@@ -348,7 +374,7 @@ def backward_tangent(m, f, v, g, w):
                 q_terms(l, h)
         if l > 0:
             for h in range(m.H):
-                out.put(AW, w.U[l][h], m.QT[l][h], 1.0, w.M, add=h > 0)  # of (5.25) dU Q^T
+                out.put(AW, w.U[l][h], m.QT[l][h], 1.0, w.M)  # of (5.25) dU Q^T
                 out.put(AW, g.U[l][h], m.vQT[l][h], 1.0, w.M)
             out.put(Atv, v.A[l], g.x[l + 1], 1.0, w.x[l])  # of (5.27) A^T dx'
             out.put(Atv, f.A[l], w.x[l + 1], 1.0, w.x[l])
@@ -364,4 +390,3 @@ def backward_tangent(m, f, v, g, w):
                 out.put(AB, g.S[l + 1], v.A[l], 1.0, w.E[l])
                 out.put(AtB, v.A[l], g.E[l], 1.0, w.S[l])
                 out.put(AtB, f.A[l], w.E[l], 1.0, w.S[l])
-    return out.done()

@@ -84,7 +84,7 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     assert results[0] == results[1] == results[2]
 
 
-@pytest.mark.parametrize("operation", range(14))
+@pytest.mark.parametrize("operation", range(17))
 def test_each_operation_of_the_machine(operation):
     k, rng = 5, np.random.default_rng(operation)
     mem, shared = rng.standard_normal((100, kernels.LANES)), rng.standard_normal(60)
@@ -98,21 +98,34 @@ def test_each_operation_of_the_machine(operation):
         programs.Atv: np.einsum("mil,ml->il", A, b), programs.Wv: np.einsum("im,ml->il", W, b),
         programs.OUTER: np.einsum("il,jl->ijl", a, b), programs.SCALED: a[0] * b, programs.DOT: (a * b).sum(axis=0)[None],
         programs.SYMMETRIZED: (A + A.swapaxes(0, 1)) / 2, programs.VECTOR: a,
-        programs.IDENTITY: np.repeat(np.eye(k)[..., None], kernels.LANES, axis=2),
+        programs.IDENTITY: np.repeat(np.eye(k)[..., None], kernels.LANES, axis=2), programs.NUMBER: a[:1],
+        programs.TIMES: a[:1] * b[:1],
+        programs.CLEAR: np.zeros((k, kernels.LANES)),
     }[operation]  # fmt: skip
     first = 7 if operation in (programs.WA, programs.Wv) else 0
     second = 30 if operation == programs.AW else 25
-    only_set, only_add = (programs.SYMMETRIZED, programs.IDENTITY), (programs.DOT,)
+    only_set = (programs.SYMMETRIZED, programs.IDENTITY, programs.CLEAR)
     factor = 1.0 if operation in only_set else 1.7
     for add in (0, 1):
-        if (add and operation in only_set) or (not add and operation in only_add):
+        if add and operation in only_set:
             continue
         work = mem.copy()
-        kernels.run((0,) * k, np.array([[operation, first, second, 50, add]]), np.array([factor]), shared, work)
+        kernels.run((0,) * k, np.array([[operation, first, second, 50, add]], np.uint64), np.array([factor]), shared, work)
         before = add * (C if wanted.ndim == 3 else c if len(wanted) == k else mem[50:51])
         size = wanted.size // kernels.LANES
         assert np.allclose(work[50 : 50 + size], (before + factor * wanted).reshape(size, -1), rtol=1e-13)
         assert np.array_equal(np.delete(work, range(50, 50 + size), axis=0), np.delete(mem, range(50, 50 + size), axis=0))
+
+
+@SHAPES
+def test_programs_write_before_they_read(layers, heads, full):
+    params, Z, y = point(layers, heads, full)
+    clean = la.loss_and_grad(params, Z, y)[1], la.hvp(params, Z, y, params)
+    kernels.set_threads(1)
+    kernels.working_memory(1)[:] = np.nan
+    assert np.array_equal(la.loss_and_grad(params, Z, y)[1], clean[0])
+    kernels.working_memory(1)[:] = np.nan
+    assert np.array_equal(la.hvp(params, Z, y, params), clean[1])
 
 
 def test_set_threads_refuses_nonsense():
