@@ -57,7 +57,7 @@ def choice(id, asks, right, **wrong):
 def from_catalogue(call, *ids):
     """Slips from the audit's catalogue of wrong derivations: ``call(module, *inputs)`` answers with the mutated module.
 
-    Catalogue entries that differ only in which hint they give share a hint; the mutation's slip says which is which.
+    The hint names the slip, the line to look at, and its equation.
     """
     known = {mutation.id: mutation for mutation in mutations.CATALOGUE}
     slips = []
@@ -65,7 +65,9 @@ def from_catalogue(call, *ids):
         if id not in known:
             raise ValueError(f"ids: expected entries of the audit's catalogue, got {id!r}")
         mutation = known[id]
-        slips.append(Slip(f"{mutation.hint} ({mutation.slip})", _mutated(call, mutation)))
+        words = dict.fromkeys(filter(None, (mutation.hint, mutation.slip)))
+        equation = f" ({mutation.equation})" if mutation.equation else ""
+        slips.append(Slip(f"{'; '.join(words)}. Look at {mutation.line}{equation}", _mutated(call, mutation)))
     return tuple(slips)
 
 
