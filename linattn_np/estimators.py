@@ -17,7 +17,10 @@ from ._checks import as_count, as_numbers, as_rng
 
 
 def power_iteration(product, p, steps, rng):
-    """The eigenvalue of largest magnitude, with its sign, as the Rayleigh quotient after ``steps`` products, and its vector (10.1)."""
+    """The eigenvalue of largest magnitude, with its sign: the Rayleigh quotient at the last of ``steps`` products (10.1).
+
+    -> (float, the unit vector (p,) it belongs to). k = steps - 1 in (10.1): the last product only measures.
+    """
     v = as_rng(rng).standard_normal(as_count("p", p))
     v /= np.sqrt(v @ v)
     for _ in range(as_count("steps", steps)):

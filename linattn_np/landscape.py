@@ -14,9 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._checks import as_numbers, as_prompts, as_real, check_attention, check_fit, one_of
+from ._checks import as_numbers, as_params, as_prompts, as_real, check_attention, check_fit, one_of
+from .estimators import fit_l0_l1, fit_log, hutchinson, lanczos, power_iteration
 from .optimizers import clip, global_norm
 from .transformer import LAYERS, Linearization, hessian, loss_and_grad, use_kernels
+
+__all__ = [
+    "Meeting", "Spectrum", "Surface", "best_decrease", "block_spectra", "blocks", "directional_smoothness", "directions_at", "fit_l0_l1",
+    "fit_log", "hessian_diagonal", "hutchinson", "lanczos", "meet", "off_diagonal_share", "path_smoothness", "power_iteration",
+    "preconditioned_sharpness", "robust_condition_number", "spectrum",
+]  # fmt: skip
 
 
 class Surface:
@@ -187,7 +194,7 @@ def directional_smoothness(params, direction, Z, y, attention="linear"):
 
 def meet(params, directions, surface):
     """What each of the named directions {name: like params} meets at params. -> {name: Meeting}"""
-    params = as_numbers("params", params, ndim=5)
+    params = as_params(as_numbers("params", params))
     u = np.stack([_unit(name, value, params) for name, value in directions.items()])  # (m, *params.shape)
     grad = surface.grad(params).ravel()
     kappa = (u * surface.hvps(params, u)).reshape(len(u), -1).sum(axis=1)
@@ -223,7 +230,8 @@ def directions_at(grad, adam_step=None, threshold=1.0, quantile=0.9):
     """
     grad = as_numbers("grad", grad)
     found = {
-        "gradient": -grad, "normalized": -grad / global_norm(grad), "clipped": -clip(grad, threshold), "sign": -np.sign(grad),
+        "gradient": -grad, "normalized": -grad / global_norm(grad), "clipped": -clip(grad, threshold),
+        "sign": -np.sign(grad),
         "coordinate-clipped": -clip(grad, float(np.quantile(np.abs(grad), quantile)), "coordinate"),
     }  # fmt: skip
     return found if adam_step is None else {**found, "Adam": adam_step}

@@ -62,7 +62,7 @@ def measure_noise(params, task, batch, draws, rng, attention="linear", backend="
     if reference is None:
         reference = gradients.mean(REFERENCE * batch, seeds[0], 0)
     elif np.shape(reference) != (gradients.params.size,):
-        raise ValueError(f"reference: expected shape ({gradients.params.size},), one entry a parameter, got {np.shape(reference)}")
+        raise ValueError(f"reference: expected shape ({gradients.params.size},), got {np.shape(reference)}")
     norms, moment = np.empty(draws), np.zeros((len(reference), len(reference)))
     with bar(draws, f"noise of batch {batch}, {task.covariates} n={task.n}", progress, unit="batch") as shown:
         for first, means in gradients.batches(batch, draws, seeds[1]):
@@ -75,7 +75,8 @@ def measure_noise(params, task, batch, draws, rng, attention="linear", backend="
 
 def gradient_mean(params, task, prompts, rng, attention="linear", backend="numba"):
     """The gradient of one batch of ``prompts`` prompts, however large, in constant memory. -> (p,)"""
-    return _Gradients(params, task, attention, backend).mean(as_count("prompts", prompts), int(as_rng(rng).integers(2**63)), 0)
+    seed = int(as_rng(rng).integers(2**63))
+    return _Gradients(params, task, attention, backend).mean(as_count("prompts", prompts), seed, 0)
 
 
 class _Gradients:
@@ -227,7 +228,7 @@ def qq_normal(x, points=200):
 
 
 def mode(x, points=200):
-    """Where a Gaussian kernel estimate of the density is largest; bandwidth 0.9 min(std, IQR / 1.34) n^(-1/5) (Silverman 1986)."""
+    """Where a Gaussian kernel estimate of the density is largest: bandwidth 0.9 min(std, IQR / 1.34) n^(-1/5) (Silverman 1986)."""
     x = _sample(x)
     low, high = np.quantile(x, [0.25, 0.75])
     width = 0.9 * min(x.std(), (high - low) / 1.34) * len(x) ** -0.2
@@ -243,6 +244,7 @@ def statistics(x, ks=(50, 100, 200, 500)):
     return {
         "mode": mode(x), "mean": float(np.mean(x)), "standard_deviation": float(np.std(x)), "skewness": skewness(x),
         "excess_kurtosis": excess_kurtosis(x), "p99.9_over_p50": tail_ratio(x),
+        "minimum": float(np.min(x)), "maximum": float(np.max(x)),
         "hill": {str(k): hill(x, k) for k in ks if k < len(x)},
         "quantiles": dict(zip(map(str, levels), np.quantile(x, levels).tolist(), strict=True)),
     }  # fmt: skip

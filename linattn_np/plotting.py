@@ -6,6 +6,23 @@ from matplotlib.figure import Figure
 STYLES = {  # Okabe and Ito's colour-blind safe colours, told apart in grey by their lines
     "SGD": {"color": "#D55E00", "linestyle": "--"},
     "Adam": {"color": "#0072B2", "linestyle": "-"},
+    "gradient": {"color": "#000000", "linestyle": "-."},
+    "sign": {"color": "#009E73", "linestyle": (0, (1, 1))},
+    "coordinate-clipped": {"color": "#CC79A7", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+}
+NOISE_STYLES = {  # laws of gradient noise, and batch sizes
+    "noise": {"color": "#0072B2", "linestyle": "-"},
+    "covariance": {"color": "#000000", "linestyle": "--"},
+    "diagonal": {"color": "#D55E00", "linestyle": ":"},
+    1: {"color": "#D55E00", "linestyle": ":"},
+    10: {"color": "#CC79A7", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    100: {"color": "#009E73", "linestyle": "-."},
+    1000: {"color": "#0072B2", "linestyle": "-"},
+}
+MEDIAN_STYLES = {  # the three versions of the robust condition number
+    "lower": {"color": "#0072B2", "linestyle": "-"},
+    "usual": {"color": "#D55E00", "linestyle": "--"},
+    "alive": {"color": "#009E73", "linestyle": ":"},
 }
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ..runs import RunFolder, atomic_file, write_text
+from . import scorecard
 from .scale import PAPER, QUICK
 
-EXPERIMENTS = ("adam_vs_sgd",)  # each a module here with TITLE, ALT, measure, draw and summary
+EXPERIMENTS = (  # each a module here with TITLE, TIME (on two cores), ALT, measure, draw and summary
+    "adam_vs_sgd", "gradient_noise", "robust_condition_number", "directional_smoothness", "generalized_smoothness", "learning_rates",
+)  # fmt: skip
 
 
 def add_arguments(parser):
@@ -29,13 +32,16 @@ def run(args):
         raise ValueError(f"NAME: expected one of {', '.join(EXPERIMENTS)}, got {unknown[0]!r}")
     if args.list:
         for name in EXPERIMENTS:
-            print(f"{name:24s} {experiment(name).TITLE}")
+            print(f"{name:24s} {experiment(name).TITLE} (about {experiment(name).TIME})")
         return 0
     scale = QUICK if args.quick else PAPER
     out = Path(args.out) / "quick" if args.quick else Path(args.out)
     began = time.perf_counter()
     for name in args.names or EXPERIMENTS:
         reproduce(name, scale, out)
+    found = scorecard.write(out)
+    tally = ", ".join(f"{number} {verdict}" for verdict, number in scorecard.count(found).items())
+    print(f"\n{len(found)} claims of the paper: {tally}; written: {out / 'scorecard'}.json and .md")
     print(f"\nDone in {time.perf_counter() - began:.0f} s.")
     return 0
 

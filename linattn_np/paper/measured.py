@@ -121,7 +121,7 @@ def spread(values):
     values = np.asarray(values, float)
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
-        return {"median": None, "lower_quartile": None, "upper_quartile": None, "mean": None, "std": None, "each_seed": [None] * len(values)}
+        return {**dict.fromkeys(("median", "lower_quartile", "upper_quartile", "mean", "std")), "each_seed": [None] * len(values)}
     low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]).tolist()
     std = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
     return {
