@@ -28,7 +28,7 @@ def test_all_are_killed_and_named(outcome):
 
 
 def test_each_of_the_main_checks_kills_alone(outcome):
-    assert outcome.score("complex") == outcome.score("probe") == outcome.score("dot") == len(outcome.real)
+    assert {check: outcome.score(check) for check in STRONG} == dict.fromkeys(STRONG, len(outcome.real))
 
 
 def test_equivalent_ones_are_recognised_by_measuring(outcome):

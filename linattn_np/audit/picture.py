@@ -24,9 +24,10 @@ def draw_ladders(ax, report):
     for ladder in report.ladders:
         order, t = ladder["order"], np.array(ladder["t"])
         counted, remainder = np.array(ladder["counted"]), np.maximum(np.array(ladder["remainder"]), 1e-300)
-        first = not any(line.get_label().startswith(f"after order {order - 1}") for line in ax.lines)
+        name = {2: "after the gradient", 3: "after the Hessian"}[order]
+        first = not any(line.get_label().startswith(name) for line in ax.lines)
         ax.loglog(t, remainder, STYLES[order][1:], color=COLOURS[order], alpha=0.3, lw=0.8)
-        label = f"after order {order - 1}: slope {ladder['slope']:.3f}" if ladder["slope"] and first else None
+        label = f"{name}: slope {ladder['slope']:.3f}" if ladder["slope"] and first else None
         ax.loglog(t[counted], remainder[counted], STYLES[order][0], color=COLOURS[order], ms=4, label=label)
         if first and counted.any():
             end = np.flatnonzero(counted)[0]
