@@ -1,5 +1,6 @@
 """``python -m linattn_np reproduce``: train what is missing, draw the figures, say what came out."""
 
+import contextlib
 import json
 import platform
 import time
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
+from .._checks import as_count
 from ..runs import RunFolder, atomic_file, write_text
+from ..sweeps import Processes, processors
 from . import scorecard
 from .scale import PAPER, QUICK
 
 EXPERIMENTS = (  # each a module here with TITLE, TIME (on two cores), ALT, measure, draw and summary
-    "adam_vs_sgd", "gradient_noise", "robust_condition_number", "directional_smoothness", "generalized_smoothness", "learning_rates",
+    "adam_vs_sgd", "gradient_noise", "robust_condition_number", "directional_smoothness", "generalized_smoothness",
+    "learning_rates",
 )  # fmt: skip
 
 
@@ -22,6 +26,9 @@ def add_arguments(parser):
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"figures to draw (default: all): {', '.join(EXPERIMENTS)}")
     parser.add_argument("--quick", action="store_true", help="a small version of everything, in under two minutes, into OUT/quick")
     parser.add_argument("--out", default="figures", metavar="OUT", help="folder for pictures and numbers (default: figures)")
+    parser.add_argument(
+        "--workers", type=int, metavar="K", help="train on K processes (default: one for each processor; 1: none besides this)"
+    )
     parser.add_argument("--list", action="store_true", help="say what there is to reproduce and stop")
 
 
@@ -36,9 +43,13 @@ def run(args):
         return 0
     scale = QUICK if args.quick else PAPER
     out = Path(args.out) / "quick" if args.quick else Path(args.out)
+    workers = len(processors()) if args.workers is None else as_count("--workers", args.workers)
     began = time.perf_counter()
-    for name in args.names or EXPERIMENTS:
-        reproduce(name, scale, out)
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(Processes(workers)) if workers > 1 else None
+        folder = RunFolder(out / "runs", executor)
+        for name in args.names or EXPERIMENTS:
+            reproduce(name, scale, out, folder)
     found = scorecard.write(out)
     tally = ", ".join(f"{number} {verdict}" for verdict, number in scorecard.count(found).items())
     print(f"\n{len(found)} claims of the paper: {tally}; written: {out / 'scorecard'}.json and .md")
@@ -50,11 +61,12 @@ def experiment(name):
     return import_module(f".{name}", __package__)
 
 
-def reproduce(name, scale, out):
-    """One figure: OUT/name.png and OUT/name.json; finished runs are kept in OUT/runs."""
+def reproduce(name, scale, out, folder):
+    """One figure: OUT/name.png and OUT/name.json; finished runs are kept in the folder."""
     module, began = experiment(name), time.perf_counter()
+    folder.seconds.clear()
     print(f"{module.TITLE} ({scale.steps} iterations, batch {scale.batch}, {scale.seeds} seeds) ...", flush=True)
-    numbers = module.measure(RunFolder(out / "runs"), scale)
+    numbers = module.measure(folder, scale)
     seconds = time.perf_counter() - began
     picture = BytesIO()
     module.draw(numbers, scale).savefig(picture, format="png", dpi=150, metadata={"Software": None})
@@ -62,7 +74,8 @@ def reproduce(name, scale, out):
         file.write(picture.getvalue())
     record = {
         "title": module.TITLE, "alt": module.ALT, "scale": vars(scale), "seeds": list(range(scale.seeds)),
-        "versions": versions(), "seconds": round(seconds, 1), **rounded(numbers),
+        "versions": versions(), "seconds": {"this_command": round(seconds, 1), "training_of_its_runs": round(sum(folder.seconds.values()), 1)},
+        **rounded(numbers),
     }  # fmt: skip
     write_text(out / f"{name}.json", json.dumps(record, indent=1) + "\n")
     print(f"{module.summary(numbers)}\nwritten: {out / name}.png and .json, in {seconds:.0f} s")

@@ -1,4 +1,4 @@
-"""The paper's fourth result: the curvature that each optimizer's steps meet, with its sign, and what descent it buys (section 3.2)."""
+"""The paper's fourth result: the curvature that each optimizer's steps meet, with its sign, and the descent (section 3.2)."""
 
 import numpy as np
 
@@ -13,10 +13,11 @@ TIME = "3 minutes"
 WINDOW = 100  # iterations whose recorded steps are taken together
 DIRECTIONS = ("gradient", "sign", "coordinate-clipped", "Adam")  # normalized and clipped gradients are parallel to the gradient
 ALT = (
-    "Three rows of three panels, one column for each data setting. Top: curvature along the step, u^T H u over u^T u, against iteration for "
-    "SGD with momentum and Adam on a scale that is logarithmic on both sides of zero; medians and quartiles of windows of 100 "
-    "iterations and all seeds. Middle: the cosine of the angle between step and gradient. Bottom: the curvature along four "
-    "directions at the same points of Adam's path: gradient, its sign, the gradient clipped by coordinate, and Adam's step."
+    "Three rows of three panels, one column for each data setting. Top: curvature along the step, u^T H u over u^T u, "
+    "against iteration for SGD with momentum and Adam on a scale that is logarithmic on both sides of zero; medians and "
+    "quartiles of windows of 100 iterations and all seeds. Middle: the cosine of the angle between step and gradient. "
+    "Bottom: the curvature along four directions at the same points of Adam's path: gradient, its sign, the gradient "
+    "clipped by coordinate, and Adam's step."
 )
 
 
@@ -97,7 +98,8 @@ def draw(numbers, scale):
     axes[2][0].set_ylabel(r"$\kappa$ of every direction" + "\nat Adam's points")
     axes[1][0].legend(frameon=False, fontsize=8, loc="upper right", handlelength=2.6)
     axes[2][0].legend(frameon=False, fontsize=8, loc="upper right", ncols=2, handlelength=2.6)
-    figure.suptitle(f"Medians and quartiles of windows of {WINDOW} iterations and {scale.seeds} seeds; bottom: medians over seeds", fontsize=11)
+    what = f"Medians and quartiles of windows of {WINDOW} iterations and {scale.seeds} seeds"
+    figure.suptitle(f"{what}; bottom: medians over seeds", fontsize=11)
     return figure
 
 
@@ -118,13 +120,17 @@ def summary(numbers):
     lines = []
     for panel in numbers["panels"].values():
         above, ratio = panel["share_sgd_above"], panel["adam_over_sgd"]
-        lines.append(f"{panel['title']}: SGD's kappa is above Adam's in {above['median']:.0%} of the windows [{above['lower_quartile']:.0%}, "
-                     f"{above['upper_quartile']:.0%}]; Adam's over SGD's, median window: {ratio['median']:.3g}")  # fmt: skip
+        lines.append(
+            f"{panel['title']}: SGD's kappa is above Adam's in {above['median']:.0%} of the windows "
+            f"[{above['lower_quartile']:.0%}, {above['upper_quartile']:.0%}]; Adam's over SGD's, median window: {ratio['median']:.3g}"
+        )
         for o in OPTIMIZERS:
             share, cosine = panel[o]["negative_share"], panel[o]["cosine"]["median"]
-            lines.append(f"  {o}: {share['median']:.2%} of the steps meet negative curvature (seeds: {share['lower_quartile']:.2%} to "
-                         f"{share['upper_quartile']:.2%}); cosine with the gradient, median {np.median(cosine):.2f}")  # fmt: skip
-        rows = panel["at_one_point"]
-        lines += ["  at Adam's points, medians: " + ", ".join(
-            f"{name} kappa {np.median(row['kappa']):.3g} cos {np.median(row['cosine']):.2f}" for name, row in rows.items())]  # fmt: skip
+            lines.append(
+                f"  {o}: {share['median']:.2%} of the steps meet negative curvature (quartiles {share['lower_quartile']:.2%} to "
+                f"{share['upper_quartile']:.2%}); cosine with the gradient, median {np.median(cosine):.2f}"
+            )
+        middle = {name: [np.median(row[key]) for key in ("kappa", "cosine")] for name, row in panel["at_one_point"].items()}
+        words = [f"{name} kappa {kappa:.3g} cos {cosine:.2f}" for name, (kappa, cosine) in middle.items()]
+        lines.append(f"  at Adam's points, medians: {', '.join(words)}")
     return "\n".join(lines)

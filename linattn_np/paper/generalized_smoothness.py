@@ -12,10 +12,10 @@ TITLE = "Generalized smoothness along Adam's path"
 TIME = "1 minute"
 OPTIMIZER = "Adam"
 ALT = (
-    "Two rows of three panels, one column for each data setting: smoothness against gradient norm on logarithmic axes, one point for each "
-    "recorded step of the first 2000 iterations of the Adam runs, shaded by iteration. Top: curvature along the step, with the fitted "
-    "power law of the median seed. Bottom: the largest change of the gradient over the step, with the fitted line L0 + L1 times the "
-    "gradient norm."
+    "Two rows of three panels, one column for each data setting: smoothness against gradient norm on logarithmic axes, one "
+    "point for each recorded step of the first 2000 iterations of the Adam runs, shaded by iteration. Top: curvature along "
+    "the step, with the fitted power law of the median seed. Bottom: the largest change of the gradient over the step, with "
+    "the fitted line L0 + L1 times the gradient norm."
 )
 
 
@@ -29,7 +29,10 @@ def measure(folder, scale, progress=None):
             "title": SETTINGS[name].title,
             OPTIMIZER: fits(found, along),
             "points": [
-                {"iterations": a["times"].tolist(), "norm": a["norm"].tolist(), "kappa": a["kappa"].tolist(), "path": b["smoothness"].tolist()}
+                {
+                    "iterations": a["times"].tolist(), "norm": a["norm"].tolist(), "kappa": a["kappa"].tolist(),
+                    "path": b["smoothness"].tolist(),
+                }
                 for a, b in zip(found, along, strict=True)
             ],
         }  # fmt: skip
@@ -78,10 +81,11 @@ def draw(numbers, scale):
         top.scatter(norm[good], kappa[good], c=t[good], **shown)
         points = bottom.scatter(norm, path, c=t, **shown)
         x = np.geomspace(norm.min(), norm.max(), 100)
-        top.plot(x, np.exp(fit["a"]) * x ** fit["b"], "k--", linewidth=1.6,
-                 label=f"log κ = a + b log ‖g‖, b = {fit['b']:.2f}\nr = {fit['signed_correlation']:.2f}, {fit['negative_share']:.1%} of κ ≤ 0 left out")
-        bottom.plot(x, fit["path_L0"] + fit["path_L1"] * x, "k-", linewidth=1.6,
-                    label=f"L0 + L1 ‖g‖: L0 = {fit['path_L0']:.2g}, L1 = {fit['path_L1']:.2g}")  # fmt: skip
+        words = f"r = {fit['signed_correlation']:.2f}; κ ≤ 0 left out: {fit['negative_share']:.1%}"
+        law = f"log κ = a + b log ‖g‖, b = {fit['b']:.2f}\n{words}"
+        line = f"L0 + L1 ‖g‖: L0 = {fit['path_L0']:.2g}, L1 = {fit['path_L1']:.2g}"
+        top.plot(x, np.exp(fit["a"]) * x ** fit["b"], "k--", linewidth=1.6, label=law)
+        bottom.plot(x, fit["path_L0"] + fit["path_L1"] * x, "k-", linewidth=1.6, label=line)
         top.set(title=panel["title"])
         bottom.set_xlabel("gradient norm ‖g‖")
         for ax, values in ((top, kappa[good]), (bottom, path)):
@@ -90,7 +94,8 @@ def draw(numbers, scale):
     axes[0][0].set_ylabel("directional smoothness\n" + r"$\kappa = u^T H u / u^T u$")
     axes[1][0].set_ylabel("smoothness over the step\n" + r"$\max_\gamma \Vert g(x+\gamma u)-g(x)\Vert / \gamma\Vert u\Vert$")
     figure.colorbar(points, ax=axes, label="iteration t", aspect=40)
-    figure.suptitle(f"The first {min(PATH_STEPS, scale.steps)} iterations of Adam, {scale.seeds} seeds; lines: medians of each seed's fit", fontsize=11)
+    what = f"The first {min(PATH_STEPS, scale.steps)} iterations of Adam, {scale.seeds} seeds"
+    figure.suptitle(f"{what}; lines: medians of each seed's fit", fontsize=11)
     return figure
 
 
@@ -100,8 +105,9 @@ def summary(numbers):
     for panel in numbers["panels"].values():
         fit = {key: value["median"] for key, value in panel[OPTIMIZER].items()}
         lines.append(
-            f"{panel['title']}: log kappa = {fit['a']:.2f} + {fit['b']:.2f} log ||g||, correlation {fit['signed_correlation']:.2f}, "
-            f"{fit['negative_share']:.1%} of the points negative and left out; kappa = {fit['L0']:.3g} + {fit['L1']:.3g} ||g|| on all\n"
+            f"{panel['title']}: log kappa = {fit['a']:.2f} + {fit['b']:.2f} log ||g||, correlation "
+            f"{fit['signed_correlation']:.2f}, {fit['negative_share']:.1%} of the points negative and left out; "
+            f"on all kappa = {fit['L0']:.3g} + {fit['L1']:.3g} ||g||\n"
             f"  over the whole step: slope {fit['path_b']:.2f}, correlation {fit['path_correlation']:.2f}, "
             f"L0 = {fit['path_L0']:.3g}, L1 = {fit['path_L1']:.3g} (medians over seeds)"
         )

@@ -1,9 +1,10 @@
 """The paper's search for the best learning rate: ten for each optimizer and setting (section 3.1), beside the code's choice.
 
-Fixed before the run. Rates: 1, 2, 5 in each decade from 5e-4 to 5e-1, for both optimizers. Each rate: the same seeds, 2000 iterations at
-the paper's batch size, momentum, betas and clipping. Score of a run: the median test loss (the fixed batch) over the last fifth of its
-iterations, so that one spike decides nothing; infinite for a run that diverged. Score of a rate: the median of its runs' scores. Best: the
-smallest score. A rate whose score is within 1.25 times the best cannot be told from it by so few seeds, and is listed beside it.
+Fixed before the run. Rates: 1, 2, 5 in each decade from 5e-4 to 5e-1, for both optimizers. Each rate: the same 3 seeds, 2000
+iterations at the paper's batch size, momentum, betas and clipping. Score of a run: the median loss on the fixed test batch over
+the last fifth of its iterations, so that one spike decides nothing; infinite for a run that diverged. Score of a rate: the median
+of its runs' scores. Best: the smallest score. A rate that scores within 1.25 times the best cannot be told from it by so few
+seeds, and is listed beside it.
 """
 
 from dataclasses import replace
@@ -26,9 +27,10 @@ CLOSE = 1.25
 MARKERS = {"SGD": "v", "Adam": "^"}
 RECORDS = 100  # snapshots of a run; the last fifth of them is scored
 ALT = (
-    "Three panels, one for each data setting: score of a run, the median test loss over its last fifth, against learning rate, both "
-    "logarithmic, for SGD with momentum and Adam. Lines are medians over seeds, bands reach from the smallest to the largest seed. "
-    "A filled triangle marks our best rate, an open one the rate of the released code; rates that are too large leave at the top."
+    "Three panels, one for each data setting: score of a run, the median test loss over its last fifth, against learning "
+    "rate, both logarithmic, for SGD with momentum and Adam. Lines are medians over seeds, bands reach from the smallest to "
+    "the largest seed. A filled triangle marks our best rate, an open one the rate of the released code; rates that are too "
+    "large leave at the top."
 )
 
 
@@ -46,7 +48,8 @@ def measure(folder, scale, progress=None):
                     scores[seed, k] = score(surface, folder.get(run, progress), scale)
                     shown.update()
             panels[name][optimizer] = chosen(scores, setting.learning_rates[optimizer])
-    return {"rates": list(RATES), "steps": scale.search_steps, "search_seeds": scale.search_seeds, "close": CLOSE, "panels": panels}
+    settings = {"rates": list(RATES), "steps": scale.search_steps, "search_seeds": scale.search_seeds, "close": CLOSE}
+    return {**settings, "panels": panels}
 
 
 def search_runs(setting, optimizer, scale):
@@ -78,8 +81,8 @@ def chosen(scores, code):
     close = [rate for rate, value in zip(RATES, middle, strict=True) if value <= CLOSE * middle[best]]
     return {
         "median": middle.tolist(), "smallest": scores.min(axis=0).tolist(), "largest": scores.max(axis=0).tolist(),
-        "diverged": np.isinf(scores).sum(axis=0).tolist(), "best": RATES[best], "close": close, "at_the_edge": best in (0, len(RATES) - 1),
-        "code": code, "code_over_best": spread(scores[:, RATES.index(code)] / scores[:, best]),
+        "diverged": np.isinf(scores).sum(axis=0).tolist(), "best": RATES[best], "close": close,
+        "at_the_edge": best in (0, len(RATES) - 1), "code": code, "code_over_best": spread(scores[:, RATES.index(code)] / scores[:, best]),
     }  # fmt: skip
 
 

@@ -16,9 +16,10 @@ KINDS = {"lower": {}, "usual": {"median": "usual"}, "alive": {"dead": False}}
 NAMES_OF_KINDS = {"lower": "lower median", "usual": "usual median", "alive": "without dead parameters"}
 AT = (0, 250, 750, 1250, 5000)
 ALT = (
-    "Two rows of three panels, one column for each data setting. Top: robust condition number against iteration, logarithmic, for SGD with "
-    "momentum and Adam, median line and quartile band over seeds. Bottom: the ratio of SGD's to Adam's, seed by seed, for three "
-    "definitions of the median, with the paper's two values and their standard deviations as points with bars."
+    "Two rows of three panels, one column for each data setting. Top: robust condition number against iteration, "
+    "logarithmic, for SGD with momentum and Adam, median line and quartile band over seeds. Bottom: the ratio of SGD's to "
+    "Adam's, seed by seed, for three definitions of the median, with the paper's two values and their standard deviations "
+    "as points with bars."
 )
 
 
@@ -30,17 +31,22 @@ def measure(folder, scale, progress=None):
         found = {o: hessians(folder, SETTINGS[name], o, scale, progress) for o in OPTIMIZERS}
         numbers = {o: condition_numbers(table(found[o], "diagonals", times)) for o in OPTIMIZERS}
         ratios = {kind: numbers["SGD"][kind] / numbers["Adam"][kind] for kind in KINDS}  # (seeds, T)
-        later = ratios["lower"][:, 1:]
+        later, at = ratios["lower"][:, 1:], [(k, str(t)) for k, t in enumerate(times.tolist()) if t in AT]
         panels[name] = {
             "title": SETTINGS[name].title,
             **{o: {**{kind: curve(times, numbers[o][kind]) for kind in KINDS}, **spectra(found[o], times)} for o in OPTIMIZERS},
             "ratio_curves": {kind: curve(times, ratios[kind]) for kind in KINDS},
-            "ratios": {kind: {str(t): spread(ratios[kind][:, k]) for k, t in enumerate(times.tolist()) if t in AT} for kind in KINDS},
+            "ratios": {kind: {t: spread(ratios[kind][:, k]) for k, t in at} for kind in KINDS},
             "share_sgd_above": spread((later > 1).sum(axis=1) / np.isfinite(later).sum(axis=1)),
         }  # fmt: skip
-    exact = {name: panels[name]["ratios"]["lower"]["0"]["each_seed"] == [1.0] * scale.seeds for name in NAMES}
-    checks = [{"claim": f"{name}: the ratio at 0 is exactly 1 for every seed", "ours": 1.0, "holds": exact[name]} for name in NAMES]
-    return {"panels": panels, "checks": checks}
+    return {"panels": panels, "checks": [start(name, panels[name]) for name in NAMES]}
+
+
+def start(name, panel):
+    """Both runs of a seed start from the same params: the first ratio is exactly 1."""
+    each = panel["ratios"]["lower"]["0"]["each_seed"]
+    off = max(each, key=lambda ratio: abs(ratio - 1.0))
+    return {"claim": f"{name}: the ratio at 0 is exactly 1 for every seed", "ours": off, "holds": off == 1.0}
 
 
 def condition_numbers(diagonals):
@@ -110,7 +116,7 @@ def draw_paper(ax, name):
     points = [(t, *value) for (setting, t), value in RATIOS.items() if setting == name]
     t, mean, std = np.array(points).T
     below = np.minimum(std, 0.9 * mean)
-    ax.errorbar(t, mean, yerr=[below, std], fmt="o", color="black", markersize=4, capsize=3, linewidth=1.0, label="paper, mean and std")
+    ax.errorbar(t, mean, yerr=[below, std], fmt="ko", markersize=4, capsize=3, linewidth=1.0, label="paper, mean and std")
 
 
 def summary(numbers):

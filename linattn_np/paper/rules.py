@@ -64,11 +64,11 @@ class Claim:
     id: str
     statement: str
     where: str
-    paper: str | None  # the paper's number, in words where it gives none
-    code: str | None  # the released code's number, where known
-    figure: str | None  # the experiment whose JSON has our number; None: not measured yet
-    values: Callable | None  # the figure's JSON -> {"median": .., "each_seed": [..], ..}
-    rule: Within | Above | None
+    paper: str | None = None  # the paper's number, in words where it gives none
+    code: str | None = None  # the released code's number, where known
+    figure: str | None = None  # the experiment whose JSON has our number; None: not measured
+    values: Callable | None = None  # the figure's JSON -> {"median": .., "each_seed": [..], ..}
+    rule: Within | Above | None = None
     aside: Callable | None = None  # the figure's JSON -> what else was looked at, in words
     untested: str = ""  # why it is not tested
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..progress import bar
 from ..runs import Run
+from ..sweeps import sweep
 
 TEST_SEED = 99  # the paper's fixed test batch: 1000 prompts from seed 99
 TEST_PROMPTS = 1000
@@ -50,15 +50,9 @@ def test_batch(task, seed=TEST_SEED):
 
 
 def histories(folder, runs, label, progress=None):
-    """The histories of the runs, in order; those not yet in the folder are trained and kept."""
-    kept = [folder.load(run) for run in runs]
-    with bar(sum(history is None for history in kept), label, progress, unit="run") as shown:
-        for k, run in enumerate(runs):
-            if kept[k] is None:
-                kept[k] = run.train(progress)
-                folder.save(run, kept[k])
-                shown.update()
-    return kept
+    """The histories of the runs, in order; those not yet in the folder are trained by its executor and kept."""
+    found = dict(sweep(runs, folder, folder.executor, progress, label))
+    return [found[run] for run in runs]
 
 
 def quartiles(values):

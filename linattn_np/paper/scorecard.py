@@ -10,9 +10,9 @@ from .claims import CLAIMS
 from .rules import VERDICTS, judge
 
 INTRODUCTION = (
-    "Each claim of the paper (arXiv 2310.01082) beside what came out here. Made by `python -m linattn_np reproduce` from the figures' "
-    "JSON files. The rule of each verdict is code (`linattn_np/paper/claims.py`), written before the runs at the paper's scale. "
-    "Ours: the median over seeds and, in brackets, the quartiles."
+    "Each claim of the paper (arXiv 2310.01082) beside what came out here. Made by `python -m linattn_np reproduce` from "
+    "the figures' JSON files. The rule of each verdict is code (`linattn_np/paper/claims.py`), written before the runs at "
+    "the paper's scale. Ours: the median over seeds and, in brackets, the quartiles."
 )
 
 
