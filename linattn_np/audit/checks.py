@@ -15,7 +15,7 @@ from .subject import STEP, AuditError, call, copied, gradient_of, imaginary, inn
 def run_backward(subject, cotangent, theta=None, mark=keep, dtype=np.float64):
     """The gradient {name: array}, from copies of everything."""
     theta = subject.theta if theta is None else theta
-    return call("backward", subject.backward, copied(theta, dtype), np.array(cotangent), mark)
+    return call(subject.asked, subject.backward, copied(theta, dtype), np.array(cotangent), mark)
 
 
 def record(subject, cotangent):
@@ -38,7 +38,7 @@ def record(subject, cotangent):
 def check_purity(subject, oracle):
     """Called twice, the same bits; the arguments unchanged."""
     theta, dout = copied(subject.theta), np.array(oracle.cotangent)
-    first = call("backward", subject.backward, theta, dout, keep)
+    first = call(subject.asked, subject.backward, theta, dout, keep)
     first = {name: np.array(array) for name, array in first.items()}
     again = run_backward(subject, oracle.cotangent)
     same = all(np.array_equal(first[name], again[name], equal_nan=True) for name in first)

@@ -39,12 +39,17 @@ def audit_subject(subject, seed=0, reference=None):
     if reference:
         report.extend(check_arrays(subject, gradient, reference))
     try:
-        step, plain, error = oracle.check()
-        report.rows.append(Row("oracle", "complex step", step, plain, error, 1e-7, OK))
-        report.extend(check_complex(subject, oracle, gradient, {"dout": oracle.cotangent, **lines}))
+        _judge(subject, oracle, gradient, lines, report)
     except CannotJudge as reason:
         report.rows.append(Row("oracle", "complex step", None, None, None, 1e-7, CANNOT_JUDGE, str(reason)))
-        return report
+    return report
+
+
+def _judge(subject, oracle, gradient, lines, report):
+    """All checks that need the complex step, once it is known to be sound here."""
+    step, plain, error = oracle.check()
+    report.rows.append(Row("oracle", "complex step", step, plain, error, 1e-7, OK))
+    report.extend(check_complex(subject, oracle, gradient, {"dout": oracle.cotangent, **lines}))
     report.extend(check_probes(subject, oracle, lines))
     report.extend(check_dot(subject, oracle, gradient))
     rows, report.ladders = check_ladder(subject, oracle, gradient)
@@ -56,7 +61,6 @@ def audit_subject(subject, seed=0, reference=None):
     report.notes += _unpaired(oracle, lines, subject)
     if report.verdict == WRONG and not subject.marks:
         report.notes.append("with a parameter mark in both functions the wrong line is named, not only the quantity")
-    return report
 
 
 def _unpaired(oracle, lines, subject):

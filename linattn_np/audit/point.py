@@ -3,6 +3,7 @@
 import numpy as np
 
 from .checks import run_backward
+from .oracle import CannotJudge
 from .report import CANNOT_JUDGE, OK, Row
 from .subject import bare, gradient_of, moved, part
 
@@ -50,7 +51,7 @@ def _dead(subject, oracle):
         c = part(subject, oracle.gradient, name)
         flat = np.arange(subject.theta[key].size).reshape(subject.theta[key].shape)[index]
         zero = flat[c == 0.0]
-        structural = sum(oracle.entry(key, i, elsewhere) == 0.0 for i in zero)
+        structural = sum(_dead_at(oracle, key, i, elsewhere) for i in zero)
         alive.setdefault(bare(name), []).append(len(zero) < c.size)
         if structural:
             notes.append(f"structurally dead: {structural} of {c.size} entries of {name}; their derivative is always zero")
@@ -62,6 +63,14 @@ def _dead(subject, oracle):
         note = f"every entry of {name} is without influence, so nothing is known of its gradient's derivation"
         rows.append(Row("point", f"all of d{name}", 0.0, None, None, None, CANNOT_JUDGE, note, subject.equation(f"d{name}")))
     return rows, notes
+
+
+def _dead_at(oracle, key, i, theta):
+    """Whether the derivative by one entry is zero at theta too; not so where forward is not defined there."""
+    try:
+        return oracle.entry(key, i, theta) == 0.0
+    except CannotJudge:
+        return False
 
 
 def _shapes(subject):

@@ -51,6 +51,11 @@ class Subject:
         if not self.parts:
             object.__setattr__(self, "parts", {name: (name, ...) for name in self.theta})
 
+    @property
+    def asked(self):
+        """How the backward is called, for messages."""
+        return "backward(theta, dout)" if self.takes_cotangent else "backward(theta)"
+
     def equation(self, name):
         """The derivation number of a line, whatever its layer; empty when it has none."""
         line = self.lines.get(bare(name))
