@@ -8,8 +8,8 @@
 from .exercise import Exercise, Slip, find, from_catalogue
 from .figures import knob, show, slider
 from .guesses import predict, reveal
-from .judge import Verdict, check, judge
-from .profile import by_profile, profile
+from .verdicts import Verdict, check, judge
+from .profiles import by_profile, profile
 from .tables import facts, paper_and_us, symbols, table, versions
 
 __all__ = [

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from ..runs import write_text
-from . import map as course_map
-from .profile import PROFILES, profile
+from . import course_map
+from .profiles import PROFILES, profile
 from .sources import find_lessons, read_source
 
 SLIDER_LIMIT, FIGURE_LIMIT, LESSON_LIMIT = 1 / 3, 10, {"smoke": 15, "class": 90, "paper": float("inf")}  # seconds

@@ -1,13 +1,16 @@
 """Running lessons on fresh kernels, several at a time, and cleaning what comes out."""
 
+import asyncio
+import atexit
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..progress import bar
-from .profile import VARIABLE
+from .profiles import VARIABLE
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 SLIDER = "linattn_slider_seconds"
@@ -35,29 +38,27 @@ def run_all(jobs, profile, workers=None, progress=None):
     """
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     total = sum(cell.cell_type == "code" for _, notebook in jobs for cell in notebook.cells)
-    running, lock, runs = [], threading.Lock(), {}
+    running, lock = [], threading.Lock()
     with bar(total, "lessons", progress, unit="cell") as shown, ThreadPoolExecutor(workers) as pool:
 
         def tick(**_):
             with lock:
                 shown.update()
 
-        futures = {pool.submit(run_one, lesson, notebook, profile, tick, running): lesson for lesson, notebook in jobs}
+        futures = [pool.submit(run_one, lesson, notebook, profile, tick, running) for lesson, notebook in jobs]
         try:
-            for future in as_completed(futures):
-                run = future.result()
-                runs[run.lesson.number] = run
+            return [future.result() for future in futures]
         except BaseException:
             for future in futures:
                 future.cancel()
             for client in list(running):  # a kernel is a process of its own: stop it, so that its thread ends
                 stop(client)
             raise
-    return [runs[lesson.number] for lesson, _ in jobs]
 
 
 def run_one(lesson, notebook, profile, tick=None, running=None):
     """Execute one notebook in place. What goes wrong in a cell is in the result, not raised."""
+    from jupyter_client.kernelspec import NoSuchKernel
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -73,12 +74,13 @@ def run_one(lesson, notebook, profile, tick=None, running=None):
     marks = []
     client.on_cell_complete = lambda cell, cell_index: marks.append((cell_index, time.perf_counter() - began))
     try:
-        client.execute(env={**os.environ, VARIABLE: profile, "LINATTN_PROGRESS": "0"})
+        asyncio.run(client.async_execute(env=environment(profile)))
     except CellExecutionError as error:
         last = next((at for at in reversed(range(len(notebook.cells))) if notebook.cells[at].get("execution_count")), 0)
         run.error = f"cell {last} raised {error.ename}: {' '.join(error.evalue.split())[:200]}"
-    except (CellTimeoutError, DeadKernelError) as error:
+    except (CellTimeoutError, DeadKernelError, NoSuchKernel, RuntimeError) as error:  # the last two: no kernel to begin with
         run.error = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        atexit.unregister(getattr(client, "_cleanup_kernel", None))  # there is nothing left to clean up
     finally:
         if running is not None:
             running.remove(client)
@@ -88,11 +90,18 @@ def run_one(lesson, notebook, profile, tick=None, running=None):
     return run
 
 
+def environment(profile):
+    """What a kernel is told: the profile, no progress bars, and where this package is, installed or not."""
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, VARIABLE: profile, "LINATTN_PROGRESS": "0", "PYTHONPATH": os.pathsep.join(paths)}
+
+
 def stop(client):
-    """End a client's kernel at once, if it has one."""
+    """End a client's kernel at once. -> whether it had one"""
     process = getattr(getattr(client.km, "provisioner", None), "process", None)
     if process is not None:
         process.kill()
+    return process is not None
 
 
 def _read_times(run, marks):

@@ -1,6 +1,7 @@
 """A lesson on disk: its text source, the notebook paired with it, its card, its exercises and its equation numbers."""
 
 import re
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,11 +107,13 @@ def equations_in(notebook):
 
 
 def equations_quoted(package=Path(__file__).parents[1]):
-    """The equation numbers that the package's code quotes, {"2.7": {"attention.py", ...}}; the course's own modules left out."""
+    """The equation numbers in the package's comments and docstrings, {"2.7": {"attention.py", ...}}; the course's own left out."""
     quoted = {}
     for path in sorted(package.rglob("*.py")):
         if "teaching" in path.relative_to(package).parts:
             continue
-        for number in re.findall(r"\(([1-9]\d?\.\d{1,2})\)", path.read_text()):
+        with path.open("rb") as file:
+            said = [token.string for token in tokenize.tokenize(file.readline) if token.type in (tokenize.COMMENT, tokenize.STRING)]
+        for number in re.findall(r"\(([1-9]\d?\.[1-9]\d?)\)", "\n".join(said)):
             quoted.setdefault(number, set()).add(path.name)
     return quoted

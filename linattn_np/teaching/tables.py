@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from .display import emit, html_table, text_table
-from .profile import VARIABLE, profile
+from .profiles import VARIABLE, profile
 
 SYMBOLS = {  # the project's one key, in the order of reading
     "B": ("batch: prompts that are computed together", ""),

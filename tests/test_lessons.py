@@ -1,0 +1,269 @@
+"""Every lesson: it runs without a warning, agrees with its notebook, keeps its budgets; its handout runs; a broken one is caught."""
+
+import copy
+import re
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+import linattn_np as la
+from linattn_np.__main__ import main
+from linattn_np.teaching import command, course_map, execute, handout, rules, sources
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "lessons"
+LESSONS = sources.find_lessons(FOLDER)
+each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+
+
+@pytest.fixture(scope="module")
+def executed():
+    """Every lesson and every handout, executed side by side in the smoke profile: {number: (lesson's run, handout's run)}."""
+    pairs = [(lesson, sources.read_source(lesson.source)) for lesson in LESSONS]
+    handouts = [(lesson, handout.to_handout(notebook)) for lesson, notebook in pairs]
+    runs = execute.run_all([*pairs, *handouts], "smoke", progress=False)
+    return {lesson.number: (runs[i], runs[len(pairs) + i]) for i, lesson in enumerate(LESSONS)}
+
+
+@each_lesson
+def test_a_lesson_runs_in_the_smoke_profile_without_warnings(lesson, executed):
+    run = executed[lesson.number][0]
+    assert not run.error and not run.warnings
+    assert run.first_figure is not None
+    assert rules.check_notebook(lesson, sources.read_source(lesson.source), run.notebook) == []
+
+
+@each_lesson
+def test_every_check_in_a_lesson_says_right(lesson, executed):
+    said = shown(executed[lesson.number][0].notebook)
+    known = re.findall(r'^check\("([^"]+)"', "\n".join(c.source for c in executed[lesson.number][0].notebook.cells), re.M)
+    assert known and all(f"{id}: right" in said for id in known)
+
+
+@each_lesson
+def test_a_handout_runs_through_and_attempts_nothing(lesson, executed):
+    run = executed[lesson.number][1]
+    assert not run.error and not run.warnings
+    text = shown(run.notebook)
+    assert ": right" not in text and text.count(": not attempted") >= 7
+
+
+@each_lesson
+def test_a_handout_holds_no_solution_and_is_not_paired(lesson):
+    source = sources.read_source(lesson.source)
+    student = handout.to_handout(source)
+    assert "SOLUTION" not in "".join(cell.source for cell in student.cells) and "jupytext" not in student.metadata
+    assert not any(cell.outputs for cell in student.cells if cell.cell_type == "code")
+    assert any("SOLUTION" in cell.source for cell in source.cells), "the lesson itself is left alone"
+
+
+@each_lesson
+def test_source_and_notebook_agree_and_every_rule_is_kept(lesson):
+    source = sources.read_source(lesson.source)
+    assert rules.check_source(lesson, source) + rules.check_notebook(lesson, source, nbformat.read(lesson.notebook, 4)) == []
+
+
+@each_lesson
+def test_a_lesson_runs_as_a_script_too(lesson):
+    code = "\n".join(cell.source for cell in sources.read_source(lesson.source).cells if cell.cell_type == "code")
+    compile(code, lesson.source.name, "exec")
+    assert "%" not in [line[:1] for line in code.splitlines()] and "!" not in [line[:1] for line in code.splitlines()]
+
+
+@each_lesson
+def test_jupytext_pairs_the_two_files(lesson):
+    from jupytext.paired_paths import paired_paths
+
+    metadata = nbformat.read(lesson.notebook, 4).metadata
+    paths = {Path(path) for path, _ in paired_paths(str(lesson.notebook), {"extension": ".ipynb"}, metadata["jupytext"]["formats"])}
+    assert paths == {lesson.notebook, lesson.source}
+
+
+def shown(notebook):
+    """All that a notebook's outputs say as text."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "\n".join(output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs)
+
+
+def test_every_equation_that_code_quotes_of_a_written_lesson_is_set_there():
+    quoted = sources.equations_quoted()
+    assert {"1.4", "2.7", "2.13", "2.15"} <= set(quoted)
+    for lesson in LESSONS:
+        number = str(int(lesson.number))
+        own = set(sources.equations_in(sources.read_source(lesson.source)))
+        assert {tag for tag in quoted if tag.partition(".")[0] == number} <= own
+
+
+def test_the_map_is_made_from_the_cards():
+    readme = (FOLDER / "README.md").read_text()
+    assert course_map.renewed(readme, FOLDER) == readme
+    linked = re.findall(r"\]\((\d\d_\w+\.ipynb)\)", readme)
+    assert linked == [lesson.notebook.name for lesson in LESSONS]
+    assert len(re.findall(r"^\| \d\d \|", readme, re.M)) == 15
+
+
+# ---------------------------------------------------------------- the numbers on paper
+
+
+def paper_prompt():
+    Z = np.array([[[1.0, 2], [3, 6], [1, 0]]])
+    return Z, np.diag([1.0, 1.0])[None], np.diag([-1.0, 0.0])[None]
+
+
+def test_integer_example_of_lesson_01():
+    Z, P, Q = paper_prompt()
+    out, tape = la.attention.forward(Z, P, Q)
+    assert (tape.W[0, 0] == [[-1, -3, 0], [-3, -9, 0], [-1, -3, 0]]).all() and (tape.V[0, 0] == Z[0]).all()
+    assert (tape.W @ tape.V / 2 == [[-5, -10], [-15, -30], [-5, -10]]).all()
+    assert (out[0] == [[-4, -8], [-12, -24], [-4, -10]]).all() and la.attention.readout(out) == [10]
+    params = np.array([0.0, -0.2]).reshape(1, 1, 2, 1, 1)
+    assert abs(la.predict(params, Z)[0] - 2) < 1e-15  # exercise 01.1
+
+
+def test_integer_example_of_lesson_02():
+    Z, P, Q = paper_prompt()
+    out, tape = la.attention.forward(Z, P, Q)
+    dout = la.attention.readout_backward(2 * (la.attention.readout(out) - 2.0), out)
+    seen = {}
+    dZ, dP, dQ = la.attention.backward(dout, tape, lambda name, value: seen.setdefault(name, value))
+    assert (dout[0] == [[0, 0], [0, 0], [0, -16]]).all()
+    assert (seen["dW"][0, 0] == [[0, 0, 0], [0, 0, 0], [-16, -48, 0]]).all() and (seen["dV"][0, 0] == [[0, 8], [0, 24], [0, 0]]).all()
+    assert (dP[0] == [[0, 0], [80, 160]]).all() and (dQ[0] == [[-160, 0], [-320, 0]]).all()
+    assert (seen["dZ_value"][0] == [[0, 8], [0, 24], [0, 0]]).all()
+    assert (seen["dZ_reader"][0] == [[0, 0], [0, 0], [160, 0]]).all() and (seen["dZ_read"][0] == [[16, 0], [48, 0], [0, 0]]).all()
+    assert (dZ[0] == [[16, 8], [48, 24], [160, -16]]).all()
+    for q, slope in ((-1.0, -160.0), (-2.0, -360.0)):  # exercise 02.1
+        _, grad = la.loss_and_grad(np.array([1.0, q]).reshape(1, 1, 2, 1, 1), Z, np.array([2.0]), backend="numpy")
+        assert (grad.ravel() == [0, slope]).all()
+
+
+def test_the_best_step_of_lesson_01():
+    n, d = 20, 5
+    Z, y = la.RegressionTask(n=n, d=d).sample(40_000, np.random.default_rng(0))
+    params = np.zeros((1, 1, 2, d, d))
+    params[0, 0, 1] = -n / (n + d + 1) * np.eye(d)
+    square = (la.predict(params, Z) - y) ** 2
+    assert abs(square.mean() - d * (d + 1) / (n + d + 1)) < 5 * square.std() / np.sqrt(len(y))
+
+
+# ---------------------------------------------------------------- what must be caught
+
+
+BREAKS = {
+    "an exception": (lambda nb: add(nb, "raise RuntimeError('broken')"), "raised RuntimeError: broken"),
+    "a warning": (lambda nb: add(nb, "import warnings; warnings.warn('careful')"), "wrote to standard error"),
+    "a path": (lambda nb: add(nb, "print('/home/' + 'someone/lessons')"), "a path of one machine"),
+    "an address": (lambda nb: add(nb, "print(object())"), "a memory address"),
+    "a bare picture": (lambda nb: add(nb, PICTURE), "a picture without a description"),
+}
+PICTURE = "from IPython.display import display\ndisplay({'image/png': 'iVBORw0KGgo='}, raw=True)"
+
+
+def add(notebook, code):
+    notebook.cells.append(nbformat.v4.new_code_cell(code))
+
+
+@pytest.fixture(scope="module")
+def broken():
+    """A tiny notebook with each fault, executed."""
+    jobs = []
+    for breaks, _ in BREAKS.values():
+        notebook = copy.deepcopy(sources.read_source(LESSONS[0].source))
+        notebook.cells = []
+        breaks(notebook)
+        jobs.append((LESSONS[0], notebook))
+    return dict(zip(BREAKS, execute.run_all(jobs, "smoke", progress=False), strict=True))
+
+
+@pytest.mark.parametrize("fault", BREAKS)
+def test_a_broken_lesson_is_caught_when_run_or_checked(fault, broken):
+    run, expected = broken[fault], BREAKS[fault][1]
+    found = command.problems(run, "smoke") + rules.check_notebook(LESSONS[0], run.notebook, run.notebook)
+    assert any(expected in complaint for complaint in found)
+
+
+SPOILED = {
+    "# ## 3. On paper": ("# ## 3. With paper", "sections: expected"),
+    "**Claim.**": ("**Says.**", "card: expected a line '**Claim.** ...'"),
+    "\\tag{1.3}": ("\\tag{2.3}", "equations: (2.3) counts in another lesson"),
+    "\\tag{1.5}": ("\\tag{1.4}", "equations: (1.4) is set twice"),
+    "(find the bug, level 2, 10 min)": ("(code, level 2, 10 min)", "exercises: none of kind find the bug"),
+    'check("01.2", make_tokens)': ("check", "registered are"),
+    "### END SOLUTION\ncheck(": ("check(", "solutions: cell"),
+    "SEED = 1\n": ("SEED = 1\n" + "x = 1\n" * 30, "lines, more than 25"),
+    "rng = np.random.default_rng(SEED)\n": (f"rng = '{'x' * 100}'\n", "characters, more than 96"),
+    "# Read it from the left": ("# word" + " word" * 2000, "words, expected 1200 to 2500"),
+}
+
+
+@pytest.mark.parametrize("before", SPOILED)
+def test_a_spoiled_source_fails_the_check(before, tmp_path, capsys):
+    after, complaint = SPOILED[before]
+    text = LESSONS[0].source.read_text()
+    assert before in text
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / LESSONS[0].source.name).write_text(text.replace(before, after, 1))
+    (tmp_path / LESSONS[0].notebook.name).write_bytes(LESSONS[0].notebook.read_bytes())
+    assert main(["lessons", "check", "--folder", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert complaint in said and "source and notebook differ" in said
+
+
+def test_a_solution_outside_a_function_may_only_assign():
+    assert handout.cut_code("### BEGIN SOLUTION\na = 1\nb = f(a)\n### END SOLUTION\ncheck(a)") == "a = ...\nb = ...\ncheck(a)"
+    assert handout.cut_code("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION").endswith("    " + handout.STUB)
+    for code in ("### BEGIN SOLUTION\nprint(1)\n### END SOLUTION", "### BEGIN SOLUTION\na = 1", "### END SOLUTION"):
+        with pytest.raises(ValueError, match=r"may only assign|expected ###"):
+            handout.cut_code(code)
+    with pytest.raises(ValueError, match="in pairs"):
+        handout.cut_prose("<!-- ### BEGIN SOLUTION --> half")
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_handouts_are_written_elsewhere(tmp_path, capsys):
+    assert main(["lessons", "handout", "1", "--folder", str(FOLDER), "--out", str(tmp_path)]) == 0
+    assert "written:" in capsys.readouterr().out
+    assert nbformat.read(tmp_path / LESSONS[0].notebook.name, 4).cells
+    assert main(["lessons", "handout", "1", "--folder", str(FOLDER), "--out", str(FOLDER)]) == 2
+    assert "--out: expected another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "99"], "NUMBER: expected one of"),
+        (["run", "--folder", "nowhere"], "folder: expected lessons as"),
+        (["run", "--workers", "0", "--folder", str(FOLDER)], "--workers: expected an integer of at least 1"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(arguments, said, capsys):
+    assert main(["lessons", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("action", ["run", "check", "handout"])
+def test_help_shows_an_example(action, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["lessons", action, "--help"])
+    assert end.value.code == 0 and f"example: python -m linattn_np lessons {action}" in capsys.readouterr().out
+
+
+def test_an_interrupt_stops_the_kernels():
+    import threading
+
+    notebook = copy.deepcopy(sources.read_source(LESSONS[0].source))
+    notebook.cells = [nbformat.v4.new_code_cell("import time; time.sleep(60)")]
+    running, runs, began = [], [], time.perf_counter()
+    thread = threading.Thread(target=lambda: runs.append(execute.run_one(LESSONS[0], notebook, "smoke", None, running)))
+    thread.start()
+    while not (running and execute.stop(running[0])):
+        assert time.perf_counter() - began < 30
+        time.sleep(0.1)
+    thread.join(timeout=30)
+    assert runs[0].error and running == [] and time.perf_counter() - began < 45

@@ -1,0 +1,234 @@
+"""check and its five verdicts, guesses, figures and tables. Every registered exercise is fed the right answer and every slip."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from linattn_np import plotting, teaching
+from linattn_np.teaching import exercise, figures, guesses, tables
+from linattn_np.teaching import verdicts as judge
+from linattn_np.teaching.exercise import Exercise, Slip, find, from_catalogue, lessons_with_exercises, of_lesson
+
+EXERCISES = [e for number in lessons_with_exercises() for e in of_lesson(number).values()]
+each_exercise = pytest.mark.parametrize("one", EXERCISES, ids=lambda e: e.id)
+
+
+@each_exercise
+def test_the_right_answer_is_right(one):
+    assert judge.judge(one.id, one.reference).right
+
+
+@each_exercise
+def test_at_least_three_wrong_answers_each_with_its_own_hint(one):
+    hints = [slip.hint for slip in one.slips]
+    assert len(hints) >= 3 and len(set(hints)) == len(hints)
+    for slip in one.slips:
+        verdict = judge.judge(one.id, slip.wrong)
+        assert (verdict.kind, verdict.hint) == (judge.WRONG_VALUE, slip.hint)
+
+
+@each_exercise
+def test_no_answer_is_not_attempted(one):
+    def stub(*arguments):
+        raise NotImplementedError("your answer")
+
+    empty = [..., None] if one.inputs is None else [..., None, stub]
+    assert {judge.judge(one.id, answer).kind for answer in empty} == {judge.NOT_ATTEMPTED}
+
+
+@each_exercise
+def test_wrong_types_are_named(one):
+    if one.inputs is None:
+        answers = [object()] if isinstance(one.reference, str) else ["five", [1.0, 2.0], object()]
+    else:
+        answers = [1.0, lambda *a: None, lambda *a: "text", lambda *a: np.zeros((1, 2, 3, 4)), lambda: 0, lambda *a: [[1], [1, 2]]]
+    for answer in answers:
+        verdict = judge.judge(one.id, answer)
+        assert verdict.kind == judge.WRONG_FORM and verdict.lines[0]
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Register one exercise as 99.1 for a test."""
+
+    def register(**fields):
+        one = Exercise(**{"id": "99.1", "asks": "Do it.", **fields})
+        monkeypatch.setattr(judge, "find", lambda id: one)
+        return one
+
+    return register
+
+
+def square(X):
+    return X @ X
+
+
+def draw_square(rng, sizes):
+    return (rng.standard_normal((sizes["d"], sizes["d"])),)
+
+
+def test_the_five_verdicts(registered):
+    registered(reference=square, inputs=draw_square)
+
+    def spoils(X):
+        out = X @ X
+        X[0, 0] = 0.0
+        return out
+
+    answers = {..., lambda X: X[0], lambda X: X, square, spoils}
+    kinds = {judge.judge("99.1", answer).kind for answer in answers}
+    assert kinds == {judge.NOT_ATTEMPTED, judge.WRONG_FORM, judge.WRONG_VALUE, judge.RIGHT, judge.IMPURE}
+    verdict = judge.judge("99.1", spoils)
+    assert not verdict.right and "X came out different" in verdict.lines[0]
+
+
+def test_factors_and_transpositions_are_recognised_without_being_listed(registered):
+    registered(reference=square, inputs=lambda rng, s: (rng.standard_normal((7, 7)),))
+    said = {k: judge.judge("99.1", lambda X, k=k: k * (X @ X)).hint for k in (-1, 2, 0.5, 7, 1 / 7, 3, 1 / 3, 7 / 8, 1.7, 0)}
+    assert said[-1] == "the sign is wrong" and said[2] == "twice too large" and "factor 2" in said[0.5]
+    assert said[7] == "off by 1/n" and said[3] == "off by 1/B" and "n too" not in said[1.7] and said[1.7].startswith("1.7 times")
+    assert said[1 / 7] == "divided by n once too often" and said[1 / 3] == "divided by B once too often"
+    assert said[7 / 8].startswith("off by n/(n+1)") and "zero" in said[0]
+    assert judge.judge("99.1", lambda X: (X @ X).T).hint == "transposed"
+    assert judge.judge("99.1", lambda X: X @ X + np.nan).hint == "not all entries are finite numbers"
+
+
+def test_a_wrong_value_says_where_and_how_far(registered):
+    registered(reference=square, inputs=draw_square)
+
+    def off(X):
+        out = X @ X
+        out[2, 1] += 5.0
+        return out
+
+    verdict = judge.judge("99.1", off)
+    assert verdict.lines[0].startswith("result[2, 1]: expected") and "1 of 25 entries are off" in verdict.lines[0]
+
+
+def test_exceptions_and_shapes_are_said_in_one_line(registered):
+    registered(reference=lambda Z: Z.sum(axis=1), inputs=lambda rng, s: (rng.standard_normal((s["B"], s["n"], s["d"])),))
+    raised = judge.judge("99.1", lambda Z: Z @ Z)
+    assert "it raised ValueError" in raised.lines[0] and "called with Z (3, 7, 5)" in raised.lines[1]
+    assert judge.judge("99.1", lambda Z: Z.sum(axis=1).T).lines[0] == "result: expected shape (3, 5), got shape (5, 3): transposed?"
+    assert "is a return missing?" in judge.judge("99.1", lambda Z: None).lines[0]
+    assert "without calling it" in judge.judge("99.1", np.zeros(3)).lines[0]
+
+
+def test_several_results_are_compared_by_name(registered):
+    registered(reference=lambda X: (X, X @ X), inputs=draw_square, names=("first", "second"))
+    assert "expected 2 results (first, second)" in judge.judge("99.1", lambda X: X).lines[0]
+    verdict = judge.judge("99.1", lambda X: (X, -(X @ X)))
+    assert verdict.lines[0].startswith("second[") and verdict.hint == "second: the sign is wrong"
+
+
+def test_hard_coded_sizes_do_not_pass(registered):
+    registered(reference=lambda Z: Z.mean(axis=1), inputs=lambda rng, s: (rng.standard_normal((s["B"], s["n"])),))
+    assert judge.judge("99.1", lambda Z: Z.sum(axis=1) / 7).kind == judge.WRONG_VALUE
+
+
+def test_values_are_not_given_away(registered):
+    registered(reference=0.25, slips=(Slip("upside down", 4.0),))
+    verdict = judge.judge("99.1", 0.5)
+    assert verdict.kind == judge.WRONG_VALUE and "0.25" not in str(verdict)
+    assert judge.judge("99.1", 4).hint == "upside down" and judge.judge("99.1", 1 / 4).right
+
+
+def test_verdicts_read_as_text_and_as_html(capsys):
+    teaching.check("01.1", 5)
+    assert capsys.readouterr().out.startswith("01.1: wrong value\n    ")
+    page = judge.judge("01.2", lambda X, w: X)._repr_html_()
+    assert "01.2: wrong type or shape" in page and "<div" in page
+    assert "&lt;" in judge.Verdict("01.1", judge.RIGHT, ("a < b",))._repr_html_()
+
+
+@pytest.mark.parametrize("id", ["01.99", "77.1", "1.1", "02", 3, None])
+def test_an_unknown_exercise_is_said(id):
+    with pytest.raises(ValueError, match="id: expected"):
+        find(id)
+
+
+def test_bad_exercises_are_refused():
+    with pytest.raises(ValueError, match="reference of 03.1"):
+        Exercise("03.1", "", 1.0, inputs=draw_square)
+    with pytest.raises(ValueError, match="ids: expected entries of the audit's catalogue"):
+        from_catalogue(lambda module: 0, "no_such_mutation")
+    assert exercise.of_lesson("98") == {}
+
+
+def test_guesses_are_kept_and_shown_beside_the_result(capsys):
+    guesses.predict("99.p1", "How many", 7)
+    guesses.predict("99.p2", "How far", ...)
+    guesses.reveal("99.p1", 25, "so it is")
+    guesses.reveal("99.p2", 0.123456)
+    out = capsys.readouterr().out
+    assert "kept: 7" in out and "no guess yet" in out and "so it is" in out
+    assert out.splitlines()[-1].split() == ["How", "far", "none", "0.1235"]
+    with pytest.raises(ValueError, match="id: expected one of 99.p1"):
+        guesses.reveal("99.p9", 1)
+
+
+def test_profiles(monkeypatch):
+    monkeypatch.delenv("LINATTN_PROFILE", raising=False)
+    assert teaching.profile() == "class" and teaching.by_profile(1, 2, 3) == 2
+    monkeypatch.setenv("LINATTN_PROFILE", "smoke")
+    assert teaching.by_profile(1, 2) == 1
+    monkeypatch.setenv("LINATTN_PROFILE", "paper")
+    assert teaching.by_profile(1, 2) == 2 and teaching.by_profile(1, 2, 3) == 3
+    monkeypatch.setenv("LINATTN_PROFILE", "fast")
+    with pytest.raises(ValueError, match="LINATTN_PROFILE: expected one of 'smoke', 'class', 'paper', got 'fast'"):
+        teaching.profile()
+
+
+def test_the_key_agrees_with_the_package_docstring(capsys):
+    import linattn_np as la
+
+    teaching.symbols("Z B dX")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["B", "Z", "dX"]
+    for name in ("B", "n", "N", "d", "D", "L", "H", "Z", "P", "Q", "M", "G", "dX", "vX", "hX"):
+        assert name in tables.SYMBOLS and re.search(rf"\b{name}\b", la.__doc__)
+    with pytest.raises(ValueError, match="names: expected symbols"):
+        teaching.symbols("Z nonsense")
+
+
+def test_the_paper_and_us_reads_the_scorecard(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tables, "figures_folder", lambda: tmp_path)
+    with pytest.raises(ValueError, match="figures/scorecard.json is not there"):
+        teaching.paper_and_us(["a"])
+    claim = {"id": "a", "claim": "Adam wins", "where": "3.2", "paper": "yes", "ours": "10 (9 to 11)", "verdict": "agrees", "why": "-"}
+    (tmp_path / "scorecard.json").write_text(json.dumps({"claims": [claim]}))
+    teaching.paper_and_us(["a"])
+    assert "Adam wins" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="ids: expected claims of the scorecard"):
+        teaching.paper_and_us(["b"])
+
+
+def test_facts_judge_themselves(capsys):
+    teaching.facts([("same", "here", 150, 150), ("not", "there", 25, 24)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].endswith("  agrees") and lines[-1].endswith("does not agree")
+
+
+def draw_line(slope):
+    figure, axes = plotting.new_figure()
+    axes[0, 0].plot([0, 1], [0, slope])
+    return figure
+
+
+def test_a_slider_in_a_terminal_is_its_description(capsys):
+    figures.slider(draw_line, "A line.", slope=figures.knob((1.0, 2.0), 1.0, "slope"))
+    assert capsys.readouterr().out == "[figure] A line.\n"
+    with pytest.raises(ValueError, match="start: expected one of the 2 values"):
+        figures.knob((1.0, 2.0), 3.0)
+
+
+def test_a_slider_redraws_its_picture():
+    knobs = {"slope": figures.knob((1.0, 2.0), 1.0, "slope")}
+    before = figures._png(draw_line(1.0))
+    box = figures._widget(draw_line, before, knobs)
+    turned, image = box.children[0], box.children[1]
+    assert image.value == before
+    turned.value = 2.0
+    assert image.value != before and image.value[:4] == b"\x89PNG"
