@@ -28,8 +28,8 @@ __all__ = [
     "optimizers", "predict", "train",
 ]  # fmt: skip
 _SUBMODULES = (
-    "attention", "gram", "softmax_attention", "relu_attention", "transformer", "prompts", "audit", "kernels", "paper", "plotting", "programs", "runs", "teaching",
-    "noise", "landscape", "estimators",
+    "attention", "audit", "estimators", "gram", "kernels", "landscape", "machine", "noise", "paper", "plotting", "programs", "prompts",
+    "relu_attention", "runs", "softmax_attention", "streams", "sweeps", "teaching", "transformer",
 )  # fmt: skip
 
 

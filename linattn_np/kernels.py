@@ -22,6 +22,7 @@ import numpy as np
 from numba.core import event
 
 from . import programs
+from .machine import processors
 from .programs import AB, CLEAR, DOT, IDENTITY, NUMBER, OUTER, SCALED, SYMMETRIZED, VECTOR, WA, ABt, AtB, Atv, Av, AW, Wv
 
 LANES = 64  # prompts side by side: fewer pay more for each step of a program, more fall out of the caches
@@ -74,7 +75,7 @@ def get_threads():
     """The number of threads the kernels use: what ``set_threads`` said, or else the processors this process may use."""
     if _threads is not None:
         return _threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors()
 
 
 def set_threads(threads):
@@ -399,7 +400,7 @@ class Model:
         chunk_sums(self.dims, self.passes, shared, directions, *batch, mem, np.zeros(1 + self.p), out)
 
     def add_grouped_gradients(self, lanes, size, out):
-        """Add to out (batch / size, p) the gradient of the sum of error^2 over each ``size`` prompts in a row."""
+        """Add to out (batch / size rounded up, p) the gradients of the sum of error^2 over each ``size`` prompts in a row."""
         mem, batch = working_memory(self.passes.slots), (lanes.G, lanes.z, lanes.y, lanes.batch, size)
         group_sums(self.dims, self.passes, self.shared, *batch, mem, out)
 
@@ -480,6 +481,6 @@ def lanes_from_draws(task, draws):
 
 def grouped_gradients(params, lanes, size):
     """The gradients of each ``size`` prompts in a row, (batch / size, p): the twin of ``noise.grouped_gradients``. One thread."""
-    out = np.zeros((lanes.batch // size, params.size))
+    out = np.zeros((-(-lanes.batch // size), params.size))  # prompts left over add to a last row, which is dropped
     Model(params, lanes.z.shape[1], lanes.n).add_grouped_gradients(lanes, size, out)
-    return out / size
+    return out[: lanes.batch // size] / size

@@ -19,10 +19,25 @@ def in_notebook():
     return "ipykernel.zmqshell" in sys.modules
 
 
+class Quiet:
+    """A bar that shows nothing. (A disabled tqdm still makes a lock that a killed worker process would leave behind.)"""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def update(self, n=1):
+        return None
+
+
 def bar(total, label, progress=None, unit="step"):
     """A tqdm bar to be used in a ``with``; it shows itself after a second, so that short work stays quiet."""
+    if not wanted(progress):
+        return Quiet()
     if in_notebook():
         from tqdm.notebook import tqdm
     else:
         from tqdm import tqdm
-    return tqdm(total=total, desc=label, unit=unit, disable=not wanted(progress), delay=1.0, leave=False, dynamic_ncols=True)
+    return tqdm(total=total, desc=label, unit=unit, delay=1.0, leave=False, dynamic_ncols=True)

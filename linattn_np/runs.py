@@ -8,6 +8,7 @@ or not at all.
 import hashlib
 import json
 import os
+import socket
 import sys
 import tempfile
 import zipfile
@@ -21,7 +22,7 @@ from ._checks import one_of
 from .prompts import RegressionTask
 from .training import History, train
 
-FORMAT = 1  # raise it when the same description would give other numbers
+FORMAT = 2  # raise it when the same description would give other numbers
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,12 @@ class Run:
 
 
 class RunFolder:
-    """Finished runs in a folder."""
+    """Finished runs in a folder, and the executor that trains those it does not hold (None: this process)."""
 
-    def __init__(self, path):
-        self.path = Path(path)
+    def __init__(self, path, executor=None):
+        self.path, self.executor = Path(path), executor
+        self.seconds = {}  # wall time of each run that was loaded or saved, by file name
+        remove_leftovers(self.path)
 
     def load(self, run):
         """The history of a finished run, or None. A file that is not that run is set aside, and named on standard error."""
@@ -92,7 +95,9 @@ class RunFolder:
                 with np.load(opened, allow_pickle=False) as arrays:  # a pickle could run anything
                     if arrays["description"].item() != run.description():
                         raise ValueError("it describes another run")
-                    return history_from(arrays)
+                    history = history_from(arrays)
+                    self.seconds[file.name] = history.seconds
+                    return history
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             aside = set_aside(file)
             print(f"linattn_np: {file} is not a finished run ({error}); kept as {aside.name}", file=sys.stderr)
@@ -105,10 +110,11 @@ class RunFolder:
         arrays = {
             "description": np.array(run.description()), "loss": history.loss, "grad_norm": history.grad_norm,
             "params": history.params, "diverged_at": np.array(diverged_at), "times": times, "snapshots": params,
-            "updates": np.array([history.updates[t] for t in sorted(history.updates)]),
+            "updates": np.array([history.updates[t] for t in sorted(history.updates)]), "seconds": np.array(history.seconds),
         }  # fmt: skip
         with atomic_file(self.path / run.file_name()) as file:
             np.savez(file, **arrays)
+        self.seconds[run.file_name()] = history.seconds
 
     def get(self, run, progress=None):
         """The history of a run: kept from before, or trained now and kept."""
@@ -125,7 +131,8 @@ def history_from(arrays):
     snapshots = dict(zip(arrays["times"].tolist(), arrays["snapshots"], strict=True))
     updates = dict(zip(arrays["times"].tolist(), arrays["updates"], strict=False))  # the last snapshot may have none
     diverged = None if diverged_at < 0 else diverged_at
-    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots, updates)
+    seconds = float(arrays["seconds"])
+    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots, updates, seconds)
 
 
 def set_aside(file):
@@ -145,19 +152,44 @@ class atomic_file:
 
     def __enter__(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, self.name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+        prefix = f".{self.path.name}.{socket.gethostname()}-{os.getpid()}-"
+        descriptor, self.name = tempfile.mkstemp(prefix=prefix, suffix=LEFTOVER, dir=self.path.parent)
         self.file = os.fdopen(descriptor, "wb")
         return self.file
 
     def __exit__(self, kind, error, trace):
-        self.file.close()
-        if kind is None:
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(self.name, 0o666 & ~umask)  # mkstemp makes files that only their owner may read
-            os.replace(self.name, self.path)
-        else:
-            os.unlink(self.name)
+        try:
+            self.file.close()  # may find the disk full
+            if kind is None:
+                umask = os.umask(0)
+                os.umask(umask)
+                os.chmod(self.name, 0o666 & ~umask)  # mkstemp makes files that only their owner may read
+                os.replace(self.name, self.path)
+        finally:
+            if os.path.exists(self.name):
+                os.unlink(self.name)
+
+
+LEFTOVER = ".unfinished"
+
+
+def remove_leftovers(folder):
+    """Remove the unfinished files of processes of this machine that are gone: a killed process could not do it itself."""
+    for file in Path(folder).glob(f".*-*-*{LEFTOVER}"):
+        host, pid, _ = file.name.rsplit("-", 2)
+        if host.endswith(f".{socket.gethostname()}") and not is_alive(int(pid)):
+            file.unlink(missing_ok=True)
+
+
+def is_alive(pid):
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it runs, and it is somebody else's
+        return True
+    return True
 
 
 def write_text(path, text):

@@ -1,5 +1,6 @@
 """The training loop: a fresh batch each step, the loss and gradient by hand, clipping, one optimizer update, a record."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ class History:
     diverged_at: int | None  # the first step whose loss, gradient or update was not finite
     snapshots: dict  # {t: params after t updates}: 0, every record_every, and the last
     updates: dict  # {t: what update t+1 added to snapshot t}, for every snapshot but the last
+    seconds: float  # wall time
 
     def snapshot_array(self):
         """The times (T,) and parameters (T, L, H, 2, k, k) of the snapshots, in order."""
@@ -49,7 +51,7 @@ def train(
     gradient = BatchGradient(task, batch, parts, x, attention, backend)
     state = optimizer.init(x)
     losses, norms = np.full(steps, np.nan), np.full(steps, np.nan)
-    snapshots, updates, diverged_at = {0: x}, {}, None
+    snapshots, updates, diverged_at, began = {0: x}, {}, None, time.perf_counter()
     with bar(steps, f"{type(optimizer).__name__} on {task.covariates} n={task.n}", progress) as shown, np.errstate(all="ignore"):
         for t in range(steps):
             losses[t], grad = gradient(x)
@@ -65,7 +67,7 @@ def train(
                 snapshots[t + 1] = x
             if t % 64 == 63:
                 shown.update(64)
-    return History(losses, norms, x, diverged_at, snapshots, updates)
+    return History(losses, norms, x, diverged_at, snapshots, updates, time.perf_counter() - began)
 
 
 clipped = clip  # ``train`` has an argument named clip

@@ -1,5 +1,6 @@
 """The command line: help, one-line errors with status 2, the quick figure, going on where it stopped, Ctrl-C."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from linattn_np.__main__ import COMMANDS, main
 from linattn_np.paper import command, scale
 
-SMALL = scale.Scale("quick", steps=40, batch=20, seeds=2, record_every=10, test_every=20)
+SMALL = dataclasses.replace(scale.QUICK, steps=40, batch=20, seeds=2, record_every=10, test_every=20)
 
 
 def test_help_names_every_command_and_shows_an_example(capsys):

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from .._checks import as_count
+from ..machine import processors
 from ..runs import RunFolder, atomic_file, write_text
-from ..sweeps import Processes, processors
+from ..sweeps import Processes
 from . import scorecard
 from .scale import PAPER, QUICK
 
@@ -43,7 +44,7 @@ def run(args):
         return 0
     scale = QUICK if args.quick else PAPER
     out = Path(args.out) / "quick" if args.quick else Path(args.out)
-    workers = len(processors()) if args.workers is None else as_count("--workers", args.workers)
+    workers = processors() if args.workers is None else as_count("--workers", args.workers)
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(Processes(workers)) if workers > 1 else None
