@@ -20,8 +20,8 @@ from .optimizers import clip, global_norm
 from .transformer import LAYERS, Linearization, hessian, loss_and_grad, use_kernels
 
 __all__ = [
-    "Meeting", "Spectrum", "Surface", "best_decrease", "block_spectra", "blocks", "directional_smoothness", "directions_at", "fit_l0_l1",
-    "fit_log", "hessian_diagonal", "hutchinson", "lanczos", "meet", "off_diagonal_share", "path_smoothness", "power_iteration",
+    "Meeting", "Spectrum", "Surface", "best_decrease", "block_spectra", "blocks", "directional_smoothness", "directions_at",
+    "fit_l0_l1", "fit_log", "hessian_diagonal", "hutchinson", "lanczos", "meet", "off_diagonal_share", "path_smoothness", "power_iteration",
     "preconditioned_sharpness", "robust_condition_number", "spectrum",
 ]  # fmt: skip
 
@@ -238,7 +238,7 @@ def directions_at(grad, adam_step=None, threshold=1.0, quantile=0.9):
 
 
 def path_smoothness(params, step, surface, gammas=(0.25, 0.5, 0.75, 1.0)):
-    """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its whole length (9.4). -> float"""
+    """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its length (9.4). -> float"""
     norm, grad = global_norm(step), surface.grad(params)
     if not norm > 0:
         raise ValueError("step: expected a step other than 0, got 0")

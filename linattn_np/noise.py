@@ -228,7 +228,7 @@ def qq_normal(x, points=200):
 
 
 def mode(x, points=200):
-    """Where a Gaussian kernel estimate of the density is largest: bandwidth 0.9 min(std, IQR / 1.34) n^(-1/5) (Silverman 1986)."""
+    """Where a Gaussian kernel estimate of the density is largest; width 0.9 min(std, IQR / 1.34) n^(-1/5) (Silverman 1986)."""
     x = _sample(x)
     low, high = np.quantile(x, [0.25, 0.75])
     width = 0.9 * min(x.std(), (high - low) / 1.34) * len(x) ** -0.2
