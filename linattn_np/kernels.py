@@ -56,7 +56,7 @@ class _Announcement(event.Listener):
         self.said = False
 
     def on_start(self, event):
-        if not self.said and event.data["dispatcher"].py_func.__module__ == __name__:
+        if not self.said and event.data["dispatcher"].py_func.__module__ == __name__ and os.environ.get("LINATTN_PROGRESS", "1") != "0":
             self.said = True
             print("linattn_np: compiling the kernels, once on this machine (some seconds) ...", file=sys.stderr)
 
