@@ -56,7 +56,8 @@ class _Announcement(event.Listener):
         self.said = False
 
     def on_start(self, event):
-        if not self.said and event.data["dispatcher"].py_func.__module__ == __name__ and os.environ.get("LINATTN_PROGRESS", "1") != "0":
+        quiet = self.said or os.environ.get("LINATTN_PROGRESS", "1") == "0"
+        if not quiet and event.data["dispatcher"].py_func.__module__ == __name__:
             self.said = True
             print("linattn_np: compiling the kernels, once on this machine (some seconds) ...", file=sys.stderr)
 
