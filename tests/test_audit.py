@@ -285,6 +285,15 @@ def test_degenerate_points_are_not_judged(case):
     assert any(line.startswith(f"cannot judge {reason}") for line in report.summary()), report.summary()
 
 
+@LAYER
+@pytest.mark.parametrize("sigma", [0.0, 1e-8, 1e-5, 1e-3, 1e-2])
+def test_small_weights_never_make_correct_code_wrong(name, sigma):
+    small = {"d": 3, "n": 7, "batch": 2, "sigma": sigma}
+    reports = [audit_layer(name, **small), audit_model(name, **small, backend="numpy")]
+    assert all(report.verdict != WRONG for report in reports), "\n".join(map(str, reports))
+    assert sigma or all(report.verdict == CANNOT_JUDGE for report in reports)
+
+
 def test_special_values_of_a_reader_are_not_judged():
     square = lambda t: ((t["A"] @ t["B"]) ** 2).sum()  # noqa: E731
 

@@ -12,7 +12,7 @@ from ..prompts import RegressionTask
 from .arrays import check_agreement
 from .gradient import audit_subject
 from .lines import derivation
-from .report import Report
+from .report import CANNOT_JUDGE, Row
 from .subject import Line, Subject
 
 DEFAULT_POINT = {"layers": 3, "d": 5, "n": 20, "batch": 8, "heads": 1, "sigma": 0.3, "full": False, "symmetric": False}
@@ -180,8 +180,6 @@ def _readout_line(module):
 
 def _say_small(report, point, layers):
     """Sizes of one hide what only shows at two: say which, as rows."""
-    from .report import CANNOT_JUDGE, Row
-
     hidden = {"n": "1/n and 1 are the same", "d": "a matrix and its transpose are the same"}
     if layers:
         hidden["batch"] = "a mean over the batch and a sum are the same"
