@@ -366,7 +366,7 @@ facts([
 # %% [markdown]
 # ## 8. Exercises
 #
-# Six cards. Write your answer in the code cell under a card, run it, then the check under it. Solutions are folded in the same cells.
+# Six cards. Write your answer in the cell under a card, run it, then the check.
 
 # %% [markdown]
 # ### Exercise 01.1 (derive, level 1, 5 min)

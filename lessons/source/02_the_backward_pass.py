@@ -440,7 +440,7 @@ facts([
 # %% [markdown]
 # ## 8. Exercises
 #
-# Seven cards. Solutions are folded in the cells in which you write.
+# Seven cards. Write your answer in the cell under a card, run it, then the check.
 
 # %% [markdown]
 # ### Exercise 02.1 (derive, level 1, 5 min)
