@@ -9,8 +9,8 @@ from points import model_point, relative
 import linattn_np as la
 from linattn_np import gram, kernels, noise
 
-HEAVY = la.RegressionTask(n=7, d=3, covariates="gamma")
-GAUSSIAN = la.RegressionTask(n=7, d=3)
+HEAVY = la.RegressionTask(n=7, d=5, covariates="gamma")
+GAUSSIAN = la.RegressionTask(n=7, d=5)
 
 
 def params_for(task, seed=3):
@@ -92,11 +92,11 @@ def test_controls_carry_the_noise_energy():
     found = noise.measure_noise(params_for(GAUSSIAN), GAUSSIAN, 5, 311, np.random.default_rng(0))
     energy = (found.norms**2).mean()
     assert found.diagonal.sum() == pytest.approx(energy, rel=1e-12) and found.spectrum.sum() == pytest.approx(energy, rel=1e-9)
-    assert found.moment.shape == (36, 36) and np.all(found.diagonal[18:27] == 0.0)  # the last layer's P never moves
+    assert found.moment.shape == (100, 100) and np.all(found.diagonal[50:75] == 0.0)  # the last layer's P never moves
 
 
 def test_noise_falls_with_the_root_of_the_batch():
-    x = la.init_params(np.random.default_rng(3), 1, 3, 1, 0.3)  # one layer: the variance is that of a polynomial of low degree
+    x = la.init_params(np.random.default_rng(3), 1, 5, 1, 0.3)  # one layer: the variance is that of a polynomial of low degree
     exact = noise.gradient_mean(x, GAUSSIAN, 400_000, np.random.default_rng(9))
     small, large = (
         (noise.measure_noise(x, GAUSSIAN, b, 3000, np.random.default_rng(b), reference=exact).norms ** 2).mean() for b in (50, 200)
@@ -197,7 +197,7 @@ def test_memory_does_not_grow_with_draws():
         (lambda: noise.gradient_noise(params_for(GAUSSIAN), GAUSSIAN, 5, 0, np.random.default_rng()), "draws: expected an integer"),
         (lambda: noise.gradient_noise(params_for(GAUSSIAN), GAUSSIAN, 5, 5, 7), "rng: expected a numpy.random.Generator"),
         (lambda: noise.gradient_noise(params_for(GAUSSIAN), "setting1", 5, 5, np.random.default_rng()), "task: expected a Regression"),
-        (lambda: noise.gradient_noise(np.zeros((2, 1, 2, 7, 7)), GAUSSIAN, 5, 5, np.random.default_rng()), "params: expected k = d = 3"),
+        (lambda: noise.gradient_noise(np.zeros((2, 1, 2, 7, 7)), GAUSSIAN, 5, 5, np.random.default_rng()), "params: expected k = d = 5"),
         (lambda: noise.measure_noise(params_for(GAUSSIAN), GAUSSIAN, 5, 5, np.random.default_rng(), reference=np.zeros(3)), "reference: "),
         (lambda: noise.hill(np.ones(5), 5), "k: expected less than len"),
         (lambda: noise.hill(np.array([2.0, 0.0, 1.0]), 2), "x: expected its 3 largest"),

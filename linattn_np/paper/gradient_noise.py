@@ -164,6 +164,7 @@ def draw_tails(ax, batches, share):
     ax.plot(control, share, label="Gaussian control\nof batch 1000", linewidth=1.6, **NOISE_STYLES["covariance"])
     right = 1.2 * batches[str(BATCHES[0])]["noise"]["tail"][-1]
     ax.set(xscale="log", yscale="log", xlabel="multiple c of the median", xlim=(0.8, right), ylim=(None, 30.0))
+    ax.set_yticks([1.0, 0.1, 0.01, 0.001])  # room above for the legend, but no share above 1
 
 
 def summary(numbers):
