@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
 
 from ._checks import as_count
 from .progress import bar
@@ -40,6 +41,8 @@ class Processes(Executor):
 
     def submit(self, function, *arguments):
         if self.pool is None:
+            if function is train_run:  # compile here and once, so that no two workers do it at the same time
+                replace(Run.from_dict(*arguments), steps=1, batch=1, record_every=1).train(progress=False)
             context = multiprocessing.get_context("spawn")  # a fork would copy the kernels' threads half alive
             self.pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin_worker)
         return self.pool.submit(function, *arguments)

@@ -130,8 +130,10 @@ def use_kernels(params, attention, backend):
     one_of("backend", backend, ("numba", "numpy"))
     if backend == "numpy" or attention != "linear" or params.dtype != np.float64:
         return False
-    from . import kernels
-
+    try:
+        from . import kernels
+    except ImportError:  # a machine without Numba: NumPy answers, more slowly
+        return False
     return kernels.available()
 
 

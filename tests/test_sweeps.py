@@ -1,0 +1,197 @@
+"""Sweeps: the same bits on any executor, dead workers, killed commands, full disks, two commands at once, no Numba."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import linattn_np as la
+from linattn_np import runs, sweeps
+from linattn_np.optimizers import SGD, Adam
+
+RUNS = [
+    runs.Run(la.RegressionTask(n=3), optimizer, 30, 40, seed=seed, record_every=10)
+    for optimizer in (SGD(0.01, momentum=0.9), Adam(0.01), SGD(1e6)) for seed in range(2)
+]  # fmt: skip
+COMMAND = [sys.executable, "-m", "linattn_np", "sweep", "--steps", "60", "--batch", "64", "--seeds", "12", "--rates", "0.01,0.02"]
+
+
+def bits(histories):
+    """What a sweep found, without the wall times."""
+    return {run: (h.loss.tobytes(), h.params.tobytes(), h.diverged_at) for run, h in histories.items()}
+
+
+@pytest.fixture(scope="module")
+def wanted():
+    return bits({run: run.train() for run in RUNS})
+
+
+def test_same_bits_here_in_threads_and_in_processes(tmp_path, wanted):
+    assert bits(dict(sweeps.sweep(RUNS, runs.RunFolder(tmp_path / "here")))) == wanted
+    with ThreadPoolExecutor(3) as executor:
+        assert bits(dict(sweeps.sweep(RUNS, runs.RunFolder(tmp_path / "threads"), executor))) == wanted
+    with sweeps.Processes(3) as executor:
+        assert bits(dict(sweeps.sweep(RUNS, runs.RunFolder(tmp_path / "processes"), executor))) == wanted
+
+
+def test_results_come_one_by_one_and_are_kept_before_they_are_shown(tmp_path):
+    folder = runs.RunFolder(tmp_path)
+    for count, (run, _) in enumerate(sweeps.sweep(RUNS, folder), start=1):
+        assert len(list(tmp_path.glob("*.npz"))) == count and (tmp_path / run.file_name()).exists()
+        if count == 2:
+            break
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+    assert len(list(sweeps.sweep(RUNS, folder))) == len(RUNS)
+    assert all(file.stat().st_mtime_ns == kept[file] for file in kept)
+
+
+def test_dead_workers_are_replaced(tmp_path, wanted):
+    found = {}
+    with sweeps.Processes(2) as executor:
+        for run, history in sweeps.sweep(RUNS, runs.RunFolder(tmp_path), executor):
+            found[run] = history
+            if len(found) in (1, 3):
+                os.kill(next(iter(executor.pool._processes)), signal.SIGKILL)
+    assert bits(found) == wanted
+
+
+def test_a_run_that_kills_every_worker_ends_with_an_error(tmp_path, monkeypatch):
+    with sweeps.Processes(1) as executor:
+        monkeypatch.setattr(sweeps, "_submit", lambda executor, run: executor.submit(os._exit, 1))
+        with pytest.raises(RuntimeError, match="4 workers died over this run"):
+            list(sweeps.sweep(RUNS[:1], runs.RunFolder(tmp_path), executor))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_a_run_is_raised_and_not_tried_again(tmp_path):
+    wrong = runs.Run(la.RegressionTask(n=3), SGD(0.01), 30, 40, layers=0)
+    with pytest.raises(ValueError, match="layers: expected an integer of at least 1, got 0"):
+        list(sweeps.sweep([wrong], runs.RunFolder(tmp_path)))
+
+
+def table(folder):
+    return json.loads((folder / "sweep.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    subprocess.run([*COMMAND, "--out", folder, "--workers", "1"], check=True, capture_output=True)
+    return table(folder)
+
+
+def test_killed_at_20_random_moments_it_ends_with_the_same_table(tmp_path, uninterrupted):
+    moments, killed, kept = random.Random(1), 0, []
+    for _ in range(20):
+        process = subprocess.Popen([*COMMAND, "--out", tmp_path, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(moments.uniform(0.3, 1.1))
+        killed += process.poll() is None
+        process.kill()
+        process.wait()
+        kept.append(len(list(tmp_path.glob("runs/*.npz"))))
+    assert killed >= 10 and kept == sorted(kept)
+    last = subprocess.run([*COMMAND, "--out", tmp_path, "--workers", "2"], capture_output=True, text=True)
+    assert last.returncode == 0 and "kept as" not in last.stderr, last.stderr
+    assert table(tmp_path) == uninterrupted
+    assert not [file for file in (tmp_path / "runs").iterdir() if file.suffix != ".npz"]
+
+
+def test_two_commands_in_one_folder_do_not_disturb_each_other(tmp_path, uninterrupted):
+    both = [subprocess.Popen([*COMMAND, "--out", tmp_path, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in "ab"]
+    errors = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert table(tmp_path) == uninterrupted
+
+
+def test_no_worker_outlives_a_killed_command(tmp_path):
+    process = subprocess.Popen([*COMMAND, "--steps", "100000", "--out", tmp_path, "--workers", "2"], stdout=subprocess.DEVNULL)
+    children, deadline = [], time.monotonic() + 60
+    while len(children) < 3 and time.monotonic() < deadline:  # two workers and the tracker of their semaphores
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.kill()
+    process.wait()
+    while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(children) == 3 and not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
+    def limit():  # a file that grows beyond this fails as on a full disk
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    answer = subprocess.run([*COMMAND, "--out", tmp_path, "--workers", "1"], preexec_fn=limit, env=environment, capture_output=True, text=True)
+    assert answer.returncode == 2 and answer.stderr.strip().splitlines()[-1].startswith("linattn_np sweep: [Errno 27]")
+    assert "Traceback" not in answer.stderr
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    answer = subprocess.run([*COMMAND, "--out", "/proc/sweep", "--workers", "1"], capture_output=True, text=True)
+    assert answer.returncode == 2 and "Traceback" not in answer.stderr and "/proc/sweep" in answer.stderr
+
+
+def test_unfinished_files_of_the_living_stay(tmp_path):
+    with runs.atomic_file(tmp_path / "result") as file:
+        file.write(b"more to come")
+        runs.remove_leftovers(tmp_path)
+        assert len(list(tmp_path.iterdir())) == 1
+    assert (tmp_path / "result").read_bytes() == b"more to come"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    name = next(iter([f".result.{runs.socket.gethostname()}-{dead.pid}-abc{runs.LEFTOVER}"]))
+    (tmp_path / name).write_bytes(b"half")
+    runs.RunFolder(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--rates", "fast"], "--rates: expected numbers separated by commas, got 'fast'"),
+        (["--rates", "-0.1"], "--rates: expected a finite number above 0, got -0.1"),
+        (["--settings", "setting9"], "--settings: expected one of 'setting1'"),
+        (["--optimizers", "Lion"], "--optimizers: expected one of 'SGD'"),
+        (["--seeds", "0"], "--seeds: expected an integer of at least 1, got 0"),
+        (["--steps", "0"], "--steps: expected an integer of at least 1, got 0"),
+        (["--batch", "-5"], "--batch: expected an integer of at least 1, got -5"),
+        (["--workers", "0"], "--workers: expected an integer of at least 1, got 0"),
+        (["--workers", "2", "--dask", "tcp://x"], "argument --dask: not allowed with argument --workers"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(tmp_path, arguments, message, capsys):
+    from linattn_np.__main__ import main
+
+    try:
+        status = main(["sweep", "--out", str(tmp_path / "out"), *arguments])
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2 and message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_machine_without_numba_trains_on_numpy(tmp_path):
+    code = (
+        "import sys; sys.modules['numba'] = None\n"
+        "from linattn_np.__main__ import main\n"
+        f"sys.exit(main(['sweep', '--steps', '3', '--batch', '20', '--seeds', '1', '--rates', '0.01', '--workers', '1', '--out', {str(tmp_path)!r}]))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    compiled = tmp_path / "compiled"
+    arguments = ["--steps", "3", "--batch", "20", "--seeds", "1", "--rates", "0.01", "--workers", "1"]
+    subprocess.run([sys.executable, "-m", "linattn_np", "sweep", *arguments, "--out", compiled], check=True, capture_output=True)
+    ours, theirs = ([row["median"] for row in table(folder)["rows"]] for folder in (tmp_path, compiled))
+    assert np.allclose(ours, theirs, rtol=1e-9)
