@@ -42,7 +42,7 @@ def run(args):
 
 
 def run_lessons(args, lessons):
-    """Execute, write what ran well, print the timing table, renew the map."""
+    """Execute, write each notebook that ran to its end, print the timing table, renew the map."""
     import nbformat
 
     from .execute import run_all
@@ -51,14 +51,17 @@ def run_lessons(args, lessons):
         raise ValueError(f"--workers: expected an integer of at least 1, got {args.workers}")
     chosen = args.profile or profile()
     folder = Path(args.out) if args.out else None if chosen == "smoke" else Path(args.folder)
-    runs = run_all([(lesson, read_source(lesson.source)) for lesson in lessons], chosen, args.workers)
+
+    def keep(run):
+        if folder and not run.error:
+            write_text(folder / run.lesson.notebook.name, nbformat.writes(run.notebook) + "\n")
+
+    runs = run_all([(lesson, read_source(lesson.source)) for lesson in lessons], chosen, args.workers, finished=keep)
     print(f"{'lesson':36s} {'seconds':>8s} {'figure':>7s} {'slowest cell':>13s} {'slider':>7s}  verdict")
     failed = False
     for run in runs:
         complaints = problems(run, chosen)
         failed |= bool(complaints)
-        if not run.error and folder:
-            write_text(folder / run.lesson.notebook.name, nbformat.writes(run.notebook) + "\n")
         slowest = f"{run.slowest[0]:.1f} in {run.slowest[1]:2d}"
         times = f"{run.seconds:8.1f} {_number(run.first_figure, '.1f'):>7s} {slowest:>13s} {_number(run.slider, '.2f'):>7s}"
         print(f"{run.lesson.name:36s} {times}  {'FAILED' if complaints else 'ok'}")

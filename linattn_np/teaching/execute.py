@@ -5,7 +5,7 @@ import atexit
 import os
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,10 +31,11 @@ class Run:
     warnings: list = field(default_factory=list)
 
 
-def run_all(jobs, profile, workers=None, progress=None):
+def run_all(jobs, profile, workers=None, progress=None, finished=None):
     """Execute (lesson, notebook) pairs on fresh kernels. -> [Run] in the order of ``jobs``
 
-    The notebooks are changed: they get their outputs, cleaned. An interrupt stops the kernels and is passed on.
+    The notebooks are changed: they get their outputs, cleaned. ``finished(run)`` is called as each one ends. An interrupt stops
+    the kernels and is passed on.
     """
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     total = sum(cell.cell_type == "code" for _, notebook in jobs for cell in notebook.cells)
@@ -47,6 +48,10 @@ def run_all(jobs, profile, workers=None, progress=None):
 
         futures = [pool.submit(run_one, lesson, notebook, profile, tick, running) for lesson, notebook in jobs]
         try:
+            for future in as_completed(futures):
+                run = future.result()
+                if finished:
+                    finished(run)
             return [future.result() for future in futures]
         except BaseException:
             for future in futures:

@@ -60,7 +60,7 @@ def _widget(draw, picture, knobs):
     """The sliders above the picture that they redraw."""
     import ipywidgets as widgets
 
-    image = widgets.Image(value=picture, format="png", layout={"max_width": "100%", "object_fit": "contain"})
+    image = widgets.Image(value=picture, format="png", layout={"max_width": "100%", "align_self": "flex-start"})
     sliders = {
         name: widgets.SelectionSlider(
             options=[(_words(v), v) for v in k.values], value=k.start, description=k.label or name, continuous_update=False,
