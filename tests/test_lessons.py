@@ -1,4 +1,4 @@
-"""Every lesson: it runs without a warning, agrees with its notebook, keeps its budgets; its handout runs; a broken one is caught."""
+"""Every lesson: it runs without a warning, agrees with its notebook, keeps the rules; its handout runs; a broken one is caught."""
 
 import copy
 import re
@@ -78,7 +78,9 @@ def test_jupytext_pairs_the_two_files(lesson):
     from jupytext.paired_paths import paired_paths
 
     metadata = nbformat.read(lesson.notebook, 4).metadata
-    paths = {Path(path) for path, _ in paired_paths(str(lesson.notebook), {"extension": ".ipynb"}, metadata["jupytext"]["formats"])}
+    paths = {
+        Path(path) for path, _ in paired_paths(str(lesson.notebook), {"extension": ".ipynb"}, metadata["jupytext"]["formats"])
+    }
     assert paths == {lesson.notebook, lesson.source}
 
 
@@ -130,7 +132,9 @@ def test_integer_example_of_lesson_02():
     seen = {}
     dZ, dP, dQ = la.attention.backward(dout, tape, lambda name, value: seen.setdefault(name, value))
     assert (dout[0] == [[0, 0], [0, 0], [0, -16]]).all()
-    assert (seen["dW"][0, 0] == [[0, 0, 0], [0, 0, 0], [-16, -48, 0]]).all() and (seen["dV"][0, 0] == [[0, 8], [0, 24], [0, 0]]).all()
+    assert (seen["dW"][0, 0] == [[0, 0, 0], [0, 0, 0], [-16, -48, 0]]).all() and (
+        seen["dV"][0, 0] == [[0, 8], [0, 24], [0, 0]]
+    ).all()
     assert (dP[0] == [[0, 0], [80, 160]]).all() and (dQ[0] == [[-160, 0], [-320, 0]]).all()
     assert (seen["dZ_value"][0] == [[0, 8], [0, 24], [0, 0]]).all()
     assert (seen["dZ_reader"][0] == [[0, 0], [0, 0], [160, 0]]).all() and (seen["dZ_read"][0] == [[16, 0], [48, 0], [0, 0]]).all()
@@ -214,7 +218,9 @@ def test_a_spoiled_source_fails_the_check(before, tmp_path, capsys):
 
 def test_a_solution_outside_a_function_may_only_assign():
     assert handout.cut_code("### BEGIN SOLUTION\na = 1\nb = f(a)\n### END SOLUTION\ncheck(a)") == "a = ...\nb = ...\ncheck(a)"
-    assert handout.cut_code("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION").endswith("    " + handout.STUB)
+    assert handout.cut_code("def f():\n    ### BEGIN SOLUTION\n    return 1\n    ### END SOLUTION").endswith(
+        "    " + handout.STUB
+    )
     for code in ("### BEGIN SOLUTION\nprint(1)\n### END SOLUTION", "### BEGIN SOLUTION\na = 1", "### END SOLUTION"):
         with pytest.raises(ValueError, match=r"may only assign|expected ###"):
             handout.cut_code(code)

@@ -43,7 +43,14 @@ def test_wrong_types_are_named(one):
     if one.inputs is None:
         answers = [object()] if isinstance(one.reference, str) else ["five", [1.0, 2.0], object()]
     else:
-        answers = [1.0, lambda *a: None, lambda *a: "text", lambda *a: np.zeros((1, 2, 3, 4)), lambda: 0, lambda *a: [[1], [1, 2]]]
+        answers = [
+            1.0,
+            lambda *a: None,
+            lambda *a: "text",
+            lambda *a: np.zeros((1, 2, 3, 4)),
+            lambda: 0,
+            lambda *a: [[1], [1, 2]],
+        ]
     for answer in answers:
         verdict = judge.judge(one.id, answer)
         assert verdict.kind == judge.WRONG_FORM and verdict.lines[0]
@@ -111,7 +118,9 @@ def test_exceptions_and_shapes_are_said_in_one_line(registered):
     registered(reference=lambda Z: Z.sum(axis=1), inputs=lambda rng, s: (rng.standard_normal((s["B"], s["n"], s["d"])),))
     raised = judge.judge("99.1", lambda Z: Z @ Z)
     assert "it raised ValueError" in raised.lines[0] and "called with Z (3, 7, 5)" in raised.lines[1]
-    assert judge.judge("99.1", lambda Z: Z.sum(axis=1).T).lines[0] == "result: expected shape (3, 5), got shape (5, 3): transposed?"
+    assert (
+        judge.judge("99.1", lambda Z: Z.sum(axis=1).T).lines[0] == "result: expected shape (3, 5), got shape (5, 3): transposed?"
+    )
     assert "is a return missing?" in judge.judge("99.1", lambda Z: None).lines[0]
     assert "without calling it" in judge.judge("99.1", np.zeros(3)).lines[0]
 
@@ -197,7 +206,15 @@ def test_the_paper_and_us_reads_the_scorecard(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tables, "figures_folder", lambda: tmp_path)
     with pytest.raises(ValueError, match="figures/scorecard.json is not there"):
         teaching.paper_and_us(["a"])
-    claim = {"id": "a", "claim": "Adam wins", "where": "3.2", "paper": "yes", "ours": "10 (9 to 11)", "verdict": "agrees", "why": "-"}
+    claim = {
+        "id": "a",
+        "claim": "Adam wins",
+        "where": "3.2",
+        "paper": "yes",
+        "ours": "10 (9 to 11)",
+        "verdict": "agrees",
+        "why": "-",
+    }
     (tmp_path / "scorecard.json").write_text(json.dumps({"claims": [claim]}))
     teaching.paper_and_us(["a"])
     assert "Adam wins" in capsys.readouterr().out

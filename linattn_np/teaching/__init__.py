@@ -8,9 +8,9 @@
 from .exercise import Exercise, Slip, find, from_catalogue
 from .figures import knob, show, slider
 from .guesses import predict, reveal
-from .verdicts import Verdict, check, judge
 from .profiles import by_profile, profile
 from .tables import facts, paper_and_us, symbols, table, versions
+from .verdicts import Verdict, check, judge
 
 __all__ = [
     "Exercise", "Slip", "Verdict", "by_profile", "check", "facts", "find", "from_catalogue", "judge", "knob", "paper_and_us",

@@ -25,7 +25,9 @@ def add_arguments(parser):
         if name == "run":
             action.add_argument("--profile", choices=PROFILES, help="how much to compute (default: LINATTN_PROFILE, or class)")
             action.add_argument("--workers", type=int, help="kernels at the same time (default: one for each core)")
-            action.add_argument("--out", help="folder for the notebooks (default: in place; a smoke run is written only with --out)")
+            action.add_argument(
+                "--out", help="folder for the notebooks (default: in place; a smoke run is written only with --out)"
+            )
         if name == "handout":
             action.add_argument("--out", default="handouts", help="folder for the handouts (default: handouts)")
 

@@ -48,7 +48,9 @@ def block(folder):
     """The part of the README that is made: the table and the graph."""
     listed = list(rows(folder))
     head = ["| | lesson | minutes to read + code + run | needs | the misconception it is about |", "|---|---|---|---|---|"]
-    table = head + [f"| {number} | {title} | {minutes} | {needs or '–'} | {wrong} |" for number, title, minutes, needs, wrong in listed]
+    table = head + [
+        f"| {number} | {title} | {minutes} | {needs or '–'} | {wrong} |" for number, title, minutes, needs, wrong in listed
+    ]
     return "\n".join([BEGIN, "", *table, "", graph(listed), "", END])
 
 

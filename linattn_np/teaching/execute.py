@@ -132,7 +132,9 @@ def clean(notebook):
 
     language = notebook.metadata.get("language_info", {})
     notebook.metadata.pop("widgets", None)
-    notebook.metadata["language_info"] = nbformat.from_dict({key: language[key] for key in ("name", "file_extension") if key in language})
+    notebook.metadata["language_info"] = nbformat.from_dict(
+        {key: language[key] for key in ("name", "file_extension") if key in language}
+    )
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":

@@ -1,6 +1,7 @@
 """Exercises as data: what is asked, the right answer, the inputs it is tried on, and the classic slips, each with its hint.
 
-The exercises of lesson 03 stand in ``exercises/lesson_03.py`` as a tuple ``EXERCISES``; a new file there is all that a new lesson needs.
+The exercises of lesson 03 stand in ``exercises/lesson_03.py`` as a tuple ``EXERCISES``; a new lesson needs no
+more than a new file there.
 """
 
 import re
@@ -102,5 +103,7 @@ def find(id):
         raise ValueError(f"id: expected a string such as '02.3' or '02.t1', got {id!r}")
     known = of_lesson(id[:2])
     if id not in known:
-        raise ValueError(f"id: expected one of {', '.join(known) or 'none, as lesson ' + id[:2] + ' has no exercises'}, got {id!r}")
+        raise ValueError(
+            f"id: expected one of {', '.join(known) or 'none, as lesson ' + id[:2] + ' has no exercises'}, got {id!r}"
+        )
     return known[id]

@@ -34,7 +34,7 @@ def show(figure, alt):
 def slider(draw, alt, **knobs):
     """``draw(**settings)`` -> figure, redrawn as the knobs turn. A page without a kernel shows the figure at the start positions.
 
-    Each knob is ``knob(values, start, label)``, its name an argument of ``draw``. An answer should come within a third of a second.
+    Each knob is ``knob(values, start, label)``, its name an argument of ``draw``, which may take a third of a second.
     """
     settings = {name: k.start for name, k in knobs.items()}
     picture = _png(draw(**settings))

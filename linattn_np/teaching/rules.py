@@ -30,7 +30,9 @@ def check_notebook(lesson, source, executed):
     ours, theirs = ([(c.cell_type, c.source.strip()) for c in notebook.cells] for notebook in (source, executed))
     if ours != theirs:
         at = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs)))
-        found.append(f"source and notebook differ, first in cell {at}; python -m linattn_np lessons run {lesson.number} renews it")
+        found.append(
+            f"source and notebook differ, first in cell {at}; python -m linattn_np lessons run {lesson.number} renews it"
+        )
     code = [cell for cell in executed.cells if cell.cell_type == "code" and cell.source.strip()]
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         found.append("not executed from top to bottom on a fresh kernel")
@@ -106,7 +108,9 @@ def _exercises(lesson, notebook):
     cards, code = exercises_in(notebook), "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     found, known = [], of_lesson(lesson.number)
     if not 4 <= len(cards) <= 8:
-        found.append(f"exercises: expected 4 to 8 cards '### Exercise {lesson.number}.1 (code, level 2, 10 min)', got {len(cards)}")
+        found.append(
+            f"exercises: expected 4 to 8 cards '### Exercise {lesson.number}.1 (code, level 2, 10 min)', got {len(cards)}"
+        )
     kinds = {kind for _, kind, _, _ in cards}
     if KINDS - kinds:
         found.append(f"exercises: none of kind {', '.join(sorted(KINDS - kinds))}")
@@ -114,7 +118,9 @@ def _exercises(lesson, notebook):
         found.append(f"exercises: expected the kinds {', '.join(sorted(KINDS))}, got {', '.join(sorted(kinds - KINDS))}")
     checked = re.findall(r'^check\("([^"]+)"', code, re.M)
     if sorted(checked) != sorted(known):
-        found.append(f"check: the lesson calls it for {', '.join(checked) or 'nothing'}; registered are {', '.join(known) or 'none'}")
+        found.append(
+            f"check: the lesson calls it for {', '.join(checked) or 'nothing'}; registered are {', '.join(known) or 'none'}"
+        )
     silent = [id for id, *_ in cards if id not in known]
     if silent:
         found.append(f"exercises: {', '.join(silent)} not registered in exercises/lesson_{lesson.number}.py")

@@ -30,7 +30,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Card:
-    """What the first cell says: title, the claim and the misconception in a sentence each, minutes, level, what must come before."""
+    """What the first cell says: title, claim and misconception in a sentence each, minutes, level, what must come before."""
 
     title: str
     claim: str
@@ -42,12 +42,14 @@ class Card:
 
 
 def find_lessons(folder, numbers=()):
-    """The lessons in ``folder`` with these numbers (7 or 07), all when none is named. Raises ValueError when there is none such."""
+    """The lessons in ``folder`` with these numbers (7 or 07), all when none is named. Raises ValueError for any other."""
     folder = Path(folder)
     names = [(path, NAME.fullmatch(path.name)) for path in sorted((folder / "source").glob("*.py"))]
     found = {m[1]: Lesson(m[1], m[2], path, folder / f"{path.stem}.ipynb") for path, m in names if m}
     if not found:
-        raise ValueError(f"folder: expected lessons as {folder / 'source' / 'NN_slug.py'}, got none; run this where the repository is")
+        raise ValueError(
+            f"folder: expected lessons as {folder / 'source' / 'NN_slug.py'}, got none; run this where the repository is"
+        )
     wanted = [f"{int(number):02d}" if str(number).isdigit() else str(number) for number in numbers] or list(found)
     for number in wanted:
         if number not in found:
@@ -56,7 +58,7 @@ def find_lessons(folder, numbers=()):
 
 
 def read_source(path):
-    """The notebook that a text source describes: cells without outputs, the same ids every time. Raises ValueError if it cannot be read."""
+    """The notebook that a text source describes: cells without outputs, always the same ids. Raises ValueError."""
     import jupytext
     import nbformat
 
@@ -64,7 +66,9 @@ def read_source(path):
         notebook = jupytext.read(path, fmt="py:percent")
     except Exception as error:  # whatever the parser stumbles over, a reader needs the file and one line
         raise ValueError(f"{path}: expected a notebook in percent format, and {type(error).__name__}: {error}") from error
-    notebook.metadata = nbformat.from_dict({"jupytext": {"cell_metadata_filter": "-all", "formats": FORMATS}, "kernelspec": KERNEL})
+    notebook.metadata = nbformat.from_dict(
+        {"jupytext": {"cell_metadata_filter": "-all", "formats": FORMATS}, "kernelspec": KERNEL}
+    )
     for at, cell in enumerate(notebook.cells):
         cell.id, cell.metadata = f"cell-{at:02d}", nbformat.from_dict({})
         if "### BEGIN SOLUTION" in cell.source and cell.cell_type == "code":
@@ -107,13 +111,15 @@ def equations_in(notebook):
 
 
 def equations_quoted(package=Path(__file__).parents[1]):
-    """The equation numbers in the package's comments and docstrings, {"2.7": {"attention.py", ...}}; the course's own left out."""
+    """The equation numbers in the package's comments and docstrings, {"2.7": {"attention.py", ...}}; the course's left out."""
     quoted = {}
     for path in sorted(package.rglob("*.py")):
         if "teaching" in path.relative_to(package).parts:
             continue
         with path.open("rb") as file:
-            said = [token.string for token in tokenize.tokenize(file.readline) if token.type in (tokenize.COMMENT, tokenize.STRING)]
+            said = [
+                token.string for token in tokenize.tokenize(file.readline) if token.type in (tokenize.COMMENT, tokenize.STRING)
+            ]
         for number in re.findall(r"\(([1-9]\d?\.[1-9]\d?)\)", "\n".join(said)):
             quoted.setdefault(number, set()).add(path.name)
     return quoted

@@ -105,7 +105,9 @@ def _judge_function(exercise, function, at, sizes):
     changed = [name for name, a, b in zip(_arguments(exercise), inputs, given, strict=True) if not _same(a, b)]
     if changed:
         return Verdict(exercise.id, IMPURE, (f"{', '.join(changed)} came out different; work on a copy",))
-    return Verdict(exercise.id, RIGHT, (f"compared at {len(POINTS)} random points: {_sizes_in_words()}",) if at == len(POINTS) - 1 else ())
+    return Verdict(
+        exercise.id, RIGHT, (f"compared at {len(POINTS)} random points: {_sizes_in_words()}",) if at == len(POINTS) - 1 else ()
+    )
 
 
 def _sizes_in_words():

@@ -60,6 +60,10 @@ def _attention(Z, P, Q, mask=None):
     return (Z @ Q.T @ Z.mT * M) @ Z @ P.T / (Z.shape[1] - 1)
 
 
+def _one_more_example(Z, P, Q):
+    return Z + _attention(Z, P, Q) * (Z.shape[1] - 1) / Z.shape[1]
+
+
 def _reader_masked(Z, P, Q):
     return Z + _attention(Z, P, Q, attention.key_mask(Z.shape[1])[:, None])
 
@@ -113,9 +117,10 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "01.3", "Write layer(Z, P, Q): tokens (B, N, D) and matrices (D, D) -> the next tokens.", layer, tokens_and_matrices, ("Z'",),
+        "01.3", "Write layer(Z, P, Q): tokens (B, N, D) and matrices (D, D) -> the next tokens.", layer, tokens_and_matrices,
+        ("Z'",),
         (
-            Slip("1/n counts the examples: the query is no example", lambda Z, P, Q: Z + _attention(Z, P, Q) * (1 - 1 / Z.shape[1])),
+            Slip("1/n counts the examples: the query is no example", _one_more_example),
             Slip("the mask is missing: the query is never attended to", lambda Z, P, Q: Z + _attention(Z, P, Q, 1.0)),
             Slip("the mask stands on the wrong side: the query reads, it is not read", _reader_masked),
             Slip("the residual is missing: the layer adds to Z", lambda Z, P, Q: _attention(Z, P, Q)),

@@ -103,7 +103,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "02.4", "Repair backward(dout, Z, P, Q) -> dZ, dP, dQ; one line is wrong.", backward, cotangent_and_layer, ("dZ", "dP", "dQ"),
+        "02.4", "Repair backward(dout, Z, P, Q) -> dZ, dP, dQ; one line is wrong.", backward, cotangent_and_layer,
+        ("dZ", "dP", "dQ"),
         from_catalogue(_backward, "score_leaks_to_query", "dQ_no_query", "dW_n_plus_1", "read_dA_not_turned", "dQ_transposed"),
     ),
     Exercise(
@@ -115,14 +116,14 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "02.6", "Write one_layer_dQ(Q, Z, y): the gradient with respect to the block Q' (d, d) of one layer, without a backward pass.",
+        "02.6", "Write one_layer_dQ(Q, Z, y): the gradient by the block Q' (d, d) of one layer, without a backward pass.",
         one_layer_dQ, block_and_prompts, ("dQ'",),
         (
             Slip("transposed: the row counts the covariate of the example that is read", lambda Q, Z, y: one_layer_dQ(Q, Z, y).T),
             Slip("the sign: the prediction is minus the label slot", lambda Q, Z, y: -one_layer_dQ(Q, Z, y)),
             Slip("the square's factor 2 is lost", lambda Q, Z, y: one_layer_dQ(Q, Z, y) / 2),
             Slip("the mean over the batch is missing", lambda Q, Z, y: len(y) * one_layer_dQ(Q, Z, y)),
-            Slip("1/n is missing: the layer divides by the number of examples", lambda Q, Z, y: (Z.shape[1] - 1) * one_layer_dQ(Q, Z, y)),
+            Slip("1/n is missing: it is the mean over the examples", lambda Q, Z, y: (Z.shape[1] - 1) * one_layer_dQ(Q, Z, y)),
             Slip("the labels of the examples are missing: they are what is read", _without_labels),
         ),
     ),
