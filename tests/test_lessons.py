@@ -1,4 +1,4 @@
-"""Every lesson: it runs without a warning, agrees with its notebook, keeps the rules; its handout runs; a broken one is caught."""
+"""Every lesson runs without a warning, agrees with its notebook, keeps the rules; handouts run; a broken one is caught."""
 
 import copy
 import re

@@ -14,5 +14,5 @@ def profile():
 
 
 def by_profile(smoke, usual, paper=None):
-    """The size that suits the profile: ``smoke`` for tests, ``usual`` for a class, ``paper`` for everything (default: as usual)."""
+    """The size that suits the profile: ``smoke`` for tests, ``usual`` for a class, ``paper`` (default: as usual) for all."""
     return {"smoke": smoke, "class": usual, "paper": usual if paper is None else paper}[profile()]

@@ -72,24 +72,26 @@ def paper_and_us(ids):
 
     Raises ValueError when the file is absent, or when it has no such claim.
     """
-    claims = {claim["id"]: claim for claim in scorecard()}
+    from ..paper.scorecard import in_words
+
+    claims = {row["id"]: row for row in scorecard()}
     missing = [id for id in ids if id not in claims]
     if missing:
         raise ValueError(f"ids: expected claims of the scorecard ({', '.join(claims)}), got {missing[0]!r}")
-    head = ("claim", "where", "paper", "ours", "verdict", "why it may differ")
-    table(head, [[claims[id].get(key, "") for key in SCORECARD_KEYS] for id in ids], "Loaded from figures/scorecard.json.")
-
-
-SCORECARD_KEYS = ("claim", "where", "paper", "ours", "verdict", "why")
+    rows = []
+    for claim in (claims[id] for id in ids):
+        theirs = "; ".join(filter(None, (claim["paper"], claim["code"] and f"released code: {claim['code']}")))
+        rows.append((claim["statement"], claim["where"], theirs, in_words(claim["ours"]), claim["verdict"], claim["why"]))
+    head = ("claim", "where in the paper", "theirs", "ours: median [quartiles]", "verdict", "why")
+    table(head, rows, "Loaded from figures/scorecard.json; each rule was fixed before the run that it judges.")
 
 
 def scorecard():
-    """The claims of figures/scorecard.json: a list of dictionaries with an id."""
+    """The rows of figures/scorecard.json, a dictionary for each claim."""
     file = figures_folder() / "scorecard.json"
     if not file.is_file():
         raise ValueError("figures/scorecard.json is not there; python -m linattn_np reproduce makes it, from the paper-size runs")
-    content = json.loads(file.read_text())
-    return content["claims"] if isinstance(content, dict) else content
+    return json.loads(file.read_text())["rows"]
 
 
 def figures_folder():
