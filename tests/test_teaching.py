@@ -206,18 +206,13 @@ def test_the_paper_and_us_reads_the_scorecard(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tables, "figures_folder", lambda: tmp_path)
     with pytest.raises(ValueError, match="figures/scorecard.json is not there"):
         teaching.paper_and_us(["a"])
-    claim = {
-        "id": "a",
-        "claim": "Adam wins",
-        "where": "3.2",
-        "paper": "yes",
-        "ours": "10 (9 to 11)",
-        "verdict": "agrees",
-        "why": "-",
-    }
-    (tmp_path / "scorecard.json").write_text(json.dumps({"claims": [claim]}))
-    teaching.paper_and_us(["a"])
-    assert "Adam wins" in capsys.readouterr().out
+    ours = {"median": 10.0, "lower_quartile": 9.0, "upper_quartile": 11.0, "seeds": 6}
+    words = {"id": "a", "statement": "Adam wins", "where": "3.2", "paper": "faster", "code": "12"}
+    row = {**words, "ours": ours, "verdict": "agrees", "why": "-"}
+    (tmp_path / "scorecard.json").write_text(json.dumps({"rows": [row, {**row, "id": "c", "ours": None, "code": None}]}))
+    teaching.paper_and_us(["a", "c"])
+    out = capsys.readouterr().out
+    assert "faster; released code: 12" in out and "10 [9, 11], 6 seeds" in out and out.count("Adam wins") == 2
     with pytest.raises(ValueError, match="ids: expected claims of the scorecard"):
         teaching.paper_and_us(["b"])
 
