@@ -374,7 +374,7 @@ for k, (ax, what) in enumerate(zip(axes[0], ("all parameters", "P' of the first 
 axes[0, 0].set_ylabel(f"relative change ({seeds} seeds)")
 axes[0, 1].legend(frameon=False, fontsize=9)
 show(figure, "Relative change of the gradient without one use, against sigma. All parameters: "
-             "residual near 1, value rises with slope 1, reader and read with slope 2, 0.01 at "
+             "residual near 1, value rises with slope 1, reader and read with slope 2, 0.02 at "
              "0.05. First layer's P alone: reader and read are above 0.5 at every sigma.")
 
 # %%
