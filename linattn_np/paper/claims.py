@@ -71,7 +71,7 @@ def condition_numbers():
             id=f"condition_ratio.{setting}.{t}", figure="robust_condition_number", where="section 3.2, table of R_med ratios",
             statement=f"{SETTINGS[setting]}: R_med(SGD) / R_med(Adam) at iteration {t} is {mean:g} ({std:g})",
             paper=f"{mean:g} ({std:g})", code=CODE_RATIOS.get((setting, t)),
-            values=partial(readers.ratio, setting, t), aside=partial(readers.other_medians, setting, t),
+            values=partial(readers.ratio, setting, t), aside=partial(readers.other_ratios, setting, t),
             rule=Within(low, high, "mean", beyond=1.0),
         )  # fmt: skip
     for setting, title in SETTINGS.items():

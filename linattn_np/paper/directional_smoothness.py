@@ -10,6 +10,7 @@ from .settings import SETTINGS
 
 TITLE = "Directional smoothness of the steps of SGD and Adam"
 TIME = "3 minutes"
+EARLY = 2_000  # iterations that are also looked at alone: the start decides how far Adam gets ahead
 WINDOW = 100  # iterations whose recorded steps are taken together
 DIRECTIONS = ("gradient", "sign", "coordinate-clipped", "Adam")  # normalized and clipped gradients are parallel to the gradient
 ALT = (
@@ -37,7 +38,9 @@ def measure(folder, scale, progress=None):
                 "kappa": windowed(kappa[o], scale), "cosine": windowed(cosine, scale), "decrease": windowed(decrease, scale),
                 "negative_share": spread(np.nanmean(negative, axis=1)),
             }  # fmt: skip
-        panels[name]["share_sgd_above"] = spread((middle["SGD"] > middle["Adam"]).mean(axis=1))
+        above = middle["SGD"] > middle["Adam"]  # (seeds, windows)
+        panels[name]["share_sgd_above"] = spread(above.mean(axis=1))
+        panels[name]["share_sgd_above_early"] = spread(above[:, : EARLY // WINDOW].mean(axis=1))
         panels[name]["adam_over_sgd"] = spread(np.median(middle["Adam"] / middle["SGD"], axis=1))
         panels[name]["at_one_point"] = at_one_point(directions(folder, SETTINGS[name], scale, progress), scale)
     return {"window": WINDOW, "panels": panels}
@@ -96,7 +99,6 @@ def draw(numbers, scale):
     axes[0][0].set_ylabel("directional smoothness\n" + r"$\kappa = u^T H u / u^T u$")
     axes[1][0].set_ylabel("cosine of step and gradient\ncos(u, g)")
     axes[2][0].set_ylabel(r"$\kappa$ of every direction" + "\nat Adam's points")
-    axes[1][0].legend(frameon=False, fontsize=8, loc="upper right", handlelength=2.6)
     axes[2][0].legend(frameon=False, fontsize=8, loc="upper right", ncols=2, handlelength=2.6)
     what = f"Medians and quartiles of windows of {WINDOW} iterations and {scale.seeds} seeds"
     figure.suptitle(f"{what}; bottom: medians over seeds", fontsize=11)
@@ -122,7 +124,8 @@ def summary(numbers):
         above, ratio = panel["share_sgd_above"], panel["adam_over_sgd"]
         lines.append(
             f"{panel['title']}: SGD's kappa is above Adam's in {above['median']:.0%} of the windows "
-            f"[{above['lower_quartile']:.0%}, {above['upper_quartile']:.0%}]; Adam's over SGD's, median window: {ratio['median']:.3g}"
+            f"[{above['lower_quartile']:.0%}, {above['upper_quartile']:.0%}], in "
+            f"{panel['share_sgd_above_early']['median']:.0%} of those in the first {EARLY} iterations; Adam's over SGD's, median window: {ratio['median']:.3g}"
         )
         for o in OPTIMIZERS:
             share, cosine = panel[o]["negative_share"], panel[o]["cosine"]["median"]

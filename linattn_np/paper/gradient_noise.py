@@ -106,7 +106,7 @@ def histogram(samples):
 
 
 def checks(panels):
-    """Noise of one prompt is heavy-tailed beyond its control, that of 1000 prompts much less so; the bounds are set before the run."""
+    """Noise of one prompt is heavy-tailed beyond its control, that of 1000 prompts much less so; bounds set before the run."""
     found = []
     for name in NAMES:
         excess = {}

@@ -82,7 +82,8 @@ def chosen(scores, code):
     return {
         "median": middle.tolist(), "smallest": scores.min(axis=0).tolist(), "largest": scores.max(axis=0).tolist(),
         "diverged": np.isinf(scores).sum(axis=0).tolist(), "best": RATES[best], "close": close,
-        "at_the_edge": best in (0, len(RATES) - 1), "code": code, "code_over_best": spread(scores[:, RATES.index(code)] / scores[:, best]),
+        "at_the_edge": best in (0, len(RATES) - 1), "code": code,
+        "code_over_best": spread(scores[:, RATES.index(code)] / scores[:, best]),
     }  # fmt: skip
 
 

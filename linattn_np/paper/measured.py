@@ -26,12 +26,16 @@ def kept(folder, what, description, compute):
     file = folder.path / "measured" / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     if file.exists():
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                found = dict(arrays)
+            with open(file, "rb") as opened:  # np.load would leave a truncated file open
+                if not zipfile.is_zipfile(opened):
+                    raise ValueError("it is not a whole .npz file")
+                opened.seek(0)
+                with np.load(opened, allow_pickle=False) as arrays:
+                    found = dict(arrays)
                 if found.pop("description").item() == text:
                     return found
                 raise ValueError("it describes another measurement")
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             aside = set_aside(file)
             print(f"linattn_np: {file} is not a finished measurement ({error}); kept as {aside.name}", file=sys.stderr)
     found = compute()
@@ -66,6 +70,19 @@ def hessians(folder, setting, optimizer, scale, progress=None):
         }  # fmt: skip
 
     return along_runs(folder, setting, optimizer, scale, "hessians", compute, {"every": scale.hessian_every}, progress)
+
+
+def other_diagonals(folder, setting, optimizer, scale, times, seeds, progress=None):
+    """Hessian diagonals on test batches of other seeds: times (T,), diagonals (T, batches, p), for each seed of the runs."""
+    surfaces = [Surface(*test_batch(setting.task, seed)) for seed in seeds]
+
+    def compute(_, history):
+        known = [t for t in times if t in history.snapshots]
+        every = [[surface.diagonal(history.snapshots[t]) for surface in surfaces] for t in known]
+        return {"times": np.array(known), "diagonals": np.array(every)}
+
+    arguments = {"times": list(times), "other_seeds": list(seeds)}
+    return along_runs(folder, setting, optimizer, scale, "diagonals", compute, arguments, progress)
 
 
 def steps(folder, setting, optimizer, scale, progress=None):

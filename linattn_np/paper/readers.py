@@ -3,6 +3,8 @@
 Each takes the setting, what picks the number, and the JSON last. -> as ``measured.spread`` gives it, or words.
 """
 
+import statistics
+
 from .measured import spread
 
 
@@ -70,13 +72,19 @@ def ratio(setting, iteration, numbers, kind="lower"):
     return found or spread([float("nan")] * numbers["scale"]["seeds"])
 
 
-def other_medians(setting, iteration, numbers):
-    """The ratio with the other two definitions of R_med."""
+def other_ratios(setting, iteration, numbers):
+    """The ratio with the other two definitions of R_med, on other test batches, and later."""
     words = []
     for kind, name in (("usual", "usual median"), ("alive", "without dead parameters")):
         value = ratio(setting, iteration, numbers, kind)
         if value["mean"] is not None:
             words.append(f"{name}: mean {value['mean']:.3g} ({value['std']:.3g})")
+    other = numbers["panels"][setting]["other_batches"].get(str(iteration))
+    if other:
+        words.append(f"mean on {len(other)} other test batches: {min(other):.3g} to {max(other):.3g}")
+    later = ratio(setting, 5000, numbers)
+    if later["mean"] is not None:
+        words.append(f"at iteration 5000: {later['mean']:.3g} ({later['std']:.3g})")
     return "; ".join(words)
 
 
@@ -87,7 +95,13 @@ def entry(setting, key, numbers):
 def negative_shares(setting, numbers):
     panel = numbers["panels"][setting]
     shares = ", ".join(f"{o} {panel[o]['negative_share']['median']:.2%}" for o in ("SGD", "Adam"))
-    return f"share of steps with negative curvature (median over seeds): {shares}; both count"
+    rows = panel["at_one_point"]
+    same = statistics.median(a / g for a, g in zip(rows["Adam"]["kappa"], rows["gradient"]["kappa"], strict=True))
+    return (
+        f"first 2000 iterations alone: median share {panel['share_sgd_above_early']['median']:.2g}; at the same points, those of "
+        f"Adam's path, Adam's step meets {same:.2g} times the curvature of the gradient's direction; steps that meet negative "
+        f"curvature, counted like the others: {shares}"
+    )
 
 
 def left_out(setting, numbers):
