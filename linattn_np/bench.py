@@ -1,0 +1,213 @@
+"""``python -m linattn_np bench``: how long each piece takes here, how the cost grows, and what share of the machine's peak it is.
+
+Every figure is a median over rounds, and comparisons are ratios taken within one run: absolute times drift on a shared machine.
+"""
+
+import json
+import statistics
+import time
+
+import numpy as np
+
+from . import gram, kernels, programs, streams
+from ._checks import as_count
+from .machine import processors
+from .optimizers import Adam, clip
+from .progress import bar
+from .prompts import RegressionTask
+from .runs import atomic_file, write_text
+from .training import BatchGradient
+from .transformer import hessian, hvp, init_params, loss_and_grad, loss_and_grad_by
+
+BATCH = 1000
+GROWTH = {  # what varies -> (values, name, values of --quick); everything else as in Setting 1
+    "n": ((20, 60, 200, 600, 1000), (20, 200)),
+    "L": ((2, 4, 8, 16), (2, 8)),
+    "d": ((3, 5, 8, 12, 16), (3, 8)),
+    "batch": ((250, 500, 1000, 2000, 4000), (250, 1000)),
+}
+
+
+def add_arguments(parser):
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes, in under a minute")
+    parser.add_argument("--rounds", type=int, metavar="R", help="rounds of each timing (default: 15, with --quick 5)")
+    parser.add_argument("--json", metavar="FILE", help="write the numbers to FILE")
+    parser.add_argument("--plot", metavar="FILE", help="write a picture (.png) of the growth to FILE")
+
+
+def run(args):
+    """-> exit status 0."""
+    rounds = as_count("--rounds", args.rounds) if args.rounds is not None else (5 if args.quick else 15)
+    threads = sorted({1, processors()})
+    record = {"threads": threads, "batch": BATCH, "rounds": rounds}
+    with bar(3 + len(GROWTH), "bench", unit="part") as shown:
+        for name, part in (("pieces", pieces), ("peak", peak)):
+            record[name] = part(threads, rounds)
+            shown.update()
+        record["growth"] = {}
+        for name in GROWTH:
+            record["growth"][name] = growth(name, rounds, args.quick)
+            shown.update()
+        record["share_of_peak"] = share_of_peak(record)
+    print(summary(record))
+    if args.json:
+        write_text(args.json, json.dumps(record, indent=1) + "\n")
+    if args.plot:
+        with atomic_file(args.plot) as file:
+            draw(record["growth"]).savefig(file, format="png", dpi=150)
+    return 0
+
+
+def median_seconds(function, rounds):
+    """Median wall time of a call, after one that is not counted; short calls are repeated up to 20 ms a round."""
+    function()
+    began = time.perf_counter()
+    function()
+    repeats = max(1, min(1000, int(0.02 / (time.perf_counter() - began + 1e-9))))
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in range(repeats):
+            function()
+        times.append((time.perf_counter() - began) / repeats)
+    return statistics.median(times)
+
+
+class Step:
+    """One training step at each call: draw, gradient, clip, update."""
+
+    def __init__(self, task, params, backend):
+        parts = streams.generators(0, len(streams.part_sizes(BATCH)))
+        self.gradient = BatchGradient(task, BATCH, parts, params, "linear", backend)
+        self.params, self.optimizer = params, Adam(0.02, 0.9, 0.9)
+        self.state = self.optimizer.init(params)
+
+    def __call__(self):
+        _, grad = self.gradient(self.params)
+        self.params, self.state = self.optimizer.update(self.params, clip(grad, 1.0), self.state)
+
+
+def pieces(threads, rounds):
+    """Seconds of each piece: NumPy over tokens, and the kernels on each number of threads."""
+    from .audit import audit_model
+
+    gaussian, gamma = RegressionTask(), RegressionTask(covariates="gamma")
+    params = init_params(np.random.default_rng(0))
+    Z, y = gaussian.sample(BATCH, np.random.default_rng(1))
+    rng = np.random.default_rng(2)
+    draws = streams.draw_gaussian(gaussian, BATCH, rng)
+    work = {
+        "step, Setting 1": lambda backend: Step(gaussian, params, backend),
+        "step, Setting 3": lambda backend: Step(gamma, params, backend),
+        "gradient from tokens": lambda backend: lambda: loss_and_grad(params, Z, y, backend=backend),
+        "Hessian-vector product": lambda backend: lambda: hvp(params, Z, y, params, backend=backend),
+        "Hessian": lambda backend: lambda: hessian(params, Z, y, backend=backend),
+        "sampling of tokens": lambda backend: lambda: gaussian.sample(BATCH, rng),
+        "sampling of states": lambda backend: lambda: streams.draw_gaussian(gaussian, BATCH, rng),
+        "states from draws": lambda backend: (
+            (lambda: kernels.lanes_from_draws(gaussian, draws)) if backend == "numba" else (lambda: streams.gaussian_state(gaussian, draws))
+        ),
+        "audit of the model": lambda backend: lambda: audit_model(backend=backend),
+    }  # fmt: skip
+    rows = {}
+    for name, make in work.items():
+        slow = 1 if name in ("Hessian", "audit of the model") else rounds
+        rows[name] = {"numpy": median_seconds(make("numpy"), slow)}
+        for count in threads:
+            kernels.set_threads(count)
+            rows[name][f"numba, {count} threads"] = median_seconds(make("numba"), rounds if name != "audit of the model" else 1)
+        kernels.set_threads(None)
+    return rows
+
+
+def peak(threads, rounds):
+    """What the machine can do at most: double-precision multiply-adds of large matrices, and normal random numbers."""
+    rng, out = np.random.default_rng(0), np.empty(1_000_000)
+    A, B = rng.standard_normal((2, 1000, 1000))
+    return {
+        "gflop_per_second": 2e-9 * 1000**3 / median_seconds(lambda: A @ B, rounds),
+        "normals_per_second_one_thread": out.size / median_seconds(lambda: rng.standard_normal(out=out), rounds),
+    }
+
+
+def flops(passes, k):
+    """Floating-point operations of one prompt's gradient on the state, counted from its program."""
+    operations = passes.gradient.operations[:, 0]
+    cubic = np.isin(operations, (programs.AB, programs.ABt, programs.AtB, programs.AW, programs.WA)).sum()
+    square = np.isin(operations, (programs.Av, programs.Atv, programs.Wv, programs.OUTER, programs.SYMMETRIZED)).sum()
+    return int(2 * (cubic * k**3 + square * k**2 + (len(operations) - cubic - square) * k))
+
+
+def share_of_peak(record):
+    """The gradient's arithmetic and the sampling's random numbers as shares of what the machine can do."""
+    params, task = init_params(np.random.default_rng(0)), RegressionTask()
+    lanes = kernels.lanes_from_tokens(*task.sample(BATCH, np.random.default_rng(1)))
+    seconds = median_seconds(lambda: kernels.loss_and_grad(params, lanes), record["rounds"])
+    draws = streams.draw_gaussian(task, 1, np.random.default_rng(0)).size * BATCH
+    rate = draws / record["pieces"]["sampling of states"]["numpy"]
+    gflop = flops(programs.passes(3, 1, 5, False, task.n), 5) * BATCH / seconds / 1e9
+    return {
+        "gradient_gflop_per_second": gflop,
+        "gradient": gflop / record["peak"]["gflop_per_second"],
+        "random_numbers": rate / record["peak"]["normals_per_second_one_thread"],
+    }
+
+
+def growth(name, rounds, quick):
+    """Seconds of the gradient over a range of one size: over tokens, on the state with NumPy, and by the kernels."""
+    values = GROWTH[name][1] if quick else GROWTH[name][0]
+    seconds = {"tokens, NumPy": [], "state, NumPy": [], "state, Numba": []}
+    for value in values:
+        size = {"n": 20, "L": 3, "d": 5, "batch": 250, name: value}
+        rng = np.random.default_rng(0)
+        Z, y = RegressionTask(n=size["n"], d=size["d"]).sample(size["batch"], rng)
+        params, state = init_params(rng, size["L"], size["d"]), gram.compress(Z)
+        lanes = kernels.lanes_from_tokens(Z, y)
+        few = max(1, rounds // 5)
+        seconds["tokens, NumPy"].append(median_seconds(lambda: loss_and_grad(params, Z, y, backend="numpy"), few))
+        seconds["state, NumPy"].append(median_seconds(lambda: loss_and_grad_by(gram, params, state, y, size["d"] + 1), few))
+        seconds["state, Numba"].append(median_seconds(lambda: kernels.loss_and_grad(params, lanes), rounds))
+    return {"values": list(values), "seconds": seconds, "exponents": {key: exponent(values, times) for key, times in seconds.items()}}
+
+
+def exponent(values, seconds):
+    """The slope of log seconds against log size: seconds grow as size to this power."""
+    return float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
+
+
+def summary(record):
+    """The numbers as text."""
+    columns = ["numpy", *(f"numba, {count} threads" for count in record["threads"])]
+    lines = [f"{'milliseconds, batch ' + str(BATCH):26s} {'NumPy':>9s}" + "".join(f" {'Numba, ' + str(c):>10s}" for c in record["threads"]) + f" {'ratio':>8s}"]
+    for name, row in record["pieces"].items():
+        times = "".join(f" {row[column] * 1e3:10.3f}" for column in columns)
+        lines.append(f"{name:25s}{times} {row['numpy'] / row[columns[-1]]:8.1f}")
+    top, share = record["peak"], record["share_of_peak"]
+    lines += [
+        f"peak: {top['gflop_per_second']:.0f} Gflop/s in matrix products, {top['normals_per_second_one_thread'] / 1e6:.0f} million normals a second",
+        f"gradient on the state: {share['gradient_gflop_per_second']:.1f} Gflop/s, {share['gradient']:.0%} of that peak; "
+        f"drawing states: {share['random_numbers']:.0%} of the normals' rate",
+        "the gradient's cost grows as",
+    ]
+    for name, row in record["growth"].items():
+        powers = ", ".join(f"{name}^{value:.2f} ({key})" for key, value in row["exponents"].items())
+        ratio = row["seconds"]["tokens, NumPy"][-1] / row["seconds"]["state, Numba"][-1]
+        lines.append(f"  {powers}; at {name} = {row['values'][-1]} the kernels are {ratio:.0f} times faster than tokens")
+    return "\n".join(lines)
+
+
+def draw(growths):
+    """Cost against each size, on logarithmic axes."""
+    from .plotting import new_figure
+
+    figure, axes = new_figure(columns=len(growths), width=3.4, height=3.2)
+    words = {"n": "examples n", "L": "layers L", "d": "covariates d", "batch": "batch B"}
+    for ax, (name, row) in zip(axes[0], growths.items(), strict=True):
+        for (key, seconds), style in zip(row["seconds"].items(), ("k:o", "k--s", "k-^"), strict=True):
+            ax.loglog(row["values"], np.array(seconds) * 1e3, style, label=key, markersize=4)
+        ax.set_xlabel(words[name])
+        ax.set_xticks(row["values"], [str(value) for value in row["values"]])
+        ax.minorticks_off()
+    axes[0][0].set_ylabel("gradient, milliseconds")
+    axes[0][0].legend(frameon=False)
+    return figure

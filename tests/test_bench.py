@@ -1,0 +1,38 @@
+"""The benchmark: its arithmetic, and one small run of the command."""
+
+import json
+
+import numpy as np
+import pytest
+
+from linattn_np import bench, kernels, programs
+from linattn_np.__main__ import main
+
+
+def test_exponent_of_a_power_law():
+    sizes = np.array([2.0, 3.0, 7.0])
+    assert bench.exponent(sizes, 5 * sizes**1.5) == pytest.approx(1.5)
+
+
+def test_flops_of_one_product_and_growth_with_d():
+    one = programs.Program(np.array([[programs.AB, 0, 0, 0, 0], [programs.Av, 0, 0, 0, 0]], np.uint64), np.ones(2))
+    assert bench.flops(programs.Passes(0, one, one, 0, 0, 0, 0, 0, 0), 3) == 2 * (27 + 9)
+    small, large = (bench.flops(programs.passes(3, 1, k, False, 20), k) for k in (5, 40))
+    assert 6.5 < np.log2(large / small) < 9  # cubic, with a square part
+
+
+def test_command_writes_numbers_and_a_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "BATCH", 50)
+    monkeypatch.setattr(bench, "GROWTH", {"n": ((5, 20), (5, 20))})
+    arguments = ["bench", "--quick", "--rounds", "1", "--json", str(tmp_path / "b.json"), "--plot", str(tmp_path / "b.png")]
+    assert main(arguments) == 0
+    words, record = capsys.readouterr().out, json.loads((tmp_path / "b.json").read_text())
+    assert "step, Setting 1" in words and record["pieces"].keys() >= {"step, Setting 1", "Hessian", "sampling of states", "audit of the model"}
+    assert all(seconds > 0 for row in record["pieces"].values() for seconds in row.values())
+    assert 0 < record["share_of_peak"]["gradient"] < 5 and (tmp_path / "b.png").stat().st_size > 10_000
+    assert kernels._threads is None
+
+
+def test_rounds_must_be_positive(capsys):
+    assert main(["bench", "--rounds", "0"]) == 2
+    assert "--rounds: expected an integer of at least 1, got 0" in capsys.readouterr().err
