@@ -144,6 +144,26 @@ def test_integer_example_of_lesson_02():
         assert (grad.ravel() == [0, slope]).all()
 
 
+def test_integer_examples_of_lesson_05():
+    Z, P, Q = paper_prompt()
+    state = la.gram.compress(Z)
+    after, tape = la.gram.forward(state, P, Q)
+    assert (state.G[0] == [[10, 20], [20, 40]]).all() and (tape.U[0, 0] == [[-10, 0], [-20, 0]]).all()
+    assert (tape.T[0] == [[-4, 0], [-10, 1]]).all() and (after.z[0] == [-4, -10]).all() and (after.G[0] == [[160, 320], [320, 640]]).all()
+    seen = {}
+    mark = lambda name, value: seen.setdefault(name, value)
+    dstate, dP, dQ = la.gram.backward(la.gram.readout_backward(np.array([16.0]), after), tape, mark)
+    assert (seen["dT"][0] == [[0, 0], [-16, 0]]).all() and (seen["dU"][0, 0] == [[0, 0], [-8, 0]]).all()
+    assert (dP[0] == [[0, 0], [80, 160]]).all() and (dQ[0] == [[-160, 0], [-320, 0]]).all()
+    assert (dstate.G[0] == [[0, 0], [8, 0]]).all() and (dstate.z[0] == [160, -16]).all()
+    assert (la.gram.compress_backward(dstate, Z)[0] == [[16, 8], [48, 24], [160, -16]]).all()
+    blocks, prompt = np.array([1.0, 1, 0, -1]).reshape(2, 1, 2, 1, 1), np.array([[[1.0, 1], [-1, -1], [1, 0]]])
+    assert la.predict(blocks, prompt)[0] == 7
+    for backend in ("numpy", "numba"):
+        value, grad = la.loss_and_grad(blocks, prompt, np.array([1.0]), backend=backend)
+        assert value == 36 and (grad.ravel() == [96, 132, 0, -96]).all()
+
+
 def test_the_best_step_of_lesson_01():
     n, d = 20, 5
     Z, y = la.RegressionTask(n=n, d=d).sample(40_000, np.random.default_rng(0))
@@ -273,3 +293,18 @@ def test_an_interrupt_stops_the_kernels():
         time.sleep(0.1)
     thread.join(timeout=30)
     assert runs[0].error and running == [] and time.perf_counter() - began < 45
+
+
+def test_integer_example_of_lesson_03():
+    def phi(t):
+        return (8 - 10 * t) * (8 - 10 * t)
+
+    assert (phi(1) - phi(0), (phi(1) - phi(-1)) / 2, phi(1j)) == (-60, -160, -36 - 160j)
+    for slope, left in ((-160, [1.0, 0.01]), (-80, [7.0, 0.79])):
+        assert np.allclose([abs(phi(t) - 64 - slope * t) for t in (0.1, 0.01)], left, rtol=1e-12)
+    x, u = np.array([1, 3, 1]), np.array([1, 0, 0])
+    pushed = -(np.outer(u, x) + np.outer(x, u))
+    assert (pushed == [[-2, -3, -1], [-3, 0, 0], [-1, 0, 0]]).all()
+    for w, total, reader, read in (([[1, 2, 0], [4, 1, 3], [0, 5, 2]], -20, -7, -13), (np.ones((3, 3)), -10, -5, -5)):
+        w = np.array(w)
+        assert ((pushed * w).sum(), -(u @ w @ x), -(u @ w.T @ x)) == (total, reader, read)
