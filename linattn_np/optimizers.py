@@ -55,57 +55,53 @@ class _Checked:
 
 
 @dataclass(frozen=True)
-class SGD(_Checked):
+class _WithBuffer(_Checked):
+    """What the optimizers with a momentum buffer share: m <- momentum m + g."""
+
+    lr: float
+    momentum: float = 0.0
+
+    def init(self, params):
+        return Momentum(np.zeros_like(params))
+
+    def buffer(self, grad, state):
+        return self.momentum * state.m + grad
+
+
+@dataclass(frozen=True)
+class SGD(_WithBuffer):
     """Gradient descent, with momentum where ``momentum`` > 0 (6.1).
 
     lr >= 0, 0 <= momentum < 1. The buffer is not damped: with momentum mu a constant gradient is stepped along at lr / (1 - mu).
     Source: Polyak 1964, in the form of the paper's code.
     """
 
-    lr: float
-    momentum: float = 0.0
-
-    def init(self, params):
-        return Momentum(np.zeros_like(params))
-
     def update(self, params, grad, state):
-        m = self.momentum * state.m + grad
+        m = self.buffer(grad, state)
         return params - self.lr * m, Momentum(m)
 
 
 @dataclass(frozen=True)
-class SignDescent(_Checked):
+class SignDescent(_WithBuffer):
     """A step of the same length along every coordinate (6.2). sign(0) = 0. lr >= 0, 0 <= momentum < 1.
 
     Source: Riedmiller and Braun 1993; as a model of Adam, Kunstner et al. 2023.
     """
 
-    lr: float
-    momentum: float = 0.0
-
-    def init(self, params):
-        return Momentum(np.zeros_like(params))
-
     def update(self, params, grad, state):
-        m = self.momentum * state.m + grad
+        m = self.buffer(grad, state)
         return params - self.lr * np.sign(m), Momentum(m)
 
 
 @dataclass(frozen=True)
-class NormalizedGD(_Checked):
+class NormalizedGD(_WithBuffer):
     """A step of length lr, whatever the gradient's length (6.3); no step where m = 0. lr >= 0, 0 <= momentum < 1.
 
     Source: Nesterov 1984; as a model of clipping, Zhang et al. 2020.
     """
 
-    lr: float
-    momentum: float = 0.0
-
-    def init(self, params):
-        return Momentum(np.zeros_like(params))
-
     def update(self, params, grad, state):
-        m = self.momentum * state.m + grad
+        m = self.buffer(grad, state)
         norm = global_norm(m)
         return params - (self.lr / norm if norm > 0 else 0.0) * m, Momentum(m)
 
