@@ -1,12 +1,12 @@
 """Estimators of curvature for models too large for an exact Hessian, taught beside the truth; and fits of generalized smoothness.
 
 Each takes ``product``, a function v (p,) -> H v (p,), and never sees H. How far each may lie from the truth is stated with it,
-and the tests hold it to that. Source: Lanczos 1950; Hutchinson 1990; Bekas, Kokiopoulou and Saad 2007; lesson 10.
-(10.1) |lambda_1 - rho_k| <= (lambda_1 - lambda_p) tan^2(angle_0) |lambda_2 / lambda_1|^(2k)     power iteration
-(10.2) Ritz values lie between the smallest and the largest eigenvalue, and grow towards them with every step   Lanczos
-(10.3) Var[v^T H v] = 2 sum_{i != j} H_ij^2,   Var[(v * H v)_i] = sum_{j != i} H_ij^2,   v = +-1     Hutchinson
-(10.4) log kappa = a + b log ||g||                      on the points with kappa > 0
-(10.5) kappa = L0 + L1 ||g||,  L0, L1 >= 0              on all points, least squares
+and the tests hold it to that. Source: Lanczos 1950; Hutchinson 1990; Bekas, Kokiopoulou and Saad 2007; derived in lessons 09 and 11.
+(9.6) Var[v^T H v] = 2 sum_{i != j} H_ij^2,   Var[(v * H v)_i] = sum_{j != i} H_ij^2,   v = +-1     Hutchinson
+(9.7) |lambda_1 - rho_k| <= (lambda_1 - lambda_p) tan^2(angle_0) |lambda_2 / lambda_1|^(2k)     power iteration
+(9.8) Ritz values lie between the smallest and the largest eigenvalue, and grow towards them with every step   Lanczos
+(11.7) log kappa = a + b log ||g||                      on the points with kappa > 0
+(11.8) kappa = L0 + L1 ||g||,  L0, L1 >= 0              on all points, least squares
 """
 
 from typing import NamedTuple
@@ -17,9 +17,9 @@ from ._checks import as_count, as_numbers, as_rng
 
 
 def power_iteration(product, p, steps, rng):
-    """The eigenvalue of largest magnitude, with its sign: the Rayleigh quotient at the last of ``steps`` products (10.1).
+    """The eigenvalue of largest magnitude, with its sign: the Rayleigh quotient at the last of ``steps`` products (9.7).
 
-    -> (float, the unit vector (p,) it belongs to). k = steps - 1 in (10.1): the last product only measures.
+    -> (float, the unit vector (p,) it belongs to). k = steps - 1 in (9.7): the last product only measures.
     """
     v = as_rng(rng).standard_normal(as_count("p", p))
     v /= np.sqrt(v @ v)
@@ -33,7 +33,7 @@ def power_iteration(product, p, steps, rng):
 
 
 def lanczos(product, p, steps, rng):
-    """The Ritz values after ``steps`` <= p products, ascending, with full reorthogonalization (10.2). -> (at most steps,)"""
+    """The Ritz values after ``steps`` <= p products, ascending, with full reorthogonalization (9.8). -> (at most steps,)"""
     p, steps = as_count("p", p), as_count("steps", steps)
     if steps > p:
         raise ValueError(f"steps: expected at most p = {p}, got {steps}")
@@ -61,7 +61,7 @@ class Estimate(NamedTuple):
 
 
 def hutchinson(product, p, probes, rng):
-    """The trace and the diagonal of H from ``probes`` >= 2 random sign vectors (10.3). -> (Estimate of (), Estimate of (p,))"""
+    """The trace and the diagonal of H from ``probes`` >= 2 random sign vectors (9.6). -> (Estimate of (), Estimate of (p,))"""
     p, probes = as_count("p", p), as_count("probes", probes, least=2)
     mean, squares, traces = np.zeros(p), np.zeros(p), np.zeros(probes)
     for k in range(probes):
@@ -79,7 +79,7 @@ def hutchinson(product, p, probes, rng):
 
 
 class LogFit(NamedTuple):
-    """(10.4)"""
+    """(11.7)"""
 
     a: float
     b: float
@@ -106,7 +106,7 @@ def fit_log(kappa, norms):
 
 
 def fit_l0_l1(kappa, norms):
-    """The L0, L1 >= 0 that minimize the sum of (kappa - L0 - L1 ||g||)^2 over all points (10.5). -> (L0, L1)
+    """The L0, L1 >= 0 that minimize the sum of (kappa - L0 - L1 ||g||)^2 over all points (11.8). -> (L0, L1)
 
     With two unknowns the constraints leave four candidates: both free, either alone, neither. Source: Zhang et al. 2020.
     """

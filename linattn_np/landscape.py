@@ -1,13 +1,13 @@
 """The shape of the loss around a point: its exact Hessian, what is read off it, and the curvature that a step meets.
 
 H is the Hessian of the loss on one fixed batch, p x p, in the C order of params; g its gradient; u a direction.
-(9.1) R_med = max_i |H_ii| / median_i |H_ii|            robust condition number
-(9.2) kappa(u) = u^T H u / u^T u                        directional smoothness, with its sign
-(9.3) ||g||^2 cos^2(u, g) / (2 kappa(u))                the best decrease that the quadratic model allows along u
-(9.4) max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||)     smoothness along the path of a step
-(9.5) P = (1 - beta1^t) (sqrt(v_hat) + eps)             Adam's preconditioner; its sharpness is lambda_1(P^-1/2 H P^-1/2)
-At 150 parameters all of it is exact; ``estimators.py`` has what one uses where it is not. Source: paper, section 3.2 (9.1, 9.2);
-Cohen et al. 2022 (9.5); derived in lessons 09 to 11.
+(9.1)  R_med = max_i |H_ii| / median_i |H_ii|           robust condition number
+(10.1) kappa(u) = u^T H u / u^T u                       directional smoothness, with its sign
+(10.3) ||g||^2 cos^2(u, g) / (2 kappa(u))               the best decrease that the quadratic model allows along u
+(10.6) P = (1 - beta1^t) (sqrt(v_hat) + eps)            Adam's preconditioner; its sharpness is lambda_1(P^-1/2 H P^-1/2)
+(11.9) max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||)     smoothness along the path of a step
+At 150 parameters all of it is exact; ``estimators.py`` has what one uses where it is not. Source: paper, section 3.2, for (9.1) and (10.1);
+Cohen et al. 2022 (10.6); derived in lessons 09 to 11.
 """
 
 from typing import NamedTuple
@@ -151,7 +151,7 @@ def block_spectra(H, shape):
 
 
 def preconditioned_sharpness(H, v_hat, beta1, t, eps=1e-8):
-    """The largest eigenvalue of P^-1/2 H P^-1/2, P = (1 - beta1^t) (sqrt(v_hat) + eps) (9.5).
+    """The largest eigenvalue of P^-1/2 H P^-1/2, P = (1 - beta1^t) (sqrt(v_hat) + eps) (10.6).
 
     H (p, p); v_hat Adam's corrected mean of squares, like params, >= 0; t >= 1 updates so far, the coming one included.
     Near its stability edge Adam with rate lr holds it at about (2 + 2 beta1) / ((1 - beta1) lr). Source: Cohen et al. 2022.
@@ -178,13 +178,13 @@ def _as_hessian(H):
 class Meeting(NamedTuple):
     """What a direction u meets at a point."""
 
-    kappa: float  # directional smoothness (9.2)
+    kappa: float  # directional smoothness (10.1)
     cosine: float  # cos(u, g): -1 along steepest descent
-    decrease: float  # (9.3); infinite where kappa <= 0, 0 where u is orthogonal to g
+    decrease: float  # (10.3); infinite where kappa <= 0, 0 where u is orthogonal to g
 
 
 def directional_smoothness(params, direction, Z, y, attention="linear"):
-    """kappa(u) = u^T H u / u^T u, the curvature along a direction at params, with its sign (9.2).
+    """kappa(u) = u^T H u / u^T u, the curvature along a direction at params, with its sign (10.1).
 
     params, direction (L, H, 2, k, k), direction not zero; Z (B, n+1, d+1), y (B,) -> float. Raises ValueError for bad arguments.
     Cost: one Hessian-vector product. Source: paper, section 3.2, with u the step from the point.
@@ -206,7 +206,7 @@ def meet(params, directions, surface):
 
 
 def best_decrease(slope, kappa):
-    """(9.3) for a unit direction: slope^2 / (2 kappa), slope = u^T g; infinite where kappa <= 0 and the slope is not 0."""
+    """(10.3) for a unit direction: slope^2 / (2 kappa), slope = u^T g; infinite where kappa <= 0 and the slope is not 0."""
     if slope == 0:
         return 0.0
     return float(slope * slope / (2 * kappa)) if kappa > 0 else float("inf")
@@ -238,7 +238,7 @@ def directions_at(grad, adam_step=None, threshold=1.0, quantile=0.9):
 
 
 def path_smoothness(params, step, surface, gammas=(0.25, 0.5, 0.75, 1.0)):
-    """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its length (9.4). -> float"""
+    """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its length (11.9). -> float"""
     norm, grad = global_norm(step), surface.grad(params)
     if not norm > 0:
         raise ValueError("step: expected a step other than 0, got 0")
