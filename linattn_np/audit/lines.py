@@ -17,7 +17,7 @@ def formulas(docstring):
     found = {}
     for text in (docstring or "").splitlines():
         for number, says in re.findall(r"\((\d+\.\d+)\)\s+(.+?)(?=\s{2,}\(\d+\.\d+\)|\s*$)", text):
-            found.setdefault(number, ", ".join(re.split(r"\s{2,}", says.strip())))
+            found.setdefault(number, ", ".join(re.split(r"\s{2,}", re.sub(r"\s+=", " =", says.strip()))))
     return found
 
 
