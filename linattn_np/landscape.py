@@ -6,8 +6,8 @@ H is the Hessian of the loss on one fixed batch, p x p, in the C order of params
 (10.3) ||g||^2 cos^2(u, g) / (2 kappa(u))               the best decrease that the quadratic model allows along u
 (10.6) P = (1 - beta1^t) (sqrt(v_hat) + eps)            Adam's preconditioner; its sharpness is lambda_1(P^-1/2 H P^-1/2)
 (11.9) max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||)     smoothness along the path of a step
-At 150 parameters all of it is exact; ``estimators.py`` has what one uses where it is not. Source: paper, section 3.2, for (9.1) and (10.1);
-Cohen et al. 2022 (10.6); derived in lessons 09 to 11.
+At 150 parameters all of it is exact; ``estimators.py`` has what one uses where it is not. Derived in lessons 09 to 11.
+Source: paper, section 3.2, for (9.1) and (10.1); Cohen et al. 2022 for (10.6).
 """
 
 from typing import NamedTuple

@@ -217,6 +217,16 @@ def test_the_paper_and_us_reads_the_scorecard(tmp_path, monkeypatch, capsys):
         teaching.paper_and_us(["b"])
 
 
+def test_a_loaded_figure_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tables, "figures_folder", lambda: tmp_path)
+    with pytest.raises(ValueError, match="name: expected a file figures/a.json"):
+        teaching.loaded("a")
+    found = {"scale": {"name": "paper", "seeds": 6, "steps": 10_000, "batch": 1000}, "panels": {}}
+    (tmp_path / "a.json").write_text(json.dumps(found))
+    assert teaching.loaded("a") == found
+    assert "Loaded from figures/a.json, not computed here: paper scale, 6 seeds, 10,000 iter" in capsys.readouterr().out
+
+
 def test_facts_judge_themselves(capsys):
     teaching.facts([("same", "here", 150, 150), ("not", "there", 25, 24)])
     lines = capsys.readouterr().out.splitlines()

@@ -9,10 +9,10 @@ from .exercise import Exercise, Slip, find, from_catalogue
 from .figures import knob, show, slider
 from .guesses import predict, reveal
 from .profiles import by_profile, profile
-from .tables import facts, paper_and_us, symbols, table, versions
+from .tables import facts, loaded, paper_and_us, symbols, table, versions
 from .verdicts import Verdict, check, judge
 
 __all__ = [
-    "Exercise", "Slip", "Verdict", "by_profile", "check", "facts", "find", "from_catalogue", "judge", "knob", "paper_and_us",
-    "predict", "profile", "reveal", "show", "slider", "symbols", "table", "versions",
+    "Exercise", "Slip", "Verdict", "by_profile", "check", "facts", "find", "from_catalogue", "judge", "knob", "loaded",
+    "paper_and_us", "predict", "profile", "reveal", "show", "slider", "symbols", "table", "versions",
 ]  # fmt: skip

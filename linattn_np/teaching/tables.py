@@ -86,6 +86,22 @@ def paper_and_us(ids):
     table(head, rows, "Loaded from figures/scorecard.json; each rule was fixed before the run that it judges.")
 
 
+def loaded(name):
+    """The numbers of figures/NAME.json, as ``reproduce`` left them; a line says that they are loaded, and how they were made.
+
+    -> the whole file. Raises ValueError when it is absent.
+    """
+    file = figures_folder() / f"{name}.json"
+    if not file.is_file():
+        raise ValueError(f"name: expected a file figures/{name}.json; python -m linattn_np reproduce makes it")
+    found = json.loads(file.read_text())
+    scale = found["scale"]
+    made = f"{scale['name']} scale, {scale['seeds']} seeds, {scale['steps']:,} iterations, batch {scale['batch']}"
+    line = f"Loaded from figures/{name}.json, not computed here: {made}"
+    emit(line, f"<div>{line}</div>")
+    return found
+
+
 def scorecard():
     """The rows of figures/scorecard.json, a dictionary for each claim."""
     file = figures_folder() / "scorecard.json"
