@@ -1,0 +1,641 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: -all
+#     formats: ipynb,source//py:percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lesson 09. Robust condition number
+#
+# **Claim.** Largest over median curvature tells SGD's path from Adam's after a few hundred steps; at the start it tells which median you took.
+#
+# | read | code | run | level | needs | seed |
+# |---|---|---|---|---|---|
+# | 30 min | 40 min | 1 min | 3 of 5 | 01, 02, 04, 06 | 9 |
+#
+# **Misconception.** The median of a spectrum is one well-defined number.
+#
+# You will compute the exact diagonal of a Hessian three times, divide its largest entry by three medians, and find out by derivation why two of
+# them disagree by a factor of a hundred. Then you will train SGD and Adam, see what the number says about them, and what an estimator makes of it.
+
+# %%
+import numpy as np
+
+import linattn_np as la
+from linattn_np.paper import robust_condition_number as at_scale
+from linattn_np.progress import bar
+from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict
+from linattn_np.teaching import reveal, show, slider, symbols, table, versions
+
+SEED = 9
+versions(SEED)
+symbols("B n d L w y P Q params dX")
+
+# %% [markdown]
+# In this lesson and the next two every layer has one head, so $H$ is free: as in the paper it is the Hessian of the loss, $p \times p$ for $p$ trained
+# numbers. $p = 150$ for three layers and $d = 5$.
+#
+# ## 1. Predict
+#
+# The paper divides the largest entry of the Hessian's diagonal by the median one, and calls the result $R_{med}$. At its initial weights, with
+# `torch.median`, this gives about 270. Of 150 entries the median lies between the 75th and the 76th; `torch.median` takes the 75th, `np.median` the
+# mean of both. Two guesses: what does `np.median` give? And after a few hundred steps, how many times larger is SGD's $R_{med}$ than Adam's?
+
+# %%
+### BEGIN SOLUTION
+usual_guess = 270
+ratio_guess = 1
+### END SOLUTION
+predict("09.p1", "R_med at the initial weights with the usual median", usual_guess)
+predict("09.p2", "SGD's R_med over Adam's at the end of a short run", ratio_guess)
+
+# %% [markdown]
+# ## 2. Derive
+#
+# **What it counts, in scalars.** Let the loss be $\frac{1}{2} \sum_i h_i x_i^2$ and descend with one step length $\eta$ for all: $x_i \leftarrow (1 - \eta h_i)\, x_i$. The
+# steepest coordinate allows no more than $\eta < 2 / \max h_i$. Take $\eta = 1 / \max h_i$. Then a coordinate shrinks by the factor $1 - h_i / \max h$ a
+# step, and needs about $\max h / h_i$ steps to become $e$ times smaller. Put the *median* coordinate in, and its number of steps is
+#
+# $$ R_{med} = \frac{\max_i |H_{ii}|}{\mathrm{median}_i |H_{ii}|} \tag{9.1} $$
+#
+# An optimizer that gives each coordinate its own length, as Adam does by (6.6) of lesson 06, need not wait for it. The usual condition number divides by the
+# *smallest* curvature and is infinite as soon as one parameter is dead. The median was meant to be robust against that. Whether it is depends
+# on how many are dead, and on which median.
+#
+# **Three medians.** Sort the sizes, $a_1 \le \ldots \le a_p$. For even $p$ there are two middle ones.
+#
+# - *lower*: $a_{p/2}$. This is what `torch.median` returns, and so what the paper plots.
+# - *usual*: $\frac{1}{2} (a_{p/2} + a_{p/2+1})$. This is what `np.median` returns.
+# - *alive*: the lower median of those that are not exactly 0.
+#
+# **One entry, in indices.** Differentiate the loss (1.5) twice by one number $\theta_i$. With $\partial_i = \partial / \partial \theta_i$,
+#
+# $$ H_{ii} = \frac{2}{B} \sum_b \Big[ (\partial_i\, \mathrm{prediction}_b)^2 + (\mathrm{prediction}_b - y_b)\, \partial_i^2\, \mathrm{prediction}_b \Big] \tag{9.2} $$
+#
+# The first term is never negative. The second can be, wherever the prediction is not linear in $\theta_i$.
+#
+# **The entries of $Q$ near zero weights.** Let all weights be of size $\sigma$, and small. To first order each layer adds to the query's label what it would
+# add alone, so $\mathrm{prediction} = -\sum_l r^\top Q_l' x_{n+1}$ with $r = \frac{1}{n} \sum_j y_j x_j = C w$, in the letters of lesson 01. It is linear in
+# $Q_l'$, with $\partial\, \mathrm{prediction} / \partial (Q_l')_{ac} = -r_a x_c$ where $x_c$ is of the query. Average over $w$ and all covariates, with
+# $\mathbb{E}[r_a^2] = \mathbb{E}[(C^2)_{aa}]$ from (1.9) and $\mathbb{E}[x_c^2] = 1$:
+#
+# $$ H_{ii} = 2 \Big( 1 + \frac{d + 1}{n} \Big) + O(\sigma) \qquad \text{for all } i \text{ in } Q_0', \ldots, Q_{L-1}' \tag{9.3} $$
+#
+# So $75$ entries begin nearly equal, at $2.6$ for $n = 20$, $d = 5$: as well conditioned as a diagonal can be.
+#
+# **The entries of $P$.** $P_l'$ moves covariates: token $i$ gets $\delta x_i = P_l'\, C\, Q_l' x_i$ in the paper's columns, by (1.3). It reaches the label through a later score
+# only, so its derivative needs a $Q_l'$ and a $Q_{l'}'$ with $l' > l$: size $\sigma^2$, squared $\sigma^4$. In the second term of (9.2) both tokens of a score have moved,
+# $\delta x_j^\top Q_{l'}'\, \delta x_{n+1}$: size $\sigma^3$, times the error, which is near $-y$. For the entry $(a, c)$ of $P_l'$ put
+# $\delta x = e_a\, (C Q_l' x)_c$ in, average over $w$ and the query, and what is left is
+#
+# $$ H_{ii} = 4 \sum_{l' > l} (Q_{l'}')_{aa}\; \mathbb{E}\big[ C Q_l' C Q_l'^\top C \big]_{cc} + O(\sigma^4)
+# \qquad \text{for } i = (a, c) \text{ of } P_l' \tag{9.4} $$
+#
+# It has the sign of a sum of random numbers, so about half of $P$'s entries begin negative. In the last layer the sum is empty: $P_{L-1}'$ is dead, as lesson 02 found.
+#
+# **What the medians meet.** At small weights the 150 sizes are, sorted, 25 zeros, 50 of order $\sigma^3$, and 75 close to 2.6. The step from the small to the large ones lies
+# exactly between the 75th and the 76th:
+#
+# $$ a_{75} = \max_{i \in P} |H_{ii}| \sim \sigma^3, \qquad a_{76} = \min_{i \in Q} |H_{ii}| \approx 2.6 \tag{9.5} $$
+#
+# So the lower median is the largest entry of $P$, and $R_{med}$ grows like $\sigma^{-3}$ as the weights get smaller. The usual median is half an entry of $Q$, since $a_{75}$
+# hardly counts, and $R_{med}$ stays near $2 \max_Q / \min_Q$. Without the 25 zeros the median is the 63rd of 125 and lies among the $Q$.
+#
+# **Too large for a diagonal?** For a large model one has products $Hv$ only. Draw $v$ with entries $\pm 1$, independent. Entry $i$ of $v * Hv$ is
+# $H_{ii} + \sum_{j \ne i} v_i v_j H_{ij}$, since $v_i^2 = 1$. The products $v_i v_j$ have mean 0 and variance 1, and are uncorrelated, so the mean is $H_{ii}$. In the trace
+# $v^\top H v$ every pair occurs twice:
+#
+# $$ \mathrm{Var}\big[ (v * Hv)_i \big] = \sum_{j \ne i} H_{ij}^2, \qquad \mathrm{Var}\big[ v^\top H v \big] = 2 \sum_{i \ne j} H_{ij}^2 \tag{9.6} $$
+#
+# With $m$ probes the error is $m^{-1/2}$ times the root. It does not look at $H_{ii}$: small entries drown first.
+#
+# **The text's definition** is $\lambda_{max} / \lambda_{median}$, of eigenvalues. The largest comes from products too. Write the start as $\sum_i c_i e_i$ in eigenvectors; after $k$ products the
+# weights of the Rayleigh quotient $\rho_k$ are $c_i^2 \lambda_i^{2k}$, so that $\lambda_1 - \rho_k$ is a weighted mean of $\lambda_1 - \lambda_i$. With $\lambda_1$ the largest in size, $\lambda_2$ the next, and
+# $\tan^2 \angle_0 = \sum_{i > 1} c_i^2 / c_1^2$,
+#
+# $$ |\lambda_1 - \rho_k| \le (\lambda_1 - \lambda_p) \tan^2 \angle_0 \; |\lambda_2 / \lambda_1|^{2k} \tag{9.7} $$
+#
+# Lanczos' method keeps all the products: with an orthonormal basis $V_k$ of them, its Ritz values are the eigenvalues of $V_k^\top H V_k$. The largest is the largest Rayleigh quotient over a
+# space that grows, hence
+#
+# $$ \lambda_p \le \theta_{min}^{(k+1)} \le \theta_{min}^{(k)}, \qquad \theta_{max}^{(k)} \le \theta_{max}^{(k+1)} \le \lambda_1 . \tag{9.8} $$
+#
+# Neither gives a median.
+#
+# > **Where people slip**
+# > - *The lower median, unnoticed.* The same line of code in two libraries, a factor of a hundred apart.
+# > - *Dead parameters.* Zeros count in a median. Add some, and the number changes though the loss does not.
+# > - *The sign.* $|H_{ii}|$ counts a hill as a valley of the same size.
+# > - *An unbiased diagonal.* Its sizes are not unbiased, and their median even less.
+
+# %% [markdown]
+# ## 3. On paper
+#
+# Two layers, $d = 1$, so four numbers $p_0, q_0, p_1, q_1$. The prompt has covariates 1 and $-1$, $w = 1$, the query 1, and its answer 1. Then $C = 1$. Layer 0 multiplies
+# covariates by $1 + p_0 q_0$ and examples' labels by $1 + q_0$, and puts $q_0$ into the query's slot. Layer 1 adds $q_1 (1 + q_0)(1 + p_0 q_0)^2$. So the slot holds
+#
+# $$ s = q_0 + q_1 (1 + q_0)(1 + p_0 q_0)^2, \qquad f = (-s - 1)^2 = (s + 1)^2, \qquad H_{ii} = 2 s_i^2 + 2 (s + 1)\, s_{ii} . $$
+#
+# At $p_0 = q_0 = 1$, $p_1 = 0$, $q_1 = -1$: $s = 1 - 2 \cdot 4 = -7$ and $f = 36$. With a pencil:
+#
+# $$ s_{p_0} = -8, \quad s_{p_0 p_0} = -4, \quad s_{q_0} = -11, \quad s_{q_0 q_0} = -12, \quad s_{q_1} = 8, \quad s_{q_1 q_1} = 0 $$
+#
+# $$ H_{p_0} = 128 + 48 = 176, \quad H_{q_0} = 242 + 144 = 386, \quad H_{p_1} = 0, \quad H_{q_1} = 128 $$
+#
+# Sorted: 0, 128, 176, 386. The lower median is 128, the usual one 152, the lower one without the dead $p_1$ again another, 176. One diagonal, three numbers:
+
+# %%
+Z_paper = np.array([[[1.0, 1], [-1, -1], [1, 0]]])  # (B, N, D) = (1, 3, 2)
+params_paper = np.array([1.0, 1, 0, -1]).reshape(2, 1, 2, 1, 1)  # p0, q0, p1, q1
+H_paper = la.hessian(params_paper, Z_paper, np.array([1.0]))
+print("diagonal", np.diag(H_paper).astype(int).tolist())
+R = la.landscape.robust_condition_number
+three = R(np.diag(H_paper)), R(np.diag(H_paper), "usual"), R(np.diag(H_paper), dead=False)
+print("lower {:.2f}   usual {:.2f}   alive {:.2f}".format(*three))
+
+# %% [markdown]
+# ## 4. Code it
+#
+# The diagonal first. By loops: entry $i$ of $H$ times the unit vector $e_i$, with the Hessian-vector product of lesson 04, (4.1) to (4.13).
+
+# %%
+def diagonal_by_loops(params, Z, y):
+    """(p,): one Hessian-vector product for each number."""
+    out = np.zeros(params.size)
+    for i in range(params.size):
+        v = np.zeros(params.size)
+        v[i] = 1.0
+        out[i] = la.hvp(params, Z, y, v.reshape(params.shape)).ravel()[i]  # (4.1) to (4.13)
+    return out
+
+
+def prompts_of(size, seed=99, n=20, d=5):
+    """A batch of Setting 1, (B, N, D) and (B,); seed 99 is the paper's."""
+    return la.RegressionTask(n=n, d=d).sample(size, np.random.default_rng(seed))
+
+
+small, few = la.init_params(np.random.default_rng(SEED), layers=2, d=3), prompts_of(50, d=3)
+loops = diagonal_by_loops(small, *few)
+matrices = np.diag(la.hessian(small, *few))
+library = la.landscape.hessian_diagonal(small, *few)
+table(("compared", "largest difference"), [
+    ("loops and matrices", f"{np.abs(loops - matrices).max():.0e}"),
+    ("matrices and library", f"{np.abs(matrices - library).max():.0e}"),
+])
+
+# %% [markdown]
+# Then the number, as (9.1) says it, with the convention as an argument.
+
+# %%
+def r_med(diagonal, convention="lower"):
+    """(9.1); convention "lower", "usual" or "alive"."""
+    a = np.sort(np.abs(diagonal))
+    if convention == "alive":
+        a = a[a > 0]
+    p = len(a)
+    median = a[(p - 1) // 2]  # the lower one of two, or the middle one
+    if convention == "usual":
+        median = (median + a[p // 2]) / 2
+    return a[-1] / median
+
+
+CONVENTIONS = ("lower", "usual", "alive")
+surface = la.landscape.Surface(*prompts_of(by_profile(200, 1000)))  # a batch, prepared once
+rows, diagonals = [], []
+for seed in range(6):
+    diagonals.append(surface.diagonal(la.init_params(np.random.default_rng(seed))))
+    P, Q = np.abs(diagonals[-1]).reshape(3, 2, 25).swapaxes(0, 1)  # each (3, 25)
+    rows.append((seed, *(r_med(diagonals[-1], c) for c in CONVENTIONS), P.max(), Q.min()))
+table(("seed", *CONVENTIONS, "largest of P", "smallest of Q"), rows, "R_med at the start")
+usual = np.median([row[2] for row in rows])
+reveal("09.p1", usual, "Median of these seeds. The lower median gives "
+                       f"{np.median([row[1] for row in rows]):.0f}.")
+
+# %% [markdown]
+# And the sizes themselves, sorted. Every one of $P$ lies to the left of every one of $Q$, 75 on each side, and the middle is the cliff.
+
+# %%
+PART = np.repeat(np.tile(["P", "Q"], 3), 25)  # which matrix each of the 150 belongs to
+LOOK = {"P": ("#D55E00", "s"), "Q": ("#0072B2", "o")}
+
+
+def draw_sizes(ax, diagonal, convention, floor=1e-5):
+    """Sorted |H_ii|, the dead ones on the floor, with the largest and the median."""
+    size = np.abs(diagonal)
+    order = np.argsort(size, kind="stable")
+    for part, (colour, marker) in LOOK.items():
+        at = np.flatnonzero(PART[order] == part)
+        drawn = np.maximum(size[order][at], floor)
+        ax.scatter(at + 1, drawn, s=10, color=colour, marker=marker, label=f"of {part}")
+    value = r_med(diagonal, convention)
+    for level in (size.max(), size.max() / value):
+        ax.axhline(level, color="0.4", linestyle="--", linewidth=1)
+    ax.annotate("", (8, size.max()), (8, size.max() / value), arrowprops={"arrowstyle": "<->"})
+    ax.text(12, size.max() / np.sqrt(value), f"{value:.3g}", va="center", fontsize=10)
+    ax.set(yscale="log", ylim=(0.5 * floor, 3e3), xlabel="rank of the parameter")
+    ax.set_yticks([1e-4, 1e-2, 1, 100])
+    ax.minorticks_off()
+    ax.set_title(f"{convention}: R_med = {value:.3g}", fontsize=10)
+
+
+figure, axes = la.plotting.new_figure(columns=3, width=3.0, height=3.2)
+for ax, convention in zip(axes[0], CONVENTIONS, strict=True):
+    draw_sizes(ax, diagonals[0], convention)
+axes[0, 0].set_ylabel("size of the entry, |H_ii|")
+axes[0, 0].legend(frameon=False, fontsize=9, loc="lower right")
+show(figure, "Sorted sizes of the 150 entries at the start, three times: 25 dead ones on the "
+             "floor, 50 small ones of P, then a cliff, then 75 of Q near 2.6. The lower median "
+             "lies below the cliff, the usual one on it, the one of the living above it.")
+
+# %% [markdown]
+# The three panels show the same points. Only the lower dashed line moves.
+
+# %% [markdown]
+# ## 5. Audit it
+#
+# **The derivation.** If (9.3) and (9.4) are right, then halving $\sigma$ must leave the entries of $Q$ alone and divide those of $P$ by 8. Nothing in the code of the Hessian
+# knows of either formula.
+
+# %%
+def scaled(sigma, seed, size=300):
+    """The diagonal at weights of size sigma: the same draw for every sigma."""
+    start = la.init_params(np.random.default_rng(seed), std=sigma)
+    return la.landscape.hessian_diagonal(start, *prompts_of(size))
+
+
+sigmas, seeds = np.geomspace(0.003125, 0.1, 6), by_profile(3, 5)
+sizes = np.array([[np.abs(scaled(s, k)) for k in range(seeds)] for s in sigmas])
+largest = sizes[..., PART == "P"].max(axis=-1)  # (sigmas, seeds): what the lower median is
+mean_Q = sizes[..., PART == "Q"].mean(axis=-1)
+powers = [np.polyfit(np.log(sigmas[:4]), np.log(np.median(v, axis=1)[:4]), 1)[0]
+          for v in (largest, mean_Q)]
+table(("entries", "derived power of sigma", "measured"), [
+    ("largest of P, (9.4)", 3, f"{powers[0]:.2f}"), ("mean of Q, (9.3)", 0, f"{powers[1]:.2f}"),
+    ("mean of Q at the smallest sigma", "2.6", f"{np.median(mean_Q[0]):.2f}"),
+])
+
+# %%
+figure, axes = la.plotting.new_figure(width=5.8, height=3.4)
+ax = axes[0, 0]
+for convention in CONVENTIONS:
+    values = np.apply_along_axis(r_med, -1, sizes, convention)  # (sigmas, seeds)
+    quartiles = np.quantile(values, [0.25, 0.5, 0.75], axis=1)
+    style = la.plotting.MEDIAN_STYLES[convention]
+    la.plotting.median_band(ax, sigmas, quartiles, f"{convention} median", **style)
+ax.axvline(0.05, color="0.6", linewidth=1)
+ax.text(0.046, 2e5, "paper's start", fontsize=9, ha="right")
+ax.set(xscale="log", yscale="log", xlabel="size of the initial weights, sigma")
+ax.set_ylabel(f"R_med before any training ({seeds} seeds)")
+ax.legend(frameon=False, fontsize=9)
+show(figure, "R_med against the size of the weights: with the lower median a line that falls "
+             "with slope -3 from a million to thirty, with the other two nearly level.")
+
+# %% [markdown]
+# With the lower median you can have any $R_{med}$ you like at the start: it measures how small the weights are. It says nothing about how hard the first steps will be.
+#
+# **The number.** What must hold for any $R_{med}$ that deserves its name? Five tests. *Scale*: $R(cH) = R(H)$. *Order*: renaming parameters changes nothing. *Sign*: nor does $H \to -H$.
+# *Robust*: if the largest entry grows tenfold, so does $R$; nothing else depends on it. *Dead*: a parameter that reaches no prediction can be added to any model, and must not
+# change a property of its loss. Two planted mistakes stand beside the three conventions: no absolute value, and a mean in place of the median.
+
+# %%
+def failed_tests(measure):
+    """'passes' or 'FAILS' for each of the five tests, on the diagonal at the start."""
+    h = diagonals[1]
+    grown = h.copy()
+    grown[np.abs(h).argmax()] *= 10
+    shuffled = np.random.default_rng(SEED).permutation(h)
+    compared = [(measure(7 * h), measure(h)), (measure(shuffled), measure(h)),
+                (measure(-h), measure(h)), (measure(grown), 10 * measure(h)),
+                (measure(np.append(h, np.zeros(10))), measure(h))]
+    return ["passes" if np.isclose(a, b, rtol=1e-9) else "FAILS" for a, b in compared]
+
+
+measures = {c: lambda h, c=c: r_med(h, c) for c in CONVENTIONS}
+measures["no absolute value"] = lambda h: h.max() / np.sort(h)[(len(h) - 1) // 2]
+measures["a mean"] = lambda h: np.abs(h).max() / np.abs(h).mean()
+table(("measure", "scale", "order", "sign", "robust", "dead"),
+      [(name, *failed_tests(measure)) for name, measure in measures.items()])
+
+# %% [markdown]
+# Both mistakes are caught. And so are two of the three conventions, by the last test, the paper's among them. They are what they are by definition, so this is no bug in the code. It is a fault of the definition: only "alive"
+# measures the loss.
+
+# %% [markdown]
+# ## 6. Experiment
+#
+# One question: is Adam's path better conditioned than SGD's? One knob: the convention. Setting 1 as in the paper, with its learning rates and clipping; exact diagonals on one fixed batch along both runs; several
+# seeds, and the two runs of a seed start from the same weights.
+
+# %%
+setting = la.paper.SETTINGS["setting1"]
+steps, every, batch = by_profile((60, 20, 100), (750, 75, 1000), (1500, 75, 1000))
+seeds, names = by_profile(3, 3, 6), ("SGD", "Adam")
+times = np.arange(0, steps + 1, every)
+found = {name: np.zeros((seeds, len(times), 150)) for name in names}
+with bar(2 * seeds, "runs", unit="run") as shown:
+    for name in names:
+        for seed in range(seeds):
+            history = la.train(setting.task, setting.optimizer(name), steps, batch,
+                               clip=setting.clip, seed=seed, record_every=every, progress=False)
+            path = [history.snapshots[t] for t in times]
+            found[name][seed] = [surface.diagonal(params) for params in path]  # (9.2), exact
+            shown.update()
+numbers = {(name, c): np.apply_along_axis(r_med, -1, found[name], c)
+           for name in names for c in CONVENTIONS}  # each (seeds, times)
+
+# %%
+figure, axes = la.plotting.new_figure(columns=3, width=3.0, height=3.2)
+for ax, convention in zip(axes[0], CONVENTIONS, strict=True):
+    for name in names:
+        quartiles = np.quantile(numbers[name, convention], [0.25, 0.5, 0.75], axis=0)
+        la.plotting.median_band(ax, times, quartiles, name)
+    ax.set(yscale="log", ylim=(1, 1000), xlabel="iteration t", title=convention)
+axes[0, 0].set_ylabel(f"R_med, median and quartiles, {seeds} seeds")
+axes[0, 0].legend(frameon=False, fontsize=9)
+show(figure, "R_med along SGD and Adam for three conventions. With the lower median both start "
+             "in the hundreds, with the others near 4 and 2. From the second point on the "
+             "three panels look alike: SGD's above Adam's.")
+ratios = {c: numbers["SGD", c] / numbers["Adam", c] for c in CONVENTIONS}  # (seeds, times)
+rows = [(c, *(f"{ratios[c][:, k].mean():.3g} ({np.median(ratios[c][:, k]):.3g})"
+              for k in (0, 1, len(times) // 2, -1))) for c in CONVENTIONS]
+heads = [f"t = {times[k]}" for k in (0, 1, len(times) // 2, -1)]
+table(("ratio SGD / Adam", *heads), rows, "Mean over seeds of each seed's ratio (and median)")
+reveal("09.p2", float(np.median(ratios["lower"][:, -1])), "Median over seeds, lower median.")
+
+# %% [markdown]
+# Two things to see. At $t = 0$ the panels disagree; a little later they do not, because training has grown the entries of $P$ and the cliff is gone. And the ratio is
+# exactly 1 at the start, then above 1 for most of the run, and not steady: look at the mean beside the median. With so few seeds a ratio of two noisy numbers
+# is noisier than either.
+#
+# Turn iteration and convention, and watch the cliff close.
+
+# %%
+def draw_both(t, convention):
+    figure, axes = la.plotting.new_figure(columns=2, width=4.0, height=3.2)
+    at = int(np.flatnonzero(times == t)[0])
+    for ax, name in zip(axes[0], names, strict=True):
+        draw_sizes(ax, found[name][0, at], convention)
+        ax.set_title(f"{name}, iteration {t}, {ax.get_title()}", fontsize=10)
+    axes[0, 0].set_ylabel("size of the entry, |H_ii|")
+    axes[0, 1].legend(frameon=False, fontsize=9, loc="lower right")
+    return figure
+
+
+slider(draw_both, "Sorted sizes of the 150 entries along SGD and Adam, seed 0. The entries of "
+                  "P have risen among those of Q, and the median no longer sits on a cliff.",
+       t=knob(times.tolist(), int(times[len(times) // 3]), "iteration"),
+       convention=knob(CONVENTIONS, "lower", "median"))
+
+# %% [markdown]
+# **The estimator.** Now forget the exact diagonal, and use (9.6) with more and more probes, at the start and at the end of Adam's run. The column "noise" is the root of (9.6) over $\sqrt{m}$ for the
+# median entry of $P$; compare it with the largest entry of $P$ in section 4.
+
+# %%
+points = {"start": la.init_params(np.random.default_rng(0)), "end of Adam's run": path[-1]}
+rows = []
+for where, params in points.items():
+    H = surface.hessian(params)
+    off = np.sqrt((H**2).sum(axis=1) - np.diag(H) ** 2)  # the root of (9.6)
+    rows.append((where, "exact", *(r_med(np.diag(H), c) for c in CONVENTIONS), 0.0))
+    for probes in (10, 100, 1000, by_profile(2000, 10_000)):
+        _, diagonal = la.landscape.hutchinson(
+            lambda v, H=H: H @ v, 150, probes, np.random.default_rng(SEED))
+        noise = np.median(off[PART == "P"]) / np.sqrt(probes)
+        rows.append((where, probes, *(r_med(diagonal.value, c) for c in CONVENTIONS), noise))
+table(("where", "probes", *CONVENTIONS, "noise"), rows, "R_med from an estimated diagonal")
+values = la.landscape.spectrum(surface.hessian(points["start"]))
+print(f"the text's definition at the start: {values.condition:.3g}, "
+      f"with {values.negative} negative eigenvalues of 150")
+
+# %% [markdown]
+# The estimated diagonal is right on average, entry by entry. Its $R_{med}$ is not: at the start the small entries of $P$ are replaced by noise, the noise makes the median, and the lower $R_{med}$ comes out far too
+# small until the number of probes passes $p$ by far. By then the exact diagonal, at 150 products, would have been cheaper.
+#
+# The last line is the text's own definition. To first order the three $Q_l'$ enter the prediction only through their sum, as section 2 found. So only 25 eigenvalues are large, and the median of 150 is zero up to rounding. Divided by that, anything comes out.
+
+# %% [markdown]
+# ## 7. The paper and us
+#
+# The same experiment at the paper's scale, for all three data settings. Points with bars are the paper's.
+
+# %%
+paper = loaded("robust_condition_number")
+titles = {"setting1": "Setting 1", "setting2": "Setting 2", "setting3": "Setting 3"}
+figure, axes = la.plotting.new_figure(columns=3, rows=2, width=3.0, height=2.6)
+for (top, bottom), (name, title) in zip(axes.T, titles.items(), strict=True):
+    panel = paper["panels"][name]
+    for optimizer in names:
+        curve = panel[optimizer]["lower"]
+        la.plotting.median_band(top, curve["iterations"], at_scale.band(curve), optimizer)
+    for c in CONVENTIONS:
+        curve = panel["ratio_curves"][c]
+        bottom.plot(curve["iterations"], curve["median"], label=c,
+                    **la.plotting.MEDIAN_STYLES[c])
+    at_scale.draw_paper(bottom, name)
+    bottom.axhline(1.0, color="0.5", linewidth=0.8)
+    top.set(yscale="log", title=title)
+    bottom.set(yscale="log", xlabel="iteration t")
+axes[0, 0].set_ylabel("R_med, lower median")
+axes[1, 0].set_ylabel("ratio SGD / Adam")
+axes[0, 0].legend(frameon=False, fontsize=8)
+figure.legend(*axes[1, 0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=4,
+              loc="outside lower center")
+show(figure, "Loaded: R_med of SGD and Adam over 10,000 iterations and their ratio, three data "
+             "settings. Setting 1: ratio above 1 nearly always. Settings 2 and 3: it crosses "
+             "1, and the paper's points lie above the curves.")
+
+# %%
+paper_and_us([
+    "condition_ratio.setting1.750", "condition_ratio.setting1.1250",
+    "condition_ratio.setting2.750", "condition_ratio.setting2.1250",
+    "condition_ratio.setting3.750", "condition_ratio.setting3.1250",
+    "condition_lower_for_adam.setting1", "condition_lower_for_adam.setting2",
+    "condition_lower_for_adam.setting3", "condition.setting1.sgd.0",
+    "condition.setting1.adam.250",
+])
+
+# %% [markdown]
+# **Where it does not come out.** In Setting 1 the claim stands, with every convention, and the numbers that the released code plots come out too. In Setting 3 it does not stand where the paper gives its numbers: there our ratios are below 1 with the lower median.
+# Adam's advantage comes later in that run. In Setting 2 the curves cross more than once, and for most of the run it is Adam's $R_{med}$ that is larger.
+#
+# Two reasons to be careful with either verdict. A mean of six ratios follows its largest: compare mean and median in the table. And everything is measured on one batch of 1000 prompts; in Settings 2 and 3 rare prompts dominate such a batch, and the column "why" shows how far the mean moves on others.
+
+# %% [markdown]
+# ## 8. Exercises
+#
+# Six cards. Write your answer in the cell under a card, run it, then the check.
+
+# %% [markdown]
+# ### Exercise 09.1 (derive, level 1, 10 min)
+#
+# Back to section 3: $p_0 = q_0 = 1$, $p_1 = 0$, and now $q_1 = -2$. What is $R_{med}$ with the lower median? *Done:* one number.
+#
+# <details><summary>Hint 1</summary>s = 1 - 2 · 8 = -15. The first derivatives are -16, -23, 0 and 8.</details>
+# <details><summary>Hint 2</summary>The second derivatives are -8, -24, 0 and 0.</details>
+
+# %%
+### BEGIN SOLUTION
+lower_r_med = 1730 / 128  # the diagonal is 736, 1730, 0, 128
+### END SOLUTION
+check("09.1", lower_r_med)
+
+# %% [markdown]
+# ### Exercise 09.2 (code, level 2, 10 min)
+#
+# Write `three(diagonal)`: $R_{med}$ with the lower, the usual, and the alive median, in this order. *Done:* right for counts that you do not know.
+#
+# <details><summary>Hint 1</summary>np.sort(np.abs(diagonal)) once, then three medians of it.</details>
+# <details><summary>Hint 2</summary>Of p sorted numbers, counted from 0, the lower middle one is number (p - 1) // 2.</details>
+
+# %%
+def three_r_med(diagonal):
+    ### BEGIN SOLUTION
+    a = np.sort(np.abs(diagonal))
+    alive = a[a > 0]
+    lower = a[(len(a) - 1) // 2]
+    return a[-1] / lower, a[-1] / np.median(a), a[-1] / alive[(len(alive) - 1) // 2]
+    ### END SOLUTION
+
+
+# %%
+check("09.2", three_r_med)
+
+# %% [markdown]
+# ### Exercise 09.3 (find the bug, level 2, 10 min)
+#
+# This estimate of the diagonal from probes `V` (m, p) with entries 1 and -1 never finds a small entry, however many probes it gets. Find the mistake, and write the repaired function. *Done:* right for any symmetric `H`.
+#
+# <details><summary>Hint 1</summary>Which two operations may not change places?</details>
+# <details><summary>Hint 2</summary>The noise in (9.6) has mean 0. Its size has not.</details>
+
+# %%
+def buggy_estimate(H, V):
+    entries = np.abs(V * (V @ H))  # (m, p)
+    return entries.mean(axis=0)
+
+
+# %%
+def estimate_diagonal(H, V):
+    ### BEGIN SOLUTION
+    return (V * (V @ H)).mean(axis=0)
+    ### END SOLUTION
+
+
+# %%
+check("09.3", estimate_diagonal)
+
+# %% [markdown]
+# ### Exercise 09.4 (code, level 3, 10 min)
+#
+# Write `noise_of(H, probes)`: the standard deviation (p,) of the estimated diagonal, from (9.6). *Done:* the check passes.
+#
+# <details><summary>Hint 1</summary>The variance of a mean of m independent numbers is the variance over m.</details>
+# <details><summary>Hint 2</summary>The sum of squares of a row, less the square on the diagonal.</details>
+
+# %%
+def noise_of(H, probes):
+    ### BEGIN SOLUTION
+    off = H - np.diag(np.diag(H))
+    return np.sqrt((off**2).sum(axis=1) / probes)
+    ### END SOLUTION
+
+
+# %%
+check("09.4", noise_of)
+
+# %% [markdown]
+# ### Exercise 09.5 (derive, level 4, 20 min)
+#
+# In (9.3) each entry of $Q$ has the same curvature. What about the curvature *along the identity*, $u = I / \sqrt{d}$ in one layer's $Q_l'$, all other entries 0? Derive $u^\top H u$ for weights near 0, as a function of `n` and `d`.
+# *Done:* the check passes.
+#
+# <details><summary>Hint 1</summary>Along u the prediction changes by minus r'x over the root of d.</details>
+# <details><summary>Hint 2</summary>Average the square of r'x over the query first: what is left is the squared length of r = Cw.</details>
+#
+# <!-- ### BEGIN SOLUTION -->
+# <details><summary>Solution</summary>u'Hu = (2/d) E[(r'x)²] = (2/d) E|r|² = (2/d) · d · (1 + (d+1)/n): the same number as every single entry. Averaged over the
+# query, the entries (a, c) and (b, c) are correlated through E[r_a r_b] = 0 only, so H restricted to one layer's Q is a multiple of the identity.</details>
+# <!-- ### END SOLUTION -->
+
+# %%
+def along_identity(n, d):
+    ### BEGIN SOLUTION
+    return 2 * (1 + (d + 1) / n)
+    ### END SOLUTION
+
+
+# %%
+check("09.5", along_identity)
+
+# %% [markdown]
+# ### Exercise 09.6 (experiment, level 2, 15 min)
+#
+# With what power of $\sigma$ does $R_{med}$ with the lower median change before training, when the model has *two* layers? Say first what it should be, then measure it. *Done:* within 10 percent.
+#
+# <details><summary>Hint 1</summary>la.init_params(rng, layers=2, std=sigma), sigmas from 0.003 to 0.02, medians over a few seeds.</details>
+# <details><summary>Hint 2</summary>The slope of log R_med against log sigma: np.polyfit(np.log(sigmas), np.log(medians), 1)[0].</details>
+
+# %%
+def measure_power():
+    ### BEGIN SOLUTION
+    sizes, prompts = np.array([0.003, 0.006, 0.012]), prompts_of(300)
+    start = lambda s, k: la.init_params(np.random.default_rng(k), layers=2, std=s)
+    values = [[r_med(la.landscape.hessian_diagonal(start(s, k), *prompts)) for k in range(5)]
+              for s in sizes]
+    return np.polyfit(np.log(sizes), np.log(np.median(values, axis=1)), 1)[0]
+    ### END SOLUTION
+
+
+# %%
+### BEGIN SOLUTION
+power = measure_power()
+### END SOLUTION
+check("09.6", power)
+
+# %% [markdown]
+# ## 9. Exit ticket
+#
+# Write the letters in quotes.
+#
+# **t1.** Before training, which number is the lower median of the 150 sizes?
+#
+# - (a) the largest of $P$
+# - (b) the smallest of $Q$
+# - (c) zero
+# - (d) about 2.6
+#
+# **t2.** Someone adds a fourth layer whose output is never used. What happens to $R_{med}$ with the usual median?
+#
+# - (a) nothing: the loss is the same
+# - (b) it falls
+# - (c) it grows, or becomes infinite
+# - (d) it becomes exactly 1
+#
+# **t3.** Each entry of an estimated diagonal is unbiased. Why is its $R_{med}$ not?
+#
+# - (a) the probes are $\pm 1$ and not Gaussian
+# - (b) the sizes of small entries are raised by the noise
+# - (c) the trace has twice the variance
+# - (d) there are too few seeds
+
+# %%
+### BEGIN SOLUTION
+t1 = "a"
+t2 = "c"
+t3 = "b"
+### END SOLUTION
+check("09.t1", t1)
+check("09.t2", t2)
+check("09.t3", t3)
+
+# %% [markdown]
+# **Further reading**
+#
+# - Jiang, Malik and Li, *How does adaptive optimization impact local neural network geometry?*, 2022. Where the robust condition number comes from, with its values for full Transformers.
+# - Hutchinson, *A stochastic estimator of the trace of the influence matrix*, 1990; Bekas, Kokiopoulou and Saad, *An estimator for the diagonal of a matrix*, 2007. The two sides of (9.6).
+# - Golub and Van Loan, *Matrix Computations*. Power iteration and Lanczos' method with their bounds, of which (9.7) and (9.8) are the simplest.
