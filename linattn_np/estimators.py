@@ -38,11 +38,11 @@ def lanczos(product, p, steps, rng):
     if steps > p:
         raise ValueError(f"steps: expected at most p = {p}, got {steps}")
     basis, alpha, beta = np.zeros((steps, p)), np.zeros(steps), np.zeros(steps)
-    v = as_rng(rng).standard_normal(p)
+    v, scale = as_rng(rng).standard_normal(p), 0.0
     for k in range(steps):
         basis[k] = v / np.sqrt(v @ v)
         w = product(basis[k])
-        alpha[k], scale = basis[k] @ w, np.sqrt(w @ w)
+        alpha[k], scale = basis[k] @ w, max(scale, np.sqrt(w @ w))
         for _ in range(2):  # once is not enough: rounding brings old directions back
             w = w - basis[: k + 1].T @ (basis[: k + 1] @ w)
         beta[k], v = np.sqrt(w @ w), w

@@ -150,14 +150,17 @@ def test_gaussian_states_give_the_same_noise_by_numpy():
     assert by_numba == pytest.approx(by_numpy, rel=1e-11)
 
 
-def test_a_large_batch_is_the_mean_of_its_pieces():
-    x, prompts = params_for(HEAVY), 2 * noise.PIECE + 101
-    ours = noise.gradient_mean(x, HEAVY, prompts, np.random.default_rng(23))
-    seed, total = int(np.random.default_rng(23).integers(2**63)), 0.0
-    for k, size in enumerate((noise.PIECE, noise.PIECE, 101)):
-        Z, y = HEAVY.sample(size, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(k,))))
-        total = total + size * la.loss_and_grad(x, Z, y, backend="numpy")[1].ravel()
-    assert relative(ours, total / prompts) < 1e-12
+def test_a_large_batch_is_the_mean_of_pieces_that_no_other_batch_uses():
+    x, sizes = params_for(HEAVY), (noise.PIECE, 101)
+    ours = noise.measure_noise(x, HEAVY, sum(sizes), 2, np.random.default_rng(23), reference=np.zeros(x.size)).norms
+    seed, wanted = int(np.random.default_rng(23).integers(2**63, size=2)[1]), []
+    for draw in range(2):
+        total = 0.0
+        for k, size in enumerate(sizes):
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2 * draw + k,)))
+            total = total + size * la.loss_and_grad(x, *HEAVY.sample(size, rng), backend="numpy")[1].ravel()
+        wanted.append(np.linalg.norm(total / sum(sizes)))
+    assert ours == pytest.approx(wanted, rel=1e-11)
 
 
 # ---------------------------------------------------------------- determinism and memory
