@@ -1,4 +1,4 @@
-"""Bad input: each kind gets its own error that names the argument, what was expected and what came."""
+"""Bad input to functions and to the command line: each kind gets its own error: the argument, what was expected, what came."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ from points import model_point
 
 import linattn_np as la
 from linattn_np import kernels, optimizers, runs
+from linattn_np.__main__ import main
 
 params, Z, y = model_point()
 rng = np.random.default_rng(0)
@@ -109,6 +110,42 @@ def test_bad_input_is_answered_by_its_own_error(call, message):
         call()
 
 
+COMMAND_LINES = {  # name: (arguments, what standard error says)
+    "no command": ([], "the following arguments are required: COMMAND"),
+    "unknown command": (["train"], "invalid choice: 'train'"),
+    "unknown figure": (["reproduce", "adam_vs_lion"], "NAME: expected one of adam_vs_sgd"),
+    "unknown option": (["reproduce", "--slow"], "unrecognized arguments: --slow"),
+    "no workers": (["reproduce", "--workers", "0"], "--workers: expected an integer of at least 1, got 0"),
+    "workers a word": (["reproduce", "--workers", "two"], "argument --workers: invalid int value: 'two'"),
+    "rates words": (["sweep", "--rates", "fast"], "--rates: expected numbers separated by commas, got 'fast'"),
+    "rates negative": (["sweep", "--rates", "-0.1"], "--rates: expected a finite number above 0, got -0.1"),
+    "unknown setting": (["sweep", "--settings", "setting9"], "--settings: expected one of 'setting1'"),
+    "unknown optimizer": (["sweep", "--optimizers", "Lion"], "--optimizers: expected one of 'SGD'"),
+    "no seeds": (["sweep", "--seeds", "0"], "--seeds: expected an integer of at least 1, got 0"),
+    "no steps": (["sweep", "--steps", "0"], "--steps: expected an integer of at least 1, got 0"),
+    "batch negative": (["sweep", "--batch", "-5"], "--batch: expected an integer of at least 1, got -5"),
+    "sweep without workers": (["sweep", "--workers", "0"], "--workers: expected an integer of at least 1, got 0"),
+    "both executors": (["sweep", "--workers", "2", "--dask", "tcp://x"], "argument --dask: not allowed with argument --workers"),
+    "no rounds": (["bench", "--rounds", "0"], "--rounds: expected an integer of at least 1, got 0"),
+    "unknown layer": (["audit", "--layer", "convolution"], "argument --layer: invalid choice: 'convolution'"),
+    "point without value": (["audit", "--point", "sigma"], "--point"),
+    "module not there": (["audit", "--function", "no_such_module:subject"], "no_such_module"),
+    "no lessons here": (["lessons", "run", "1"], "folder: expected lessons as lessons/source/NN_slug.py, got none"),
+}
+
+
+@pytest.mark.parametrize("arguments, message", COMMAND_LINES.values(), ids=COMMAND_LINES)
+def test_bad_command_lines_are_one_message_and_status_2(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    errors = capsys.readouterr().err
+    assert status == 2 and message in errors and "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_there_are_at_least_sixty_kinds():
-    assert len(CASES) >= 60
+    assert len(CASES) + len(COMMAND_LINES) >= 60
 

@@ -28,18 +28,10 @@ def test_help_names_every_command_and_shows_an_example(capsys):
         assert stop.value.code == 0 and "example" in text and f"python -m linattn_np {name} " in text.split("example")[1]
 
 
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ([], "the following arguments are required: COMMAND"),
-        (["train"], "invalid choice: 'train'"),
-        (["reproduce", "--slow"], "unrecognized arguments: --slow"),
-        (["reproduce", "adam_vs_lion"], "NAME: expected one of adam_vs_sgd"),
-    ],
-)
-def test_wrong_usage_is_status_2_and_no_traceback(arguments, message):
-    answer = subprocess.run([sys.executable, "-m", "linattn_np", *arguments], capture_output=True, text=True)
-    assert answer.returncode == 2 and message in answer.stderr and "Traceback" not in answer.stderr
+def test_wrong_usage_shows_no_traceback():
+    answer = subprocess.run([sys.executable, "-m", "linattn_np", "reproduce", "adam_vs_lion"], capture_output=True, text=True)
+    assert answer.returncode == 2 and answer.stderr.startswith("linattn_np reproduce: NAME: expected one of")
+    assert len(answer.stderr.splitlines()) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_one_line_and_status_2(tmp_path):

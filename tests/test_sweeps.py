@@ -151,35 +151,10 @@ def test_unfinished_files_of_the_living_stay(tmp_path):
     assert (tmp_path / "result").read_bytes() == b"more to come"
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    name = next(iter([f".result.{runs.socket.gethostname()}-{dead.pid}-abc{runs.LEFTOVER}"]))
+    name = f".result.{runs.socket.gethostname()}-{dead.pid}-abc{runs.LEFTOVER}"
     (tmp_path / name).write_bytes(b"half")
     runs.RunFolder(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["result"]
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        (["--rates", "fast"], "--rates: expected numbers separated by commas, got 'fast'"),
-        (["--rates", "-0.1"], "--rates: expected a finite number above 0, got -0.1"),
-        (["--settings", "setting9"], "--settings: expected one of 'setting1'"),
-        (["--optimizers", "Lion"], "--optimizers: expected one of 'SGD'"),
-        (["--seeds", "0"], "--seeds: expected an integer of at least 1, got 0"),
-        (["--steps", "0"], "--steps: expected an integer of at least 1, got 0"),
-        (["--batch", "-5"], "--batch: expected an integer of at least 1, got -5"),
-        (["--workers", "0"], "--workers: expected an integer of at least 1, got 0"),
-        (["--workers", "2", "--dask", "tcp://x"], "argument --dask: not allowed with argument --workers"),
-    ],
-)
-def test_wrong_usage_is_one_line_and_status_2(tmp_path, arguments, message, capsys):
-    from linattn_np.__main__ import main
-
-    try:
-        status = main(["sweep", "--out", str(tmp_path / "out"), *arguments])
-    except SystemExit as stop:
-        status = stop.code
-    assert status == 2 and message in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_machine_without_numba_trains_on_numpy(tmp_path):
