@@ -13,11 +13,10 @@ import numpy as np
 
 from ..landscape import Surface
 from ..plotting import STYLES, new_figure
-from ..progress import bar
 from ..runs import Run
 from .adam_vs_sgd import NAMES, OPTIMIZERS
 from .measured import spread
-from .scale import test_batch
+from .scale import histories, test_batch
 from .settings import SETTINGS
 
 TITLE = "Learning-rate search: ten rates for each optimizer and setting"
@@ -42,11 +41,11 @@ def measure(folder, scale, progress=None):
         surface = Surface(*test_batch(setting.task))
         panels[name] = {"title": setting.title}
         for optimizer in OPTIMIZERS:
+            asked = search_runs(setting, optimizer, scale)
+            found = histories(folder, list(asked.values()), f"rates of {optimizer} on {name}", progress)
             scores = np.full((scale.search_seeds, len(RATES)), np.inf)
-            with bar(scores.size, f"rates of {optimizer} on {name}", progress, unit="run") as shown:
-                for (seed, k), run in search_runs(setting, optimizer, scale).items():
-                    scores[seed, k] = score(surface, folder.get(run, progress), scale)
-                    shown.update()
+            for at, history in zip(asked, found, strict=True):
+                scores[at] = score(surface, history, scale)
             panels[name][optimizer] = chosen(scores, setting.learning_rates[optimizer])
     settings = {"rates": list(RATES), "steps": scale.search_steps, "search_seeds": scale.search_seeds, "close": CLOSE}
     return {**settings, "panels": panels}

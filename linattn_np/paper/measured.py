@@ -10,19 +10,19 @@ import zipfile
 
 import numpy as np
 
+from .. import runs
 from ..landscape import Surface, directions_at, meet, off_diagonal_share, path_smoothness
 from ..optimizers import global_norm
 from ..progress import bar
-from ..runs import atomic_file, set_aside
 from .scale import TEST_PROMPTS, TEST_SEED, histories, runs_of, test_batch
 
-FORMAT = 1  # raise it when the same description would give other numbers
+FORMAT = 1  # raise it when the same description would give other numbers; so does raising that of the runs
 PATH_STEPS = 2_000  # the length of the path that generalized smoothness is measured on, as in the paper's code
 
 
 def kept(folder, what, description, compute):
     """The arrays of a measurement: kept from before, or computed now and kept. -> {name: array}"""
-    text = json.dumps({"format": FORMAT, "what": what, **description}, sort_keys=True)
+    text = json.dumps({"format": [FORMAT, runs.FORMAT], "what": what, **description}, sort_keys=True)
     file = folder.path / "measured" / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
     if file.exists():
         try:
@@ -36,21 +36,21 @@ def kept(folder, what, description, compute):
                     return found
                 raise ValueError("it describes another measurement")
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            aside = set_aside(file)
+            aside = runs.set_aside(file)
             print(f"linattn_np: {file} is not a finished measurement ({error}); kept as {aside.name}", file=sys.stderr)
     found = compute()
-    with atomic_file(file) as out:
+    with runs.atomic_file(file) as out:
         np.savez(out, description=np.array(text), **found)
     return found
 
 
 def along_runs(folder, setting, optimizer, scale, what, compute, arguments=None, progress=None):
     """A measurement on each seed's run: ``compute(surface, history)`` on the fixed test batch. -> a list of {name: array}"""
-    runs = runs_of(setting, optimizer, scale)
-    trained = histories(folder, runs, f"{optimizer} on {setting.title}", progress)
+    asked = runs_of(setting, optimizer, scale)
+    trained = histories(folder, asked, f"{optimizer} on {setting.title}", progress)
     surface, found = Surface(*test_batch(setting.task)), []
-    with bar(len(runs), f"{what} of {optimizer}, {setting.title}", progress, unit="run") as shown:
-        for run, history in zip(runs, trained, strict=True):
+    with bar(len(asked), f"{what} of {optimizer}, {setting.title}", progress, unit="run") as shown:
+        for run, history in zip(asked, trained, strict=True):
             description = {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, **(arguments or {})}
             found.append(kept(folder, what, description, lambda history=history: compute(surface, history)))
             shown.update()
