@@ -164,6 +164,27 @@ def test_integer_examples_of_lesson_05():
         assert value == 36 and (grad.ravel() == [96, 132, 0, -96]).all()
 
 
+def test_integer_examples_of_lesson_06():
+    o = la.optimizers
+    cases = [
+        (o.SGD(1, momentum=1 / 2), (2, -5), (8, 12)),
+        (o.SignDescent(3), (2, -5), (7, 10)),
+        (o.Adagrad(5, eps=0), (3, -4), (5, 9)),
+        (o.RMSProp(1, alpha=3 / 4, eps=0), (2, -1), (8, 9)),
+        (o.Adam(3, 1 / 2, 3 / 4, eps=0), (2, -5), (7, 9)),
+        (o.AdamW(3, 1 / 2, 3 / 4, eps=0, weight_decay=1 / 6), (2, -5), (2, 3)),
+    ]
+    for optimizer, gradients, points in cases:
+        x = np.array(10.0)
+        state = optimizer.init(x)
+        for g, point in zip(gradients, points, strict=True):
+            x, state = optimizer.update(x, np.array(float(g)), state)
+            assert abs(x - point) < 1e-14
+    grad = np.array([[[45.0, 60], [0, 0]], [[0, 100], [0, 0]]])
+    clipped = {by: np.round(o.clip(grad, 25, by), 12)[:, 0].tolist() for by in o.CLIPPINGS}
+    assert clipped == {"global": [[9, 12], [0, 20]], "block": [[15, 20], [0, 25]], "coordinate": [[25, 25], [0, 25]]}
+
+
 def test_the_best_step_of_lesson_01():
     n, d = 20, 5
     Z, y = la.RegressionTask(n=n, d=d).sample(40_000, np.random.default_rng(0))
@@ -308,3 +329,21 @@ def test_integer_example_of_lesson_03():
     for w, total, reader, read in (([[1, 2, 0], [4, 1, 3], [0, 5, 2]], -20, -7, -13), (np.ones((3, 3)), -10, -5, -5)):
         w = np.array(w)
         assert ((pushed * w).sum(), -(u @ w @ x), -(u @ w.T @ x)) == (total, reader, read)
+
+
+def test_integer_example_of_lesson_04():
+    Z, P, Q = paper_prompt()
+    out, tape = la.attention.forward(Z, P, Q)
+    dout = la.attention.readout_backward(2 * (la.attention.readout(out) - 2.0), out)
+    vout, vtape = la.attention.tangent(0 * Z, 0 * P, np.diag([1.0, 0.0])[None], tape)
+    assert (vtape.W[0, 0] == [[1, 3, 0], [3, 9, 0], [1, 3, 0]]).all() and not vtape.V.any()
+    assert (vout[0] == [[5, 10], [15, 30], [5, 10]]).all()
+    hout = la.attention.readout_backward(2 * la.attention.readout(vout), out)
+    hZ, hP, hQ = la.attention.backward_tangent(dout, hout, tape, vtape)
+    assert (hout[0] == [[0, 0], [0, 0], [0, 20]]).all() and (hZ[0] == [[-36, -18], [-108, -54], [-360, 20]]).all()
+    assert (hP[0] == [[0, 0], [-180, -360]]).all() and (hQ[0] == [[200, 0], [400, 0]]).all()
+    ones = np.array([[[1.0, 1], [1, 1], [1, 0]]])  # exercise 04.1, any value for the dead P of the last layer
+    params = np.array([1.0, 1, 7, -1]).reshape(2, 1, 2, 1, 1)
+    H = la.hessian(params, ones, np.array([1.0]), backend="numpy")
+    assert la.predict(params, ones) == [7]
+    assert (H == [[176, 368, 0, -224], [368, 386, 0, -320], [0, 0, 0, 0], [-224, -320, 0, 128]]).all()

@@ -99,7 +99,7 @@ def _smaller(picture):
 
     out = BytesIO()
     coloured = Image.open(BytesIO(picture)).convert("RGB")
-    coloured.quantize(256, dither=Image.Dither.NONE).save(out, format="png", optimize=True)
+    coloured.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, format="png", optimize=True)
     return out.getvalue()
 
 
