@@ -18,18 +18,19 @@ Equation numbers (1.1), (2.7), ... count within the lesson of that number.
 from importlib import import_module as _import_module
 
 from . import optimizers
-from .prompts import Prompts, RegressionTask
+from .prompts import NonlinearTask, Prompts, RegressionTask
 from .training import History, losses_along, train
 from .transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
 
 __version__ = "0.1.0"
 __all__ = [
-    "History", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "losses_along",
+    "History", "NonlinearTask", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "losses_along",
     "optimizers", "predict", "train",
 ]  # fmt: skip
 _SUBMODULES = (
-    "attention", "audit", "estimators", "gram", "kernels", "landscape", "machine", "noise", "paper", "plotting", "programs", "prompts",
-    "relu_attention", "runs", "softmax_attention", "streams", "sweeps", "teaching", "transformer",
+    "attention", "audit", "composed", "composed_diagonal", "estimators", "gram", "kernels", "kernels_composed", "kernels_tokens",
+    "landscape", "machine", "mlp", "noise", "paper", "plotting", "programs", "prompts", "relu_attention", "runs",
+    "softmax_attention", "streams", "sweeps", "teaching", "transformer",
 )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class _Announcement(event.Listener):
 
     def on_start(self, event):
         quiet = self.said or os.environ.get("LINATTN_PROGRESS", "1") == "0"
-        if not quiet and event.data["dispatcher"].py_func.__module__ == __name__:
+        if not quiet and event.data["dispatcher"].py_func.__module__.startswith(__name__):
             self.said = True
             print("linattn_np: compiling the kernels, once on this machine (some seconds) ...", file=sys.stderr)
 

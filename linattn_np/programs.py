@@ -44,6 +44,8 @@ class Passes(NamedTuple):
     y: int
     sums: int  # where error^2, dP and dQ (in the C order of params) are summed over blocks
     hsums: int  # where hP and hQ are
+    dS: int  # where the gradient of the first state is, with ``inputs``
+    dx: int
 
 
 class _Forward(NamedTuple):
@@ -142,11 +144,12 @@ def _all(table):
 
 
 @lru_cache(maxsize=64)
-def passes(L, H, k, full, n, order=1):
+def passes(L, H, k, full, n, order=1, inputs=False):
     """The programs of a model with L layers, H heads, k x k matrices (``full``: they act on whole tokens) and n examples.
 
     order 1: the gradient; 2: Hessian-vector products too. The shared matrices are params, params with each matrix transposed,
-    and for order 2 the direction and the direction transposed.
+    and for order 2 the direction and the direction transposed. ``inputs``: the backward pass goes on to the first state, which
+    something else made; for full matrices.
     """
     memory, size = _Memory(k, L, H), L * H * 2 * k * k
 
@@ -159,7 +162,7 @@ def passes(L, H, k, full, n, order=1):
     gradient, hvp = _Writer(summed=[g.squares, *_all(g.P), *_all(g.Q)]), _Writer()
     forward(m, f, gradient)
     residual(f, y, g, gradient)
-    backward(m, f, g, gradient)
+    backward(m, f, g, gradient, inputs)
     w = g
     if order == 2:
         v, w = memory.forward(), memory.backward(keep=False)
@@ -167,7 +170,7 @@ def passes(L, H, k, full, n, order=1):
         tangent(m, f, v, hvp)
         hvp.put(NUMBER, v.label, 0, 2.0, w.label)  # the tangent of (2.14)
         backward_tangent(m, f, v, g, w, hvp)
-    return Passes(memory.used, gradient.done(), hvp.done(), f.S[0], f.s[0], f.x[0], y, g.squares, w.P[0][0])
+    return Passes(memory.used, gradient.done(), hvp.done(), f.S[0], f.s[0], f.x[0], y, g.squares, w.P[0][0], g.S[0], g.x[0])
 
 
 class _Model(NamedTuple):
@@ -229,8 +232,8 @@ def read_label(m, f, l, out):
     out.put(DOT, f.b[l], f.x[l], 1.0, f.label)
 
 
-def backward(m, f, g, out):
-    """(5.23) to (5.29): adds dP and dQ to the sums."""
+def backward(m, f, g, out, inputs=False):
+    """(5.23) to (5.29): adds dP and dQ to the sums; ``inputs``: down to the gradient of the first state."""
     if m.full:
         out.put(CLEAR, 0, 0, 1.0, g.x[m.L])
         out.put(NUMBER, g.label, 0, 1.0, g.x[m.L] + m.k - 1)  # (2.15)
@@ -257,7 +260,7 @@ def backward(m, f, g, out):
             out.put(AB, f.S[l], g.U[l][h], 1.0, g.Q[l][h])  # (5.29) dQ = S dU + s db^T / n
             if not m.full:
                 out.put(OUTER, f.s[l], g.b[l], m.over_n, g.Q[l][h])
-        if l > 0:
+        if l > 0 or inputs:
             for h in range(m.H):
                 out.put(AW, g.U[l][h], m.QT[l][h], 1.0, g.M)  # (5.25) M = sum dU Q^T + dr b^T
             out.put(Atv, f.A[l], g.x[l + 1], 1.0, g.x[l])  # (5.27) dx = A^T dx' + dlabel b

@@ -5,10 +5,12 @@ the answer asked for is y = <w, x_{n+1}>. Every prompt has a task vector w ~ N(0
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from . import mlp
 from ._checks import as_count, as_numbers, as_real, as_rng, one_of
 
 COVARIATES = ("gaussian", "sphere", "gamma")
@@ -82,6 +84,10 @@ class RegressionTask:
         root = self.covariance_root()
         return u if root is None else u @ root.T
 
+    def features(self, X):
+        """What the labels are linear in: here the covariates X (.., d) themselves."""
+        return X
+
     def sample(self, batch, rng):
         """Draw ``batch`` independent prompts.
 
@@ -92,9 +98,39 @@ class RegressionTask:
         Z = np.zeros((batch, self.n + 1, self.d + 1))
         X = self.draw_covariates((batch, self.n + 1), rng)  # (B, n+1, d)
         w = rng.standard_normal((batch, self.d))  # (B, d)
-        labels = (X @ w[..., None])[..., 0]  # (B, n+1)
+        labels = (self.features(X) @ w[..., None])[..., 0]  # (B, n+1)
         Z[..., :-1] = X
         Z[:, :-1, -1] = labels[:, :-1]
         if self.label_noise:
             Z[:, :-1, -1] += self.label_noise * rng.standard_normal((batch, self.n))
         return Prompts(Z, labels[:, -1].copy())
+
+
+@dataclass(frozen=True)
+class NonlinearTask(RegressionTask):
+    """Prompts whose labels are y = <w, phi(x)>, phi a fixed random ReLU network from d covariates over ``hidden`` units to d.
+
+    Everything else as in :class:`RegressionTask`. ``network_seed`` decides the network, whose weights and biases are uniform on
+    +-1/sqrt(inputs). The model sees covariates and labels only. Source: paper, nonlinear regression (5-10-5).
+    """
+
+    hidden: int = 10
+    network_seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "hidden", as_count("hidden", self.hidden))
+        object.__setattr__(self, "network_seed", as_count("network_seed", self.network_seed, least=0))
+
+    def features(self, X):
+        """phi(X): (B, n+1, d) -> (B, n+1, d)."""
+        return mlp.forward(X, *fixed_network(self.d, self.hidden, self.network_seed))[0]
+
+
+@lru_cache(maxsize=16)
+def fixed_network(d, hidden, seed):
+    """The network (W1, b1, W2, b2) of a :class:`NonlinearTask`; read only."""
+    network = mlp.init_network(np.random.default_rng(seed), d, hidden)
+    for array in network:
+        array.flags.writeable = False
+    return network

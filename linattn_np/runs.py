@@ -19,10 +19,11 @@ import numpy as np
 
 from . import optimizers
 from ._checks import one_of
-from .prompts import RegressionTask
+from .prompts import NonlinearTask, RegressionTask
 from .training import History, train
 
 FORMAT = 2  # raise it when the same description would give other numbers
+ADDED = {"hidden": 0, "fixed_batch": False}  # fields that came later: left out at these values, so that old runs keep their names
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,12 @@ class Run:
     full: bool = False
     attention: str = "linear"
     clip_by: str = "global"
+    hidden: int = 0
+    fixed_batch: bool = False
 
     def to_dict(self):
         """The run as plain values, with the optimizer's name."""
-        values = asdict(self)
+        values = {key: value for key, value in asdict(self).items() if key not in ADDED or value != ADDED[key]}
         values["optimizer"] = {"name": type(self.optimizer).__name__, **asdict(self.optimizer)}
         return values
 
@@ -56,7 +59,8 @@ class Run:
         settings = dict(values["optimizer"])
         name = one_of("optimizer", settings.pop("name"), tuple(optimizers.KINDS))
         values["optimizer"] = optimizers.KINDS[name](**settings)
-        values["task"] = RegressionTask(**values["task"])
+        kind = NonlinearTask if "network_seed" in values["task"] else RegressionTask
+        values["task"] = kind(**values["task"])
         return cls(**values)
 
     def description(self):

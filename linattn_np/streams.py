@@ -13,6 +13,7 @@ import numpy as np
 
 from ._checks import as_count
 from .gram import State
+from .prompts import RegressionTask
 
 PART = 256  # prompts in a part: one chunk of the kernels, so that a part is the work of one thread
 
@@ -28,8 +29,8 @@ def generators(seed, count):
 
 
 def can_draw_states(task):
-    """Whether the states of the task's prompts have the shortcut (5.30): plain Gaussian covariates and clean labels."""
-    return task.covariates == "gaussian" and task.covariance is None and not task.label_noise
+    """Whether the states of the task's prompts have the shortcut (5.30): plain Gaussian covariates and clean linear labels."""
+    return type(task) is RegressionTask and task.covariates == "gaussian" and task.covariance is None and not task.label_noise
 
 
 def draw_gaussian(task, batch, rng):

@@ -7,10 +7,12 @@ import numpy as np
 
 from . import gram, streams
 from ._checks import as_count, as_params, check_attention, one_of
+from .composed import Composed
+from .composed import loss_and_grad_by as composed_loss_and_grad
 from .optimizers import CLIPPINGS, clip, global_norm
 from .progress import bar
 from .prompts import RegressionTask
-from .transformer import LAYERS, init_params, loss, loss_and_grad_by, use_kernels
+from .transformer import LAYERS, compiles, init_params, loss, loss_and_grad_by, use_kernels
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,26 @@ class History:
 
 def train(
     task, optimizer, steps, batch=1000, layers=3, clip=1.0, seed=0, std=0.05, record_every=None, *, heads=1, full=False,
-    attention="linear", clip_by="global", params=None, backend="numba", progress=None,
+    attention="linear", clip_by="global", params=None, hidden=0, fixed_batch=False, backend="numba", progress=None,
 ):  # fmt: skip
     """Train a model on fresh batches of ``task``: steps times, draw, loss and gradient, clip, update.
 
     task a RegressionTask; optimizer one of ``optimizers``; batch, layers, heads, std, full as in ``init_params``, or ``params``
     to start from; clip the threshold of ``optimizers.clip`` by ``clip_by``, or None; record_every the distance of snapshots
-    (default: only the first and the last); progress True, False, or None: in terminals and notebooks.
+    (default: only the first and the last); progress True, False, or None: in terminals and notebooks. hidden > 0 puts a trained
+    ReLU network of that width before full linear attention (``composed.py``); fixed_batch uses the first batch at every step.
     -> History. A run that leaves the finite numbers stops and says so in ``diverged_at``. The seed alone decides the bits,
     whatever the number of threads. Raises ValueError for bad arguments.
     Cost: steps gradients of ``batch`` prompts; Setting 1 takes about half a millisecond a step. Source: paper, section 3.1.
     """
     steps, record_every = _check(task, steps, record_every, clip, clip_by, attention, optimizer)
-    batch = as_count("batch", batch)
+    batch, model = as_count("batch", batch), composed_model(task, hidden, layers, heads, attention, clip_by)
     init, *parts = streams.generators(seed, 1 + len(streams.part_sizes(batch)))
-    x = init_params(init, layers, task.d, heads, std, full) if params is None else as_params(params).astype(np.float64)
-    gradient = BatchGradient(task, batch, parts, x, attention, backend)
+    if params is None:
+        x = model.init_params(init, std) if model else init_params(init, layers, task.d, heads, std, full)
+    else:
+        x = (model.as_theta("params", params) if model else as_params(params)).astype(np.float64)
+    gradient = BatchGradient(task, batch, parts, x, attention, backend, model, fixed_batch)
     state = optimizer.init(x)
     losses, norms = np.full(steps, np.nan), np.full(steps, np.nan)
     snapshots, updates, diverged_at, began = {0: x}, {}, None, time.perf_counter()
@@ -86,50 +92,92 @@ def _check(task, steps, record_every, threshold, clip_by, attention, optimizer):
     return steps, steps if record_every is None else as_count("record_every", record_every)
 
 
-class BatchGradient:
-    """The loss and gradient on a fresh batch at each call, part by part: each part is drawn and used by one thread."""
+def composed_model(task, hidden, layers, heads, attention, clip_by):
+    """The composed model that ``hidden`` > 0 asks for, or None."""
+    if as_count("hidden", hidden, least=0) == 0:
+        return None
+    if attention != "linear":
+        raise ValueError(f"attention: expected 'linear' where hidden is above 0, got {attention!r}")
+    if clip_by == "block":
+        raise ValueError("clip_by: expected 'global' or 'coordinate' where hidden is above 0, got 'block'")
+    return Composed(task.d, hidden, layers, heads)
 
-    def __init__(self, task, batch, parts, params, attention, backend):
-        self.task, self.batch, self.parts, self.attention = task, batch, parts, attention
-        if params.shape[-1] not in (task.d, task.d + 1):
+
+class BatchGradient:
+    """The loss and gradient on a fresh batch at each call, part by part: each part is drawn and used by one thread.
+
+    ``model`` is the shape of a composed model, or None. With ``fixed`` the first batch is kept and used at every call.
+    """
+
+    def __init__(self, task, batch, parts, params, attention, backend, model=None, fixed=False):
+        self.task, self.batch, self.parts, self.attention, self.model, self.fixed = task, batch, parts, attention, model, fixed
+        if model is None and params.shape[-1] not in (task.d, task.d + 1):
             raise ValueError(f"params: expected k = d = {task.d} or k = d+1 = {task.d + 1}, got k = {params.shape[-1]}")
         self.sizes = streams.part_sizes(batch)
-        self.states = attention == "linear" and streams.can_draw_states(task)
-        self.kernels = use_kernels(params, attention, backend)
-        self.sums = np.zeros((len(self.sizes), 1 + params.size))
+        self.linear = attention == "linear" and model is None
+        self.states = self.linear and streams.can_draw_states(task)
+        self.compiled = compiles(params, backend)
+        self.sums, self.kept = np.zeros((len(self.sizes), 1 + params.size)), [None] * len(self.sizes)
 
     def __call__(self, params):
         self.sums[:] = 0.0
-        if self.kernels:
-            self._by_kernels(params)
+        add = self.adder(params)
+
+        def work(c):
+            drawn = self.draw(c) if self.kept[c] is None else self.kept[c]
+            if self.fixed:
+                self.kept[c] = drawn
+            add(drawn, self.sums[c])
+
+        if self.compiled:
+            from . import kernels
+
+            kernels.run_chunks(work, len(self.sizes))
         else:
             for c in range(len(self.sizes)):
-                self._by_numpy(params, c)
+                work(c)
         total = self.sums.sum(axis=0) / self.batch  # parts in order: the same bits from any number of threads
         return total[0], total[1:].reshape(params.shape)
 
-    def _by_kernels(self, params):
-        from . import kernels
-
-        model = kernels.Model(params, self.task.d + 1, self.task.n)
-
-        def work(c):
-            if self.states:
-                lanes = kernels.lanes_from_draws(self.task, streams.draw_gaussian(self.task, self.sizes[c], self.parts[c]))
-            else:
-                lanes = kernels.lanes_from_tokens(*self.task.sample(self.sizes[c], self.parts[c]))
-            model.add_gradient(lanes, 0, len(lanes.G), self.sums[c])
-
-        kernels.run_chunks(work, len(self.sizes))
-
-    def _by_numpy(self, params, c):
+    def draw(self, c):
+        """The prompts of part c in the form in which they are used: in lanes, as states, or as tokens with labels."""
         if self.states:
-            X, y = streams.gaussian_state(self.task, streams.draw_gaussian(self.task, self.sizes[c], self.parts[c]))
-            value, grad = loss_and_grad_by(gram, params, X, y, self.task.d + 1)
+            draws = streams.draw_gaussian(self.task, self.sizes[c], self.parts[c])
         else:
             Z, y = self.task.sample(self.sizes[c], self.parts[c])
-            value, grad = loss_and_grad_by(LAYERS[self.attention], params, Z, y, self.task.d + 1)
-        self.sums[c, 0], self.sums[c, 1:] = value * len(y), grad.ravel() * len(y)
+        if self.compiled and self.linear:
+            from . import kernels
+
+            return kernels.lanes_from_draws(self.task, draws) if self.states else kernels.lanes_from_tokens(Z, y)
+        return streams.gaussian_state(self.task, draws) if self.states else (Z, y)
+
+    def adder(self, params):
+        """The function that adds the sums of error^2 and of its gradient over one part's prompts to (1 + p,)."""
+        if not self.compiled:
+            return lambda drawn, out: self.add_by_numpy(params, drawn, out)
+        if self.linear:
+            from . import kernels
+
+            model = kernels.Model(params, self.task.d + 1, self.task.n)
+            return lambda lanes, out: model.add_gradient(lanes, 0, len(lanes.G), out)
+        if self.model:
+            from . import kernels_composed
+
+            return lambda drawn, out: kernels_composed.add_gradient(self.model, params, *drawn, 0, len(drawn[1]), out)
+        from . import kernels_tokens
+
+        return lambda drawn, out: kernels_tokens.add_gradient(params, *drawn, self.attention, 0, len(drawn[1]), out)
+
+    def add_by_numpy(self, params, drawn, out):
+        """The same by the NumPy definitions."""
+        X, y = drawn
+        if self.model:
+            value, grad = composed_loss_and_grad(self.model, params, X, y)
+        else:
+            layer = gram if self.states else LAYERS[self.attention]
+            value, grad = loss_and_grad_by(layer, params, X, y, self.task.d + 1)
+        out[0] += value * len(y)
+        out[1:] += grad.ravel() * len(y)
 
 
 def losses_along(history, Z, y, attention="linear", every=1):

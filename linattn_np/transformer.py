@@ -126,9 +126,14 @@ class Linearization:
 
 
 def use_kernels(params, attention, backend):
-    """Whether the Numba twins compute this: they serve linear attention in float64; everything else runs in NumPy."""
+    """Whether the Numba twins compute this: here they serve linear attention in float64; everything else runs in NumPy."""
+    return compiles(params, backend) and attention == "linear"
+
+
+def compiles(params, backend):
+    """Whether this may run compiled at all: asked for, float64, and on a machine where Numba works."""
     one_of("backend", backend, ("numba", "numpy"))
-    if backend == "numpy" or attention != "linear" or params.dtype != np.float64:
+    if backend == "numpy" or params.dtype != np.float64:
         return False
     try:
         from . import kernels

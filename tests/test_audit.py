@@ -113,7 +113,7 @@ def test_every_number_has_one_line_and_every_line_its_formula(name):
     module = REGISTRY[name].module
     table, lines = formulas(module.__doc__), derivation(module, "backward")
     numbered = [line.equation for line in lines.values() if line.equation]
-    assert len(set(numbered)) == len(numbered) >= 9
+    assert len(set(numbered)) == len(numbered) >= 7
     for line in lines.values():
         if line.equation:
             assert line.formula == table[line.equation] and line.formula.startswith("d")

@@ -63,7 +63,7 @@ def test_the_data_fits_the_source(mutation):
     apply(mutation)
     if mutation.old.startswith('mark("d') and mutation.line:
         assert mutation.old.startswith(f'mark("{mutation.line}"')
-    if mutation.module in ("attention", "gram", "softmax_attention", "relu_attention") and mutation.equation and mutation.line:
+    if mutation.module in ("attention", "gram", "softmax_attention", "relu_attention", "mlp") and mutation.equation and mutation.line:
         module = apply(mutation)
         assert derivation(module, "backward")[mutation.line].equation == mutation.equation
 
@@ -71,7 +71,7 @@ def test_the_data_fits_the_source(mutation):
 def test_catalogue_is_a_set():
     assert max(Counter(m.id for m in CATALOGUE).values()) == 1
     assert max(Counter((m.module, m.old, m.new) for m in CATALOGUE).values()) == 1
-    assert {m.module for m in CATALOGUE} == {"transformer"} | {e.module.__name__.split(".")[1] for e in REGISTRY.values()}
+    assert {m.module for m in CATALOGUE} == {"transformer", "composed"} | {e.module.__name__.split(".")[1] for e in REGISTRY.values()}
 
 
 def test_a_line_that_moved_away_is_reported():
@@ -91,11 +91,11 @@ def test_mutating_leaves_the_library_alone():
 @ONE_BY_ONE
 def test_layer_audit_alone(mutation):
     """One layer by itself, with full P and Q and a random cotangent: what the stack does is out of its sight."""
-    if mutation.module == "transformer" or mutation.id.startswith("readout"):
+    if mutation.module in ("transformer", "composed") or mutation.id.startswith("readout"):
         return
     name = next(key for key, entry in REGISTRY.items() if entry.module.__name__.endswith(f".{mutation.module}"))
     report = audit_layer(name, module=apply(mutation), d=3, n=5, batch=2)
-    always_equal = ("dV_masked", "relu_step_from_W")
+    always_equal = ("dV_masked", "relu_step_from_W", "mlp_step_from_E")
     assert (report.verdict == WRONG) == (mutation.id not in always_equal), str(report)
     if mutation.line and mutation.line != "dmatrices":
         first = report.first_wrong

@@ -198,10 +198,52 @@ RELU_ATTENTION = (
      "they differ only in the query's column, where dE is zero already"),
 )
 
+MLP = (
+    ("mlp_step_missing", "dR", "the ReLU is taken for the identity", "the ReLU's step is missing",
+     'mark("dR", dE * step)',
+     'mark("dR", dE)'),
+    ("mlp_relu_twice", "dW2", "the pre-activation in the place of the activation", "W2 acts on E, not on R",
+     'mark("dW2", (dF.mT @ E)',
+     'mark("dW2", (dF.mT @ (E + (1 - step) * (C @ W1.T)))'),
+    ("db1_before_step", "db1", "db1 taken before the ReLU", "db1 sums dR, not dE",
+     'mark("db1", dR.sum(axis=(0, 1)))',
+     'mark("db1", dE.sum(axis=(0, 1)))'),
+    ("db2_one_token", "db2", "the bias is used by every token", "the sum over tokens is missing",
+     'mark("db2", dF.sum(axis=(0, 1)))',
+     'mark("db2", dF[:, -1].sum(axis=0))'),
+    ("dW1_before_step", "dW1", "dW1 taken before the ReLU", "dW1 sums dR, not dE",
+     'mark("dW1", (dR.mT @ C)',
+     'mark("dW1", (dE.mT @ C)'),
+    ("dW2_batch_mean", "dW2", "mean over the batch in place of the sum", "off by 1/B",
+     'mark("dW2", (dF.mT @ E).sum(axis=0))',
+     'mark("dW2", (dF.mT @ E).mean(axis=0))'),
+    ("mlp_step_from_E", "", "the step is taken from the activation", "",
+     'mark("dR", dE * step)',
+     'mark("dR", dE * (E > 0))',
+     "the activation is positive exactly where the pre-activation is"),
+)
+
+COMPOSED = (
+    ("composed_mean_missing", "dprediction", "the mean's 1/B is lost", "the mean over the batch is missing",
+     "2 * error / len(y))",
+     "2 * error)"),
+    ("composed_state_halved", "dtokens", "each example is used twice in z z^T", "off by a factor 2 for the examples",
+     "gram.compress_backward(dstate, tokens))",
+     "gram.compress_backward(dstate._replace(G=dstate.G / 2), tokens))"),
+    ("composed_query_missing", "dtokens", "the query's own features get no gradient", "the query's token is missing",
+     "gram.compress_backward(dstate, tokens))",
+     "gram.compress_backward(dstate._replace(z=0 * dstate.z), tokens))"),
+    ("composed_columns_shifted", "dF", "the label's column is taken for a covariate's", "the covariates come first",
+     "network.backward(dtokens[..., :-1], tape, mark)",
+     "network.backward(dtokens[..., 1:], tape, mark)"),
+)
+
 MODULES = {
     "transformer": TRANSFORMER,
     "attention": ATTENTION,
     "gram": GRAM,
     "softmax_attention": SOFTMAX_ATTENTION,
     "relu_attention": RELU_ATTENTION,
+    "mlp": MLP,
+    "composed": COMPOSED,
 }

@@ -81,8 +81,8 @@ def _reports(args, point):
             return [audit_arrays(dict(arrays), args.seed)]
     names = [args.layer] if args.layer else list(REGISTRY)
     jobs = [(audit_layer, name, {}) for name in names]
-    for name in (name for name in names if REGISTRY[name].attention):
-        jobs += [(audit_model, name, {"full": full}) for full in (False, True)]
+    for name in (name for name in names if REGISTRY[name].stacks):
+        jobs += [(audit_model, name, {"full": full}) for full in ((True,) if REGISTRY[name].composed else (False, True))]
     if "full" in point:  # asked for by name: only that parameterization
         jobs = [job for job in jobs if job[0] is audit_layer or job[2]["full"] == bool(point["full"])]
     reports = []

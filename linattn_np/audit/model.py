@@ -6,10 +6,11 @@ from types import ModuleType
 
 import numpy as np
 
-from .. import attention, gram, relu_attention, softmax_attention, transformer
+from .. import attention, gram, mlp, relu_attention, softmax_attention, transformer
 from .._checks import as_count, as_real, one_of
 from ..prompts import RegressionTask
 from .arrays import check_agreement
+from .composed import check_composed, composed_subject, draw_network
 from .gradient import audit_subject
 from .lines import derivation
 from .report import CANNOT_JUDGE, Row
@@ -29,11 +30,17 @@ class Entry:
     attention: str  # its name in transformer.loss, or ""
     residual: tuple  # entries of theta that the residual carries through
     smooth: bool  # False: kinks, so the ladder needs few scores
+    composed: bool  # its model is attention on the features that it makes
+
+    @property
+    def stacks(self):
+        """Whether there is a whole model made of it."""
+        return bool(self.attention) or self.composed
 
 
-def register(name, module, draw, attention="", residual=(), smooth=True):
+def register(name, module, draw, attention="", residual=(), smooth=True, composed=False):
     """Make a layer known to the audit. Its module has forward, backward, tangent, backward_tangent, as attention.py."""
-    REGISTRY[name] = Entry(name, module, draw, attention, residual, smooth)
+    REGISTRY[name] = Entry(name, module, draw, attention, residual, smooth, composed)
 
 
 def draw_tokens(rng, point):
@@ -61,6 +68,7 @@ register("linear", attention, draw_tokens, "linear", residual=("Z",))
 register("state", gram, draw_state, "linear", residual=("G", "z"))
 register("softmax", softmax_attention, draw_tokens, "softmax", residual=("Z",))
 register("relu", relu_attention, draw_tokens, "relu", residual=("Z",), smooth=False)
+register("mlp", mlp, draw_network, smooth=False, composed=True)
 
 
 def as_point(name, point):
@@ -100,13 +108,16 @@ def audit_model(name="linear", *, module=None, stack=None, backend="numba", seed
     ``transformer``. point: layers, d, n, batch, heads, sigma, full, symmetric; default layers=3, d=5, n=20, batch=8,
     sigma=0.3. Linear layers are also compared with the compiled kernels, unless backend is "numpy". Under 5 s at the default.
     """
-    one_of("name", name, tuple(key for key, entry in REGISTRY.items() if entry.attention))
-    point = as_point(name, point)
+    one_of("name", name, tuple(key for key, entry in REGISTRY.items() if entry.stacks))
+    point, entry = as_point(name, point), REGISTRY[name]
     rng = np.random.default_rng([seed, 2])
-    subject, params, Z, y = model_subject(REGISTRY[name], module, stack, rng, point)
+    subject, params, Z, y = model_subject(entry, module, stack, rng, point)
     report = audit_subject(subject, seed)
     report.point = {"layer": name, "seed": seed, **point}
-    report.extend(check_agreement(subject, params, Z, y, REGISTRY[name].attention, backend))
+    if entry.composed:
+        report.extend(check_composed(subject, params, Z, y, point, backend))
+    else:
+        report.extend(check_agreement(subject, params, Z, y, entry.attention, backend))
     _say_small(report, point, layers=True)
     return report
 
@@ -137,13 +148,15 @@ def layer_subject(entry, module, rng, point):
     def carried(u):
         return np.concatenate([u[key].ravel() for key in entry.residual])
 
-    title = f"layer {entry.name}"
+    title, residual = f"layer {entry.name}", carried if entry.residual else None
     lines = derivation(module, "backward")
-    return Subject(title, run, back, theta, second, lines=lines, complete=True, source=module.forward, residual=carried)
+    return Subject(title, run, back, theta, second, lines=lines, complete=True, source=module.forward, residual=residual)
 
 
 def model_subject(entry, module, stack, rng, point):
     """A stack and its loss as a subject. -> (subject, params, Z, y)"""
+    if entry.composed:
+        return composed_subject(entry, module, stack, rng, point)
     module, stack = module or entry.module, stack or transformer
     D, heads, layers = point["d"] + 1, point["heads"], point["layers"]
     Z, y = RegressionTask(n=point["n"], d=point["d"]).sample(point["batch"], rng)

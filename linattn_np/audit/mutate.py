@@ -23,7 +23,7 @@ from .subject import bare
 STRONG = ("complex", "probe", "dot", "taylor", "second")
 WEAK = ("loss falls", "cosine > 0.99", "absolute 2e-2")
 GENERIC = ({}, {"layers": 2, "d": 3, "n": 7, "batch": 5}, {"layers": 3, "d": 2, "n": 11, "batch": 3, "heads": 2})
-LAYER_OF = {entry.module.__name__.rpartition(".")[2]: name for name, entry in REGISTRY.items()} | {"transformer": "linear"}
+LAYER_OF = {entry.module.__name__.rpartition(".")[2]: name for name, entry in REGISTRY.items()} | {"transformer": "linear", "composed": "mlp"}
 
 
 @dataclass
@@ -153,7 +153,7 @@ def _subject(layer, replaced, seed, point):
 
 
 def _replaced(mutation):
-    return {"stack" if mutation.module == "transformer" else "module": apply(mutation)}
+    return {"stack" if mutation.module in ("transformer", "composed") else "module": apply(mutation)}
 
 
 def _judge(mutation, layer, right, oracle, seed, point):

@@ -1,0 +1,63 @@
+"""The compiled softmax and ReLU attention equal their NumPy modules, for every batch, and their bits do not depend on threads."""
+
+import numpy as np
+import pytest
+from points import model_point, relative
+
+import linattn_np as la
+from linattn_np import kernels, kernels_tokens
+from linattn_np.optimizers import Adam
+
+KINDS = pytest.mark.parametrize("attention", ["softmax", "relu"])
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before():
+    yield
+    kernels.set_threads(None)
+
+
+@KINDS
+@pytest.mark.parametrize("layers, heads, full", [(1, 1, True), (1, 2, False), (2, 2, True), (3, 1, False), (5, 1, True)])
+def test_gradient_equals_numpy(attention, layers, heads, full):
+    params, Z, y = model_point(layers, heads, full, batch=37)
+    value, grad = kernels_tokens.loss_and_grad(params, Z, y, attention)
+    wanted, wanted_grad = la.loss_and_grad(params, Z, y, attention, backend="numpy")
+    assert abs(value - wanted) < 1e-12 * wanted and relative(grad, wanted_grad) < 1e-12
+
+
+@KINDS
+@pytest.mark.parametrize("batch", [1, 15, 16, 17, 256, 257])
+def test_every_batch_size_counts_each_prompt_once(attention, batch):
+    params, Z, y = model_point(2, 1, batch=batch)
+    grad = kernels_tokens.loss_and_grad(params, Z, y, attention)[1]
+    assert relative(grad, la.loss_and_grad(params, Z, y, attention, backend="numpy")[1]) < 1e-12
+
+
+def test_large_scores_do_not_overflow():
+    params, Z, y = model_point(2, 1, batch=3)
+    value, grad = kernels_tokens.loss_and_grad(params, 100 * Z, y, "softmax")
+    wanted, wanted_grad = la.loss_and_grad(params, 100 * Z, y, "softmax", backend="numpy")
+    assert np.isfinite(grad).all() and abs(value - wanted) < 1e-12 * wanted and relative(grad, wanted_grad) < 1e-11
+
+
+@KINDS
+def test_bits_do_not_depend_on_threads(attention):
+    params, Z, y = model_point(2, 1, batch=1000)
+    results = []
+    for threads in (1, 2, 4):
+        kernels.set_threads(threads)
+        value, grad = kernels_tokens.loss_and_grad(params, Z, y, attention)
+        results.append((value, grad.tobytes()))
+    assert results[0] == results[1] == results[2]
+
+
+@KINDS
+def test_training_uses_them_and_gives_what_numpy_gives(attention, monkeypatch):
+    calls = []
+    used = kernels_tokens.add_gradient
+    monkeypatch.setattr(kernels_tokens, "add_gradient", lambda *arguments: (calls.append(1), used(*arguments))[1])
+    task = la.RegressionTask(n=11, d=4)
+    runs = [la.train(task, Adam(0.02), 3, batch=300, attention=attention, backend=backend) for backend in ("numba", "numpy")]
+    assert len(calls) == 6  # two parts, three steps
+    assert relative(runs[0].params, runs[1].params) < 1e-9
