@@ -4,7 +4,7 @@ import numpy as np
 
 from ..plotting import STYLES, median_band, new_figure
 from .adam_vs_sgd import NAMES, OPTIMIZERS
-from .measured import directions, spread, steps, table
+from .measured import directions, other_steps, spread, steps, table
 from .robust_condition_number import band
 from .settings import SETTINGS
 
@@ -41,9 +41,17 @@ def measure(folder, scale, progress=None):
         above = middle["SGD"] > middle["Adam"]  # (seeds, windows)
         panels[name]["share_sgd_above"] = spread(above.mean(axis=1))
         panels[name]["share_sgd_above_early"] = spread(above[:, : EARLY // WINDOW].mean(axis=1))
+        panels[name]["other_batches"] = other_batches(folder, SETTINGS[name], scale, progress)
         panels[name]["adam_over_sgd"] = spread(np.median(middle["Adam"] / middle["SGD"], axis=1))
         panels[name]["at_one_point"] = at_one_point(directions(folder, SETTINGS[name], scale, progress), scale)
     return {"window": WINDOW, "panels": panels}
+
+
+def other_batches(folder, setting, scale, progress):
+    """On each of as many other test batches as seeds: the share of steps, one a window, at which SGD's kappa is above Adam's."""
+    times, seeds = np.arange(0, scale.steps, WINDOW), range(1000, 1000 + scale.seeds)
+    sgd, adam = (table(other_steps(folder, setting, o, scale, WINDOW, seeds, progress), "kappa", times) for o in OPTIMIZERS)
+    return (sgd > adam).mean(axis=(0, 1)).tolist()  # from (seeds, T, batches)
 
 
 def in_windows(values, scale):
@@ -125,7 +133,8 @@ def summary(numbers):
         lines.append(
             f"{panel['title']}: SGD's kappa is above Adam's in {above['median']:.0%} of the windows "
             f"[{above['lower_quartile']:.0%}, {above['upper_quartile']:.0%}], in "
-            f"{panel['share_sgd_above_early']['median']:.0%} of those in the first {EARLY} iterations; Adam's over SGD's, median window: {ratio['median']:.3g}"
+            f"{panel['share_sgd_above_early']['median']:.0%} of those in the first {EARLY} iterations; "
+            f"Adam's over SGD's, median window: {ratio['median']:.3g}"
         )
         for o in OPTIMIZERS:
             share, cosine = panel[o]["negative_share"], panel[o]["cosine"]["median"]
@@ -133,6 +142,8 @@ def summary(numbers):
                 f"  {o}: {share['median']:.2%} of the steps meet negative curvature (quartiles {share['lower_quartile']:.2%} to "
                 f"{share['upper_quartile']:.2%}); cosine with the gradient, median {np.median(cosine):.2f}"
             )
+        other = panel["other_batches"]
+        lines.append(f"  single steps, on {len(other)} other test batches: above in {min(other):.0%} to {max(other):.0%}")
         middle = {name: [np.median(row[key]) for key in ("kappa", "cosine")] for name, row in panel["at_one_point"].items()}
         words = [f"{name} kappa {kappa:.3g} cos {cosine:.2f}" for name, (kappa, cosine) in middle.items()]
         lines.append(f"  at Adam's points, medians: {', '.join(words)}")

@@ -16,7 +16,7 @@ from .measured import kept, spread
 from .settings import SETTINGS
 
 TITLE = "Gradient noise at initialization, beside Gaussian controls"
-TIME = "4 minutes"
+TIME = "5 minutes"
 BATCHES = (1, 10, 100, 1000)
 LAWS = ("noise", "covariance", "diagonal")  # ours; Gaussian with the same covariance; with the same variances
 NAMES_OF_LAWS = {"noise": "gradient noise", "covariance": "Gaussian, same covariance", "diagonal": "Gaussian, same variances"}

@@ -98,6 +98,20 @@ def steps(folder, setting, optimizer, scale, progress=None):
     return along_runs(folder, setting, optimizer, scale, "steps", compute, progress=progress)
 
 
+def other_steps(folder, setting, optimizer, scale, every, seeds, progress=None):
+    """The curvature that steps meet on test batches of other seeds: times (T,), kappa (T, batches), for each seed of the runs."""
+    surfaces = [Surface(*test_batch(setting.task, seed)) for seed in seeds]
+
+    def compute(_, history):
+        times = [t for t in sorted(history.updates) if t % every == 0 and history.updates[t].any()]
+        steps = [(history.snapshots[t], {"step": history.updates[t]}) for t in times]
+        kappa = [[meet(x, step, surface)["step"].kappa for surface in surfaces] for x, step in steps]
+        return {"times": np.array(times), "kappa": np.array(kappa)}
+
+    arguments = {"every": every, "other_seeds": list(seeds)}
+    return along_runs(folder, setting, optimizer, scale, "other-steps", compute, arguments, progress)
+
+
 def directions(folder, setting, scale, progress=None):
     """Every optimizer's direction at the same points, those of the Adam runs: times (T,), then for each direction (T, 3)."""
 

@@ -92,13 +92,15 @@ def entry(setting, key, numbers):
     return numbers["panels"][setting][key]
 
 
-def negative_shares(setting, numbers):
+def other_steps(setting, numbers):
+    """The same claim at the start, on other test batches, and at one point; how many steps meet negative curvature."""
     panel = numbers["panels"][setting]
     shares = ", ".join(f"{o} {panel[o]['negative_share']['median']:.2%}" for o in ("SGD", "Adam"))
-    rows = panel["at_one_point"]
+    rows, other = panel["at_one_point"], panel["other_batches"]
     same = statistics.median(a / g for a, g in zip(rows["Adam"]["kappa"], rows["gradient"]["kappa"], strict=True))
     return (
-        f"first 2000 iterations alone: median share {panel['share_sgd_above_early']['median']:.2g}; at the same points, those of "
+        f"first 2000 iterations alone: median share {panel['share_sgd_above_early']['median']:.2g}; single steps on {len(other)} "
+        f"other test batches: {min(other):.2g} to {max(other):.2g}; at the same points, those of "
         f"Adam's path, Adam's step meets {same:.2g} times the curvature of the gradient's direction; steps that meet negative "
         f"curvature, counted like the others: {shares}"
     )

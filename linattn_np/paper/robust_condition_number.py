@@ -11,7 +11,7 @@ from .scale import quartiles
 from .settings import SETTINGS
 
 TITLE = "Robust condition number along the paths of SGD and Adam"
-TIME = "3 minutes"
+TIME = "4 minutes"
 KINDS = {"lower": {}, "usual": {"median": "usual"}, "alive": {"dead": False}}
 NAMES_OF_KINDS = {"lower": "lower median", "usual": "usual median", "alive": "without dead parameters"}
 AT = (0, 250, 750, 1250, 5000)

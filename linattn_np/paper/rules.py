@@ -69,7 +69,7 @@ class Claim:
     figure: str | None = None  # the experiment whose JSON has our number; None: not measured
     values: Callable | None = None  # the figure's JSON -> {"median": .., "each_seed": [..], ..}
     rule: Within | Above | None = None
-    aside: Callable | None = None  # the figure's JSON -> what else was looked at, in words
+    aside: Callable | None = None  # the figure's JSON -> what else was looked at, in words; it decides nothing
     untested: str = ""  # why it is not tested
 
 
@@ -91,7 +91,7 @@ def judge(claim, numbers):
     if ours["median"] is None or not np.isfinite(ours["median"]):
         return {**row, "verdict": "does not agree", "why": "no finite number came out"}
     statistic = claim.rule.statistic
-    why = f"{statistic.replace('_', ' ')} {ours[statistic]:.4g}, median {ours['median']:.4g}"
+    why = "".join(f"{name.replace('_', ' ')} {ours[name]:.3g}, " for name in dict.fromkeys([statistic, "median"]))[:-2]
     if None in ours["each_seed"]:
         why += f"; {ours['each_seed'].count(None)} of {len(ours['each_seed'])} seeds gave no finite number"
     return {**row, "verdict": claim.rule.verdict(ours), "why": f"{why}; {claim.aside(numbers)}" if claim.aside else why}
