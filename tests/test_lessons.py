@@ -1,6 +1,7 @@
 """Every lesson runs without a warning, agrees with its notebook, keeps the rules; handouts run; a broken one is caught."""
 
 import copy
+import itertools
 import re
 import time
 from pathlib import Path
@@ -183,6 +184,22 @@ def test_integer_examples_of_lesson_06():
     grad = np.array([[[45.0, 60], [0, 0]], [[0, 100], [0, 0]]])
     clipped = {by: np.round(o.clip(grad, 25, by), 12)[:, 0].tolist() for by in o.CLIPPINGS}
     assert clipped == {"global": [[9, 12], [0, 20]], "block": [[15, 20], [0, 25]], "coordinate": [[25, 25], [0, 25]]}
+
+
+def test_integer_example_of_lesson_07():
+    def last_step(optimizer, gradients):
+        x, state = np.zeros(1), optimizer.init(np.zeros(1))
+        for g in gradients:
+            before, (x, state) = x, optimizer.update(x, np.array([float(g)]), state)
+        return (before - x).item()
+
+    momentum, adam = la.optimizers.SGD(1.0, 0.5), la.optimizers.Adam(1.0, 0.5, 0.5, eps=0.0)
+    assert [last_step(momentum, [8] * t) for t in (1, 2, 3)] == [8, 12, 14]
+    assert np.allclose([last_step(adam, g) for g in ([5], [5, 1], [5000, 1000])], [1, 7 / 9, 7 / 9], rtol=1e-14, atol=0)
+    X = np.array(list(itertools.product([1] * 9 + [301], repeat=3)))  # all cases of model X; Y's losses are 1 higher
+    for summary, right in ((X.mean(axis=1), 0.20439), (np.median(X, axis=1), 0.027216)):
+        assert abs((summary[:, None] > summary + 1).mean() - right) < 1e-12
+    assert np.unique(X.mean(axis=1), return_counts=True)[1].tolist() == [729, 243, 27, 1]
 
 
 def test_the_best_step_of_lesson_01():
