@@ -68,16 +68,21 @@ def run_one(lesson, notebook, profile, tick=None, running=None):
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     folder = lesson.notebook.parent
+    marks = []
+
+    def executed(cell, cell_index, execute_reply):  # on_cell_complete comes earlier, when the cell has only been sent
+        marks.append((cell_index, time.perf_counter() - began))
+        if tick:
+            tick(cell=cell, cell_index=cell_index, execute_reply=execute_reply)
+
     client = NotebookClient(
-        notebook, timeout=CELL_LIMIT, kernel_name="python3", store_widget_state=False, coalesce_streams=True,
-        resources={"metadata": {"path": str(folder)}}, on_cell_executed=tick or (lambda **_: None),
+        notebook, timeout=CELL_LIMIT, kernel_name="python3", coalesce_streams=True,
+        resources={"metadata": {"path": str(folder)}}, on_cell_executed=executed,
         extra_arguments=["--IPKernelApp.log_level=40"],  # a kernel's remarks on itself belong to no lesson
     )  # fmt: skip
     if running is not None:
         running.append(client)
     run, began = Run(lesson, notebook), time.perf_counter()
-    marks = []
-    client.on_cell_complete = lambda cell, cell_index: marks.append((cell_index, time.perf_counter() - began))
     try:
         asyncio.run(client.async_execute(env=environment(profile)))
     except CellExecutionError as error:
