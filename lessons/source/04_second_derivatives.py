@@ -471,7 +471,7 @@ for ax in axes[0]:
 axes[0, 0].legend(frameon=False, fontsize=9)
 axes[0, 2].legend(frameon=False, fontsize=9)
 show(figure, "Three panels against the iteration. Largest and most negative eigenvalue fall "
-             "more than tenfold; 40 to 60 stay negative; the six blocks hold 20 to 60 percent "
+             "eight- to twentyfold; 40 to 60 stay negative; the six blocks hold 20 to 60 percent "
              "of the squared norm, the diagonal entries about 20.")
 
 # %%
@@ -489,7 +489,7 @@ slider(draw_iteration, "The Hessian of one run, coloured as above: after 100 ite
        iteration=knob([int(time) for time in times], 100, "iteration"))
 
 # %% [markdown]
-# The largest eigenvalue and the most negative one both fall by a factor of ten or more. With the errors fades the second part of (4.17), and with it the
+# The largest eigenvalue falls about eightfold, the most negative one about twentyfold. With the errors fades the second part of (4.17), and with it the
 # size of the negative curvature. But the *number* of negative eigenvalues hardly changes: 40 to 60 of the 125 living directions curve downwards
 # all the time.
 #
