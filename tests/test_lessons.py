@@ -202,6 +202,60 @@ def test_integer_example_of_lesson_07():
     assert np.unique(X.mean(axis=1), return_counts=True)[1].tolist() == [729, 243, 27, 1]
 
 
+def two_layers(p0, q0, p1, q1):
+    """Weights of two layers with d = 1 and the prompt of lessons 09 to 11, whose answer is 1."""
+    return np.array([p0, q0, p1, q1], float).reshape(2, 1, 2, 1, 1), np.array([[[1.0, 1], [-1, -1], [1, 0]]]), np.ones(1)
+
+
+def test_integer_example_of_lesson_09():
+    for q1, expected in ((-1, [176, 386, 0, 128]), (-2, [736, 1730, 0, 128])):  # the second one is exercise 09.1
+        diagonal = np.diag(la.hessian(*two_layers(1, 1, 0, q1)))
+        assert (diagonal == expected).all()
+    diagonal = np.diag(la.hessian(*two_layers(1, 1, 0, -1)))
+    found = [la.landscape.robust_condition_number(diagonal, **kind) for kind in ({}, {"median": "usual"}, {"dead": False})]
+    assert np.allclose(found, [386 / 128, 386 / 152, 386 / 176], rtol=1e-15)
+
+
+def test_the_curvature_of_small_weights_of_lesson_09():
+    """(9.3) and (9.4): Q's entries are 2 (1 + (d+1)/n), P's are cubic in the weights, within sampling."""
+    d, n, sigma = 3, 8, 1e-3
+    Z, y = la.RegressionTask(n=n, d=d).sample(40_000, np.random.default_rng(0))
+    params = la.init_params(np.random.default_rng(1), layers=2, d=d, std=sigma)
+    H = la.landscape.hessian_diagonal(params, Z, y).reshape(2, 2, d, d)
+    assert abs(H[:, 1].mean() / (2 * (1 + (d + 1) / n)) - 1) < 0.03
+    X = Z[:, :-1, :-1]
+    C, Q = np.einsum("bna,bnc->bac", X, X) / n, params[:, 0, 1]
+    middle = np.diag((C @ Q[0] @ C @ Q[0].T @ C).mean(axis=0))
+    derived = 4 * np.outer(np.diag(Q[1]), middle)
+    assert np.abs(H[0, 0] - derived).max() < 0.1 * np.abs(derived).max() and not H[1, 0].any()
+
+
+def test_integer_example_of_lesson_10():
+    params, Z, y = two_layers(1, 1, 0, -1)
+    H, g = la.hessian(params, Z, y), la.loss_and_grad(params, Z, y, backend="numpy")[1].ravel()
+    assert (H == [[176, 368, 0, -224], [368, 386, 0, -320], [0, 0, 0, 0], [-224, -320, 0, 128]]).all()
+    assert (g == [96, 132, 0, -96]).all()
+    rows = {(1, 1, 0, -1): (3, 324, 2514), (8, 11, 0, -8): (249, 2988, 215922), (0, 0, 0, 1): (1, -96, 128),
+            (0, 0, 1, 0): (1, 0, 0), (1, -1, 0, 0): (2, -36, -174), (1, 0, 0, -1): (2, 192, 752)}  # fmt: skip
+    surface = la.landscape.Surface(Z, y, backend="numpy")
+    for u, expected in rows.items():
+        u = np.array(u, float)
+        assert (u @ u, g @ u, u @ H @ u) == expected
+        met = la.landscape.meet(params, {"u": u.reshape(params.shape)}, surface)["u"]
+        decrease = 0.0 if expected[1] == 0 else expected[1] ** 2 / (2 * expected[2]) if expected[2] > 0 else np.inf
+        assert np.isclose(met.kappa, expected[2] / expected[0], rtol=1e-12) and np.isclose(met.decrease, decrease, rtol=1e-12)
+
+
+def test_integer_example_of_lesson_11():
+    slopes, u = {}, np.array([0.0, 1, 0, 1])
+    for t in (0, 1, 2, 3, 4, -12):
+        at = two_layers(0, t - 1, 0, t - 1)
+        slopes[t] = la.loss_and_grad(*at, backend="numpy")[1].ravel() @ u
+        assert (la.loss(*at), slopes[t], u @ la.hessian(*at) @ u) == (t**4, 4 * t**3, 12 * t**2)
+        assert 12 * t**2 <= 16 + abs(slopes[t])
+    assert 4 - slopes[4] / 16 == -12 and -12 - slopes[-12] / 16 == 420 and 1 - slopes[1] / 16 == 0.75
+
+
 def test_the_best_step_of_lesson_01():
     n, d = 20, 5
     Z, y = la.RegressionTask(n=n, d=d).sample(40_000, np.random.default_rng(0))
