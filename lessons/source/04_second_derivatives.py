@@ -471,8 +471,8 @@ for ax in axes[0]:
 axes[0, 0].legend(frameon=False, fontsize=9)
 axes[0, 2].legend(frameon=False, fontsize=9)
 show(figure, "Three panels against the iteration. Largest and most negative eigenvalue fall "
-             "eight- to twentyfold; 40 to 60 stay negative; the six blocks hold 20 to 60 percent "
-             "of the squared norm, the diagonal entries about 20.")
+             "eight- to twentyfold; 40 to 60 stay negative; the six blocks hold 20 to 60 "
+             "percent of the squared norm, the diagonal entries about 20.")
 
 # %%
 def draw_iteration(iteration):
