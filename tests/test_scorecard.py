@@ -1,0 +1,156 @@
+"""The scorecard: rules judged at their edges, numbers found where they stand, what is committed equal to the figures' JSON."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from linattn_np.paper import claims, command, readers, rules, scorecard
+from linattn_np.paper.measured import spread
+from linattn_np.paper.rules import Above, Claim, Within, around, judge
+
+FIGURES = Path(__file__).parent.parent / "figures"
+PAPER = {"scale": {"name": "paper", "seeds": 3}}
+
+
+def ours(*each):
+    return spread(np.array(each, float))
+
+
+# ---------------------------------------------------------------- rules by hand
+
+
+@pytest.mark.parametrize(
+    "rule, each, verdict",
+    [
+        (Within(2.0, 3.0), (2.0, 2.0, 9.0), "agrees"),  # the median, at the interval's edge
+        (Within(2.0, 3.0), (1.9, 1.9, 2.5), "does not agree"),
+        (Within(2.0, 3.0, "mean"), (0.0, 0.0, 6.0), "agrees"),
+        (Within(2.0, 3.0, "mean", beyond=1.0), (0.0, 0.9, 6.0), "does not agree"),  # the mean agrees, the median points elsewhere
+        (Within(2.0, 3.0, "mean", beyond=1.0), (2.0, 2.5, 3.0), "agrees"),
+        (Within(2.0, 3.0, "mean", beyond=1.0), (4.0, 5.0, 6.0), "agrees in direction"),
+        (Within(2.0, 3.0, "mean", beyond=1.0), (0.5, 0.6, 0.7), "does not agree"),
+        (Above(0.9, 0.5), (0.9, 0.9, 0.9), "agrees"),
+        (Above(0.9, 0.5), (0.8, 0.89, 1.0), "agrees in direction"),
+        (Above(0.9, 0.5), (0.5, 0.5, 1.0), "does not agree"),
+        (Above(0.0, 0.0, "lower_quartile"), (-1.0, 1.0, 2.0), "agrees"),  # the lower quartile is 0
+        (Above(0.0, 0.0, "lower_quartile"), (-1.1, 1.0, 2.0), "agrees in direction"),
+        (around(10.0, 2.0), (5.0, 5.0, 5.0), "agrees"),
+        (around(10.0, 2.0), (20.1, 20.1, 20.1), "does not agree"),
+    ],
+)
+def test_verdicts_at_the_edges(rule, each, verdict):
+    assert rule.verdict(ours(*each)) == verdict
+
+
+def test_spread_by_hand():
+    found = spread([4.0, 1.0, np.nan, 3.0, 2.0])
+    assert (found["median"], found["lower_quartile"], found["upper_quartile"], found["mean"]) == (2.5, 1.75, 3.25, 2.5)
+    assert found["std"] == pytest.approx(np.sqrt(5 / 3)) and len(found["each_seed"]) == 5
+    assert spread([np.nan, np.nan])["median"] is None
+
+
+def claim(values, rule=Above(1.0, 0.0), **more):
+    return Claim("id", "statement", "where", "paper", None, "figure", values, rule, **more)
+
+
+def test_a_row_says_what_it_is_made_of():
+    row = judge(claim(lambda numbers: ours(1.0, 2.0, 4.0), aside=lambda numbers: "looked aside"), PAPER)
+    assert row["verdict"] == "agrees" and row["ours"]["median"] == 2.0 and row["ours"]["seeds"] == 3
+    assert row["ours"]["each_seed"] == [1.0, 2.0, 4.0] and "looked aside" in row["why"] and row["rule"] == Above(1.0, 0.0).text
+
+
+def test_what_was_not_run_is_not_judged():
+    value = claim(lambda numbers: ours(1.0, 2.0, 4.0))
+    assert judge(value, None)["verdict"] == "not tested" and "reproduce figure" in judge(value, None)["why"]
+    quick = judge(value, {"scale": {"name": "quick", "seeds": 3}})
+    assert quick["verdict"] == "not tested" and "quick" in quick["why"] and quick["ours"]["median"] == 2.0
+    never = judge(Claim("id", "statement", "where", untested="because"), PAPER)
+    assert never["verdict"] == "not tested" and never["why"] == "because"
+
+
+def test_runs_without_a_number_are_counted():
+    row = judge(claim(lambda numbers: ours(np.nan, 2.0, 4.0)), PAPER)
+    assert row["verdict"] == "agrees" and row["ours"]["seeds"] == 3
+    assert judge(claim(lambda numbers: ours(np.nan, np.nan)), PAPER)["verdict"] == "does not agree"
+
+
+# ---------------------------------------------------------------- claims and where their numbers stand
+
+
+def test_claims_are_well_formed():
+    ids = [claim.id for claim in claims.CLAIMS]
+    assert len(set(ids)) == len(ids) > 40
+    for claim in claims.CLAIMS:
+        assert claim.statement and claim.where and (claim.paper or claim.code)
+        if claim.rule:
+            assert claim.figure in command.EXPERIMENTS and claim.values
+            assert claim.rule.text.startswith("agrees: ")
+        else:
+            assert claim.untested
+
+
+def test_the_papers_table_is_held_to_its_own_standard_deviation():
+    rule = next(claim.rule for claim in claims.CLAIMS if claim.id == "condition_ratio.setting2.1250")
+    assert (rule.low, rule.high, rule.statistic, rule.beyond) == (3.12, 8.84, "mean", 1.0)  # 5.98 (2.86)
+
+
+def test_readers_by_hand():
+    panel = {
+        "SGD": {"final_test_loss_of_each_seed": [8.0, 3.0, None], "test_loss_of_each_seed": {"1000": [5.0, 6.0, None]}},
+        "Adam": {"final_test_loss_of_each_seed": [2.0, 6.0, 1.0]},
+    }
+    numbers = {**PAPER, "panels": {"setting1": panel}}
+    assert readers.final_ratio("setting1", numbers)["each_seed"][:2] == [4.0, 0.5]
+    assert np.isnan(readers.final_ratio("setting1", numbers)["each_seed"][2])
+    assert readers.test_loss("setting1", "SGD", 1000, numbers)["median"] == 5.5
+    assert readers.test_loss("setting1", "SGD", 5000, numbers)["median"] is None
+    curve = {"iterations": [0, 250], "each_seed": [[1.0, 7.0], [2.0, 8.0], [3.0, 9.0]]}
+    numbers = {**PAPER, "panels": {"setting1": {"SGD": {"lower": curve}}}}
+    assert readers.condition("setting1", "SGD", 250, numbers)["each_seed"] == [7.0, 8.0, 9.0]
+    assert readers.condition("setting1", "SGD", 500, numbers)["median"] is None
+    laws = {"noise": {"p99.9_over_p50": ours(3.0, 8.0)}, "covariance": {"p99.9_over_p50": ours(2.0, 2.0)}}
+    numbers = {**PAPER, "panels": {"setting1": {"batches": {"1000": laws}}}}
+    assert readers.noise_over_control("setting1", 1000, numbers)["each_seed"] == [1.5, 4.0]
+
+
+# ---------------------------------------------------------------- what is committed
+
+
+def test_the_committed_scorecard_is_made_from_the_committed_figures():
+    kept = json.loads((FIGURES / "scorecard.json").read_text())
+    found = command.rounded(scorecard.rows(FIGURES))
+    assert kept["rows"] == json.loads(json.dumps(found)) and kept["verdicts"] == scorecard.count(found)
+    assert (FIGURES / "scorecard.md").read_text() == scorecard.markdown(found)
+    assert all(row["verdict"] in rules.VERDICTS for row in kept["rows"])
+    assert all(row["ours"] for row in kept["rows"] if row["rule"])  # every figure with a rule has been run
+
+
+def test_the_committed_numbers_follow_from_the_curves():
+    """The table's ratios once more, by another road: from the curves of the figure's JSON."""
+    rows = {row["id"]: row for row in json.loads((FIGURES / "scorecard.json").read_text())["rows"]}
+    panels = json.loads((FIGURES / "robust_condition_number.json").read_text())["panels"]
+    for setting, t in claims.RATIOS:
+        curves = [panels[setting][optimizer]["lower"] for optimizer in ("SGD", "Adam")]
+        k = curves[0]["iterations"].index(t)
+        sgd, adam = (np.array([row[k] for row in curve["each_seed"]]) for curve in curves)
+        row = rows[f"condition_ratio.{setting}.{t}"]["ours"]
+        assert row["mean"] == pytest.approx((sgd / adam).mean(), rel=1e-4) and row["seeds"] == len(sgd) == 6
+        assert row["median"] == pytest.approx(np.median(sgd / adam), rel=1e-4)
+    for setting in claims.SETTINGS:
+        assert panels[setting]["ratios"]["lower"]["0"]["each_seed"] == [1.0] * 6
+
+
+def test_a_scorecard_of_nothing_says_so(tmp_path):
+    found = scorecard.write(tmp_path)
+    assert {row["verdict"] for row in found} == {"not tested"}
+    assert "not run yet" in (tmp_path / "scorecard.md").read_text()
+    assert scorecard.count(found)["not tested"] == len(claims.CLAIMS)
+
+
+def test_markdown_has_a_line_for_each_claim():
+    row = judge(claim(lambda numbers: ours(1.0, 2.0, 4.0), aside=lambda numbers: "a|b"), PAPER)
+    page = scorecard.markdown([row])
+    assert "2 [1.5, 3], 3 seeds" in page and "**agrees**" in page and "a\\|b" in page
+    assert "1 agrees, 0 agrees in direction" in page
