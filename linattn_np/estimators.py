@@ -49,8 +49,7 @@ def lanczos(product, p, steps, rng):
         if beta[k] <= 1e-12 * scale:  # the Krylov space is exhausted, as for a Hessian with dead parameters
             steps = k + 1
             break
-    T = np.diag(alpha[:steps]) + np.diag(beta[: steps - 1], 1) + np.diag(beta[: steps - 1], -1)
-    return np.linalg.eigvalsh(T)
+    return np.linalg.eigvalsh(np.diag(alpha[:steps]) + np.diag(beta[: steps - 1], -1))  # it reads the lower triangle
 
 
 class Estimate(NamedTuple):
