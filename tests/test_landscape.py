@@ -219,6 +219,11 @@ def test_lanczos_lies_inside_and_beats_power_iteration(point):
     assert max(np.abs(ritz - value).min() for value in alive) < 1e-8 * exact[-1]
 
 
+def test_lanczos_stops_where_there_is_no_more_to_see():
+    H = np.diag([1.0, 2.0, 2.0, 2.0, 5.0])  # a start sees each different eigenvalue once
+    assert landscape.lanczos(lambda v: H @ v, 5, 5, np.random.default_rng(11)) == pytest.approx([1.0, 2.0, 5.0])
+
+
 def test_hutchinson_errs_as_much_as_it_says(point):
     H, probes = point[3], 997
     trace, diagonal = landscape.hutchinson(lambda v: H @ v, len(H), probes, np.random.default_rng(8))
