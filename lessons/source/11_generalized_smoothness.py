@@ -208,6 +208,7 @@ def measured(name, seed):
     return np.array(rows).T
 
 
+# %%
 first = measured("Adam", 0)
 
 # %% [markdown]
