@@ -97,7 +97,7 @@ def working_memory(slots):
 def run_chunks(work, count):
     """Call ``work(chunk)`` for chunk = 0 .. count-1, on the kernels' threads, and wait for all."""
     threads = min(get_threads(), count)
-    if threads == 1:
+    if threads == 1 or getattr(_local, "busy", False):  # a thread that waited for its own pool would wait for ever
         for chunk in range(count):
             work(chunk)
         return
@@ -106,8 +106,12 @@ def run_chunks(work, count):
         _pools[key] = ThreadPoolExecutor(threads - 1, thread_name_prefix="linattn_np")
 
     def share(first):
-        for chunk in range(first, count, threads):
-            work(chunk)
+        _local.busy = True
+        try:
+            for chunk in range(first, count, threads):
+                work(chunk)
+        finally:
+            _local.busy = False
 
     others = [_pools[key].submit(share, first) for first in range(1, threads)]
     share(0)

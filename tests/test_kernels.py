@@ -128,6 +128,13 @@ def test_programs_write_before_they_read(layers, heads, full):
     assert np.array_equal(la.hvp(params, Z, y, params), clean[1])
 
 
+def test_chunks_inside_chunks_do_not_wait_for_each_other():
+    kernels.set_threads(2)
+    done = []
+    kernels.run_chunks(lambda outer: kernels.run_chunks(lambda inner: done.append((outer, inner)), 4), 4)
+    assert sorted(done) == [(outer, inner) for outer in range(4) for inner in range(4)]
+
+
 def test_set_threads_refuses_nonsense():
     with pytest.raises(ValueError, match="threads: expected an integer of at least 1, or None, got 0"):
         kernels.set_threads(0)
