@@ -256,6 +256,21 @@ def test_integer_example_of_lesson_11():
     assert 4 - slopes[4] / 16 == -12 and -12 - slopes[-12] / 16 == 420 and 1 - slopes[1] / 16 == 0.75
 
 
+def test_integer_example_of_lesson_08():
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)  # exact for the fourth power of the gradient
+    moments = np.zeros(4)
+    for i, j, k in itertools.product(range(5), repeat=3):
+        w, x1, x0 = nodes[[i, j, k]]
+        Z, y = np.array([[[x1, w * x1], [x0, 0.0]]]), np.array([w * x0])
+        _, grad = la.loss_and_grad(np.zeros((1, 1, 2, 1, 1)), Z, y, backend="numpy")
+        moments += (weights / weights.sum())[[i, j, k]].prod() * grad[0, 0, 1, 0, 0] ** np.arange(1, 5)
+    assert np.allclose(moments, [2, 108, 27_000, 18_522_000], rtol=1e-12, atol=0)
+    first, second, third, fourth = 2, 108, 27_000, 18_522_000
+    assert third - 3 * first * second + 2 * first**3 == 26_368
+    assert fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4 == 18_308_544
+    assert abs(la.noise.hill(np.array([2.0, 8, 4]), 2) - 1 / (1.5 * np.log(2))) < 1e-15
+
+
 def test_the_best_step_of_lesson_01():
     n, d = 20, 5
     Z, y = la.RegressionTask(n=n, d=d).sample(40_000, np.random.default_rng(0))

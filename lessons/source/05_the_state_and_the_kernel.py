@@ -163,7 +163,7 @@ predict("05.p2", "Random numbers for one prompt with n = 20 and d = 5", numbers_
 # Gaussian throughout. A prompt costs $d(d+1)/2$ numbers for $R$, $d$ for $w$, $d$ for the query.
 #
 # > **Where people slip**
-# > - *A use of $T$.* $T G T^\top$ has two, the query a third. One layer alone never misses the first two (section 5).
+# > - *A use of $T$.* $T G T^\top$ has two, the query a third. With a single layer nobody misses the first two (section 5).
 # > - *The query in $G$.* The mask is now just where the sum ends. The symmetry tests above do not notice.
 # > - *The factor 2 without the symmetry.* $2\, dS' V$ is right only if $dS'$ was symmetrized in the layer above.
 # > - *$\chi^2(n)$ everywhere.* Each column has lost one dimension to each column before it.
@@ -343,12 +343,19 @@ def split_backward(dS_next, ds_next, dx_next, dlabel, P, Q, S, s, x, U, A, b, r,
     return (dP, dQ), dS, ds, dx
 
 
+# %%
 setting1 = la.paper.SETTINGS["setting1"].task
 Z1, y1 = setting1.sample(by_profile(200, 1000), np.random.default_rng(SEED))
-state1 = la.gram.compress(Z1)
-parts1 = state1.G[:, :5, :5], state1.G[:, :5, 5], state1.z[:, :5]  # S, s, x
 model = la.init_params(np.random.default_rng(SEED), layers=3, d=5, std=0.3)
-split = split_gradient(model, *parts1, y1, 20)
+
+
+def parts(Z):
+    """S, s and x of prompts with d = 5."""
+    G, z, _ = la.gram.compress(Z)
+    return G[:, :5, :5], G[:, :5, 5], z[:, :5]
+
+
+split = split_gradient(model, *parts(Z1), y1, 20)
 _, by_tokens = la.loss_and_grad(model, Z1, y1, backend="numpy")
 print("split and tokens, largest relative difference:", gap(split, by_tokens))
 
@@ -411,8 +418,8 @@ def machine_gradient(params, S, s, x, y, n):
 
 ways = {
     "tokens, NumPy": lambda: la.loss_and_grad(model, Z1, y1, backend="numpy")[1],
-    "blocks of the state, NumPy": lambda: split_gradient(model, *parts1, y1, 20),
-    "the machine, NumPy": lambda: machine_gradient(model, *parts1, y1, 20),
+    "blocks of the state, NumPy": lambda: split_gradient(model, *parts(Z1), y1, 20),
+    "the machine, NumPy": lambda: machine_gradient(model, *parts(Z1), y1, 20),
     "the machine, Numba": lambda: la.loss_and_grad(model, Z1, y1)[1],
 }
 kinds = o.passes(3, 1, 5, False, 20).gradient.operations[:, 0]
@@ -619,11 +626,11 @@ reveal("05.p1", round(exponents[0], 2), "On the state only the sum (5.16) grows,
        f"fitted there: {exponents[1]:.2f} in NumPy, {exponents[2]:.2f} in Numba.")
 
 # %% [markdown]
-# Tokens pay for $N^2$ scores in every layer, forward and backward. The state pays $n (d+1)(d+2)/2$ multiplications and additions for a prompt,
-# once. While that is small against the layers, the curve is flat; then it is a straight line of slope 1. Measured slopes are not
+# Tokens pay for $N^2$ scores in every layer, forward and backward. The state pays for one sum over the examples, once; exercise 05.1
+# counts it. While that is small against the layers, the curve is flat; then it is a straight line of slope 1. Measured slopes are not
 # exactly 2 and 1: the flat part pulls them down, and where arrays outgrow the caches of the computer, time grows faster than the count of operations.
 #
-# And at the size of the paper, $n = 20$, where no exponent matters yet? The four ways of section 4, on one batch:
+# And at the size of the paper, $n = 20$, where no exponent matters yet? The four ways of section 4, on one batch, each from the tokens:
 
 # %%
 timed = {name: seconds(work, repeats=by_profile(2, 7)) for name, work in ways.items()}
@@ -642,7 +649,7 @@ rng = np.random.default_rng(SEED)
 draws = la.streams.draw_gaussian(setting1, 20_000, rng)
 states, labels = la.streams.gaussian_state(setting1, draws)
 at_zero, _ = la.transformer.loss_and_grad_by(la.gram, 0 * model, states, labels, 6)
-_, grad = la.transformer.loss_and_grad_by(la.gram, model, state1, y1, 6)
+_, grad = la.transformer.loss_and_grad_by(la.gram, model, la.gram.compress(Z1), y1, 6)
 Z_mixed = mixed(Z1, mixtures["any mixture"])
 change = np.abs(la.predict(model, Z_mixed) - la.predict(model, Z1)).max()
 facts([
