@@ -45,7 +45,10 @@ def features(dims, W1, b1, W2, b2, C, tokens, E):
 
 @compiled
 def compress(tokens, lanes, G, x, mem):
-    """(5.16) into the machine's memory: G at address G, the query's token at x. Places left over get zeros."""
+    """(5.16) into the machine's memory: G at address G, the query's token at x.
+
+    Places left over get zeros: their prediction is then 0 as their label is, so that they add nothing.
+    """
     N, D = tokens.shape[0], tokens.shape[1]
     for i in range(D):
         for j in range(i, D):
@@ -125,8 +128,6 @@ def chunk_gradient(dims, dims_D, passes, shared, W1, b1, W2, b2, Z, y, first, la
             mem[passes.y, lane] = y[start + lane] if lane < lanes else 0.0
         run(dims_D, passes.gradient.operations, passes.gradient.factors, shared, mem)
         token_gradients(dims, tokens, passes.dS, passes.dx, mem, dF)
-        for lane in range(lanes, LANES):  # the bias moves the tokens of places left over too
-            dF[:, :, lane] = 0.0
         network_backward(dims, W1, b1, W2, C, dF, work, dW1, db1, dW2, db2)
     add_lane_sums(mem, passes.sums, sums)
 

@@ -73,6 +73,15 @@ def measure_noise(params, task, batch, draws, rng, attention="linear", backend="
     return Noise(norms, moment, reference)
 
 
+def noise_vectors(params, task, batch, draws, rng, attention="linear", backend="numba"):
+    """The noise e of (8.1) of every batch, (draws, p), where p is too large for a (p, p) moment; arguments as above."""
+    gradients = _Gradients(params, task, attention, backend)
+    batch, draws = as_count("batch", batch), as_count("draws", draws)
+    seeds = as_rng(rng).integers(2**63, size=2).tolist()
+    reference = gradients.mean(REFERENCE * batch, seeds[0], 0)
+    return np.concatenate([means - reference for _, means in gradients.batches(batch, draws, seeds[1])])
+
+
 def gradient_mean(params, task, prompts, rng, attention="linear", backend="numba"):
     """The gradient of one batch of ``prompts`` prompts, however large, in constant memory. -> (p,)"""
     seed = int(as_rng(rng).integers(2**63))

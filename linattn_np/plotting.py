@@ -8,6 +8,7 @@ STYLES = {  # Okabe and Ito's colour-blind safe colours, told apart in grey by t
     "Adam": {"color": "#0072B2", "linestyle": "-"},
     "gradient": {"color": "#000000", "linestyle": "-."},
     "sign": {"color": "#009E73", "linestyle": (0, (1, 1))},
+    "normalized": {"color": "#E69F00", "linestyle": "-."},
     "coordinate-clipped": {"color": "#CC79A7", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
 }
 NOISE_STYLES = {  # laws of gradient noise, and batch sizes

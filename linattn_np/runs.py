@@ -23,7 +23,7 @@ from .prompts import NonlinearTask, RegressionTask
 from .training import History, train
 
 FORMAT = 2  # raise it when the same description would give other numbers
-ADDED = {"hidden": 0, "fixed_batch": False}  # fields that came later: left out at these values, so that old runs keep their names
+ADDED = {"hidden": 0, "fixed_batch": False}  # fields that came later: left out at these values, older runs keep their names
 
 
 @dataclass(frozen=True)
@@ -109,15 +109,8 @@ class RunFolder:
 
     def save(self, run, history):
         """Keep a finished run."""
-        times, params = history.snapshot_array()
-        diverged_at = -1 if history.diverged_at is None else history.diverged_at
-        arrays = {
-            "description": np.array(run.description()), "loss": history.loss, "grad_norm": history.grad_norm,
-            "params": history.params, "diverged_at": np.array(diverged_at), "times": times, "snapshots": params,
-            "updates": np.array([history.updates[t] for t in sorted(history.updates)]), "seconds": np.array(history.seconds),
-        }  # fmt: skip
         with atomic_file(self.path / run.file_name()) as file:
-            np.savez(file, **arrays)
+            np.savez(file, description=np.array(run.description()), **history_arrays(history))
         self.seconds[run.file_name()] = history.seconds
 
     def get(self, run, progress=None):
@@ -127,6 +120,17 @@ class RunFolder:
             history = run.train(progress)
             self.save(run, history)
         return history
+
+
+def history_arrays(history):
+    """A history as plain arrays, which :func:`history_from` undoes."""
+    times, params = history.snapshot_array()
+    diverged_at = -1 if history.diverged_at is None else history.diverged_at
+    return {
+        "loss": history.loss, "grad_norm": history.grad_norm, "params": history.params, "diverged_at": np.array(diverged_at),
+        "times": times, "snapshots": params, "updates": np.array([history.updates[t] for t in sorted(history.updates)]),
+        "seconds": np.array(history.seconds),
+    }  # fmt: skip
 
 
 def history_from(arrays):

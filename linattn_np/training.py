@@ -193,4 +193,8 @@ def losses_along(history, Z, y, attention="linear", every=1):
 
         lanes = kernels.lanes_from_tokens(Z, y)
         return times, np.array([kernels.loss_and_grad(x, lanes)[0] for x in params])
+    if compiles(params[0], "numba"):
+        from . import kernels_tokens
+
+        return times, np.array([kernels_tokens.loss_and_grad(x, Z, y, attention)[0] for x in params])
     return times, np.array([loss(x, Z, y, attention) for x in params])

@@ -8,6 +8,7 @@ deviation, and "lower throughout" to nine tenths of the windows. An ``aside`` sa
 from functools import partial
 
 from . import readers
+from .claims_section4 import CLAIMS as section4
 from .rules import Above, Claim, Within, around
 
 SETTINGS = {"setting1": "Setting 1", "setting2": "Setting 2", "setting3": "Setting 3"}
@@ -114,21 +115,16 @@ def smoothness():
         )  # fmt: skip
 
 
-def not_yet():
-    later = (
-        ("linear_against_softmax", "With 3 layers, linear attention's loss falls much faster than softmax attention's"),
-        ("bigger_model.loss", "A bigger model (L=8, d=20, n=60) has loss curves that look alike"),
-        ("bigger_model.noise", "A bigger model (L=8, d=20, n=60) has a noise histogram that looks alike"),
-    )
-    for name, statement in later:
-        yield Claim(
-            id=name, statement=statement, where="section 3.2", paper="a plot", untested="no figure of this project measures it"
-        )
+def cited():
     yield Claim(
         id="language_models", where="section 3.1",
         statement="Full Transformers show the same features (PTB, WikiText-2, SQuAD; Kunstner et al. 2023)",
         paper="R_med ratio 1.43 to 3.54 (Jiang et al. 2022)", untested="needs trained language models; cited only",
     )  # fmt: skip
+    yield Claim(
+        id="image_models", where="section 3.1", statement="Convolutional networks on MNIST and CIFAR-10 beside them",
+        paper="plots (Kunstner et al. 2023)", untested="needs trained image models; cited only",
+    )  # fmt: skip
 
 
-CLAIMS = (*adam_against_sgd(), *heavy_tails(), *condition_numbers(), *smoothness(), *not_yet())
+CLAIMS = (*adam_against_sgd(), *heavy_tails(), *condition_numbers(), *smoothness(), *section4, *cited())

@@ -19,7 +19,7 @@ from .scale import PAPER, QUICK
 
 EXPERIMENTS = (  # each a module here with TITLE, TIME (on two cores), ALT, measure, draw and summary
     "adam_vs_sgd", "gradient_noise", "robust_condition_number", "directional_smoothness", "generalized_smoothness",
-    "learning_rates",
+    "learning_rates", "data_distribution", "depth", "bigger_model", "attention_kinds", "full_batch", "nonlinear_regression",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """How large an experiment is: at the paper's scale, or small and quick."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,11 +33,22 @@ QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=10, test_ev
               hessian_every=250, noise_draws=500, search_steps=200, search_seeds=1)  # fmt: skip
 
 
+def limited(scale, every=None, **at_most):
+    """A scale with numbers of at most these; ``every``: record_every and hessian_every of at least these."""
+    changed = {name: min(getattr(scale, name), most) for name, most in at_most.items()}
+    return replace(scale, **changed, **{name: max(getattr(scale, name), least) for name, least in (every or {}).items()})
+
+
+def differences(scale, used):
+    """What an experiment did at another size than the scale says, for its JSON and its summary. -> {name: [scale's, used]}"""
+    return {name: [value, getattr(used, name)] for name, value in vars(scale).items() if value != getattr(used, name)}
+
+
 def runs_of(setting, name, scale):
     """The runs of one optimizer on one setting, one for each seed."""
     return [
         Run(
-            setting.task, setting.optimizer(name), scale.steps, scale.batch,
+            setting.task, setting.optimizer(name), scale.steps, scale.batch, setting.layers,
             clip=setting.clip, seed=seed, record_every=scale.record_every,
         )
         for seed in range(scale.seeds)

@@ -14,6 +14,7 @@ class Setting:
     task: RegressionTask
     learning_rates: dict  # {"SGD": .., "Adam": ..}
     clip: float
+    layers: int = 3
 
     def optimizer(self, name):
         """The paper's SGD (momentum 0.9) or Adam (beta1 = beta2 = 0.9) at this setting's rate."""

@@ -1,0 +1,84 @@
+"""Section 3.2: a bigger model, 8 layers, 20 covariates and 60 examples: loss curves and gradient noise."""
+
+from dataclasses import replace
+
+from ..plotting import NOISE_STYLES, new_figure
+from ..prompts import RegressionTask
+from .scale import differences, limited
+from .settings import Setting
+from .three_rows import (
+    OPTIMIZERS, draw_losses, draw_noise, limits_in_words, losses, losses_in_words, noise, noise_in_words, number, search,
+)  # fmt: skip
+
+TITLE = "A bigger model: 8 layers, d = 20, n = 60"
+TIME = "9 minutes"
+TASK = RegressionTask(n=60, d=20)
+RATES = (0.002, 0.005, 0.01, 0.02, 0.05)
+ALT = (
+    "Four panels for a model of 8 layers on 60 examples of 20 covariates. Loss on one fixed test batch against iteration for SGD "
+    "with momentum and Adam, logarithmic; loss of the fresh training batches, medians of windows; density of the gradient noise "
+    "norm at initialization in units of its median; its quantiles against those of a normal law beside Gaussian noise with the "
+    "same covariance. Lines are medians over seeds, bands quartiles."
+)
+
+
+def sized(scale):
+    """A prompt costs this model some 70 microseconds, a hundred times what Setting 1 costs: batches and iterations are cut."""
+    if scale.name == "paper":
+        return limited(scale, {"record_every": 50}, steps=3_000, batch=250, noise_draws=500, search_steps=300, search_seeds=1)
+    return limited(scale, {"record_every": 50}, steps=100, batch=16, seeds=2, noise_draws=50, search_steps=20, search_seeds=1)
+
+
+def measure(folder, scale, progress=None):
+    """Search the rates, train what is missing and measure losses and noise: plain numbers, ready for JSON."""
+    used = sized(scale)
+    setting = Setting("L = 8, d = 20, n = 60", TASK, {}, 1.0, layers=8)
+    found = search(folder, setting, RATES if scale.name == "paper" else RATES[1::2], used, progress)
+    setting = replace(setting, learning_rates={o: found[o]["best"] for o in OPTIMIZERS})
+    panel = {
+        "title": setting.title, "search": found, **losses(folder, setting, used, progress),
+        "noise": noise(folder, setting, used, progress),
+    }  # fmt: skip
+    return {
+        "limits": differences(scale, used), "seeds_used": used.seeds, "batch_used": used.batch, "draws": used.noise_draws,
+        "panels": {"bigger": panel},
+    }  # fmt: skip
+
+
+def draw(numbers, scale):
+    """The figure: two panels of losses, two of noise."""
+    panel = numbers["panels"]["bigger"]
+    figure, axes = new_figure(columns=2, rows=2, height=3.1, width=4.6)
+    (test, fresh), (density, quantiles) = axes
+    for ax, kind in ((test, "test"), (fresh, "fresh")):
+        draw_losses(ax, panel, kind)
+        ax.set_xlabel("iteration t")
+    test.set_ylabel("test loss f, fixed batch")
+    fresh.set_ylabel(f"loss f of fresh batches,\nmedian of {scale.test_every}")
+    test.legend(title=f"median and quartiles,\n{numbers['seeds_used']} seeds", frameon=False, fontsize=9)
+    draw_noise(density, panel)
+    density.set(xlabel=r"noise norm $||e||$ / its median", ylabel=f"density, batch {numbers['batch_used']}")
+    draw_quantiles(quantiles, panel["noise"])
+    rates = ", ".join(f"{o} {panel[o]['learning_rate']:g}" for o in OPTIMIZERS)
+    figure.suptitle(f"{panel['title']}; learning rates: {rates}", fontsize=11)
+    return figure
+
+
+def draw_quantiles(ax, found):
+    """The noise's quantiles and its Gaussian control's against those of a normal law."""
+    ax.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
+    for law, name, style in (("noise", "gradient noise", "noise"), ("control", "Gaussian, same covariance", "covariance")):
+        ax.plot(found["normal_quantiles"], found[law]["qq"], label=name, linewidth=1.6, **NOISE_STYLES[style])
+    ax.set(xlabel="quantiles of a normal law", ylabel="quantiles of $||e||$, standardized")
+    ax.legend(frameon=False, fontsize=9, loc="upper left")
+
+
+def summary(numbers):
+    """What came out, in words."""
+    panel = numbers["panels"]["bigger"]
+    tried = []
+    for o in OPTIMIZERS:
+        found = panel["search"][o]
+        tried.append(f"{o} " + ", ".join(f"{r:g}: {number(s)}" for r, s in zip(found["rates"], found["scores"], strict=True)))
+    lines = [limits_in_words(numbers["limits"]), losses_in_words(panel), noise_in_words(panel)]
+    return "\n".join([*lines, f"  rates searched, median loss of each: {'; '.join(tried)}"])

@@ -1,0 +1,266 @@
+"""Nonlinear regression: labels linear in a hidden network's features; a trained network, then three layers of full attention."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..composed import Composed
+from ..composed_diagonal import hessian_diagonal
+from ..optimizers import SGD, Adam
+from ..plotting import NOISE_STYLES, STYLES, median_band, new_figure
+from ..prompts import NonlinearTask
+from ..runs import Run, history_arrays, history_from
+from ..streams import generators, part_sizes
+from ..sweeps import Inline
+from ..training import BatchGradient
+from .measured import kept, spread, table
+from .scale import TEST_PROMPTS, TEST_SEED, differences, histories, test_batch
+from .three_rows import (
+    OPTIMIZERS, band, chosen, condition_curves, curve, draw_condition, draw_losses, draw_noise, limits_in_words, loss_curves,
+    losses_in_words, noise_in_words, noise_summary, number, score,
+)  # fmt: skip
+
+TITLE = "Nonlinear regression: a ReLU network before three layers of linear attention"
+TIME = "15 minutes"
+TASK = NonlinearTask(n=20)
+RATES = (0.001, 0.01, 0.05, 0.1)
+HESSIAN_TIMES = (0, 250, 500, 750, 1_000, 1_250, 1_500, 2_000, 4_000, 6_000, 8_000, 10_000)
+CODE_RATIOS = {0: (1.07, 0.40), 750: (5.41, 3.96), 1250: (6.61, 2.54)}  # of the released code: mean and standard deviation
+WINDOWS = 20  # of the whole run; the steps recorded in each are taken together
+SHAPE = {"layers": 3, "std": 0.1, "hidden": 30, "full": False}
+ALT = (
+    "Six panels. Test loss against iteration for SGD with momentum and Adam, logarithmic. Density of the gradient noise norm at "
+    "initialization in units of its median. Quantiles of that norm against those of a normal law beside Gaussian noise with the "
+    "same covariance. Robust condition number against iteration, logarithmic. Its ratio, SGD's over Adam's, with the released "
+    "code's three values and their standard deviations. Curvature along the steps. Lines are medians over seeds, bands quartiles."
+)
+
+
+def sized(scale):
+    """The released code's batch of 2000 and 5 seeds; fewer draws of the noise than its 100,000."""
+    if scale.name == "paper":
+        return replace(scale, batch=2_000, seeds=5, record_every=50, noise_draws=2_000, search_steps=400, search_seeds=1)
+    return replace(scale, steps=200, batch=64, seeds=2, record_every=10, noise_draws=700, search_steps=30, search_seeds=1)
+
+
+def runs_for(name, rate, used):
+    """One run for each seed."""
+    optimizer = {"SGD": SGD(rate, momentum=0.9), "Adam": Adam(rate, beta1=0.9, beta2=0.9)}[name]
+    return [
+        Run(TASK, optimizer, used.steps, used.batch, clip=1.0, seed=seed, record_every=used.record_every, **SHAPE)
+        for seed in range(used.seeds)
+    ]  # fmt: skip
+
+
+def hessian_times(used):
+    """When the Hessian's diagonal is looked at."""
+    return np.array(sorted({*(t for t in HESSIAN_TIMES if t <= used.steps), used.steps}))
+
+
+def model_of(run):
+    """The shape of a run's model."""
+    return Composed(run.task.d, run.hidden, run.layers, run.heads)
+
+
+def measure(folder, scale, progress=None):
+    """Choose the rates, train what is missing and measure everything: plain numbers, ready for JSON."""
+    used = sized(scale)
+    searched = search(folder, used, progress)
+    trained, found = {}, {}
+    for o in OPTIMIZERS:
+        runs = runs_for(o, searched[o]["best"], used)
+        trained[o] = histories(folder, runs, f"{o}, nonlinear regression", progress)
+        found[o] = along(folder, runs, trained[o], used)
+    panel = {"title": "nonlinear regression"}
+    for o in OPTIMIZERS:
+        pairs = [(each["loss_times"], each["losses"]) for each in found[o]]
+        panel[o] = {"learning_rate": searched[o]["best"], **loss_curves(trained[o], pairs, used)}
+    times = hessian_times(used)
+    panel["condition"] = condition_curves(times, {o: table(found[o], "diagonals", times) for o in OPTIMIZERS})
+    panel["smoothness"] = smoothness(found, used)
+    panel["noise"] = noise_summary(noise(folder, used))
+    y = test_batch(TASK)[1]
+    return {
+        "limits": differences(scale, used), "seeds_used": used.seeds, "batch_used": used.batch, "draws": used.noise_draws,
+        "network_seed": TASK.network_seed, "mean_square_of_the_test_labels": float((y * y).mean()),
+        "parameters": model_of(runs[0]).size, "search": searched, "panel": panel,
+    }  # fmt: skip
+
+
+def search(folder, used, progress):
+    """The best of the rates by short runs, as ``three_rows.search``; the paper's code compares the same four rates."""
+    short = replace(used, steps=used.search_steps, seeds=used.search_seeds, record_every=max(1, used.search_steps // 20))
+    Z, y = test_batch(TASK)
+    found = {}
+    for o in OPTIMIZERS:
+        runs = [run for rate in RATES for run in runs_for(o, rate, short)]
+        scores = []
+        for run, history in zip(runs, histories(folder, runs, f"rates of {o}, nonlinear regression", progress), strict=True):
+            times, params = history.snapshot_array()
+            losses = np.array([model_of(run).loss_and_grad(theta, Z, y)[0] for theta in params])
+            scores.append(score(history, (times, losses), short.steps))
+        found[o] = chosen(RATES, np.median(np.reshape(scores, (len(RATES), -1)), axis=1))
+    return found
+
+
+def along(folder, runs, trained, used):
+    """Losses, Hessian diagonals and what the recorded steps meet, for each run; measured by the folder's executor, and kept."""
+    executor, waiting, times = folder.executor or Inline(), {}, hessian_times(used).tolist()
+    descriptions = [
+        {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, "times": times, "test_every": used.test_every}
+        for run in runs
+    ]  # fmt: skip
+
+    def result(k):
+        return waiting[k].result()
+
+    found = []
+    for k, run in enumerate(runs):  # all are handed out when the first is missing; those kept are not looked at
+
+        def compute(k=k):
+            for later in range(k, len(runs)):
+                if later not in waiting:
+                    arrays = history_arrays(trained[later])
+                    waiting[later] = executor.submit(measure_run, runs[later].to_dict(), arrays, times, used.test_every)
+            return result(k)
+
+        found.append(kept(folder, "composed", descriptions[k], compute))
+    return found
+
+
+def measure_run(values, arrays, times, test_every):
+    """What is measured along one run, on the fixed test batch. -> {name: array}"""
+    run, history = Run.from_dict(values), history_from(arrays)
+    model, (Z, y) = model_of(run), test_batch(run.task)
+    loss_times = [t for t in sorted(history.snapshots) if t % test_every == 0]
+    times = [t for t in times if t in history.snapshots]
+    steps = [t for t in sorted(history.updates) if history.updates[t].any()]
+    kappa = []
+    for t in steps:
+        u = history.updates[t] / np.linalg.norm(history.updates[t])
+        kappa.append(u @ model.hvp(history.snapshots[t], Z, y, u))
+    return {
+        "loss_times": np.array(loss_times),
+        "losses": np.array([model.loss_and_grad(history.snapshots[t], Z, y)[0] for t in loss_times]),
+        "times": np.array(times), "diagonals": np.stack([hessian_diagonal(model, history.snapshots[t], Z, y) for t in times]),
+        "step_times": np.array(steps), "kappa": np.array(kappa),
+    }  # fmt: skip
+
+
+def smoothness(found, used):
+    """Curvature along the recorded steps in windows: quartiles over seeds and steps, and the share of windows with SGD above."""
+    times = np.arange(0, used.steps, used.record_every)
+    size = max(1, len(times) // WINDOWS)
+    panel, middle = {}, {}
+    for o in OPTIMIZERS:
+        kappa = table([{"times": each["step_times"], "kappa": each["kappa"]} for each in found[o]], "kappa", times)
+        cut = kappa[:, : size * (len(times) // size)].reshape(len(kappa), -1, size)  # (seeds, windows, steps)
+        middle[o] = np.nanmedian(cut, axis=2)
+        centres = times[: cut.shape[1] * size].reshape(-1, size).mean(axis=1)
+        negative = [float(np.mean(row[np.isfinite(row)] <= 0)) for row in kappa]
+        panel[o] = {"kappa": curve(centres, middle[o]), "negative_share": spread(negative)}
+    panel["share_sgd_above"] = spread((middle["SGD"] > middle["Adam"]).mean(axis=1))
+    return panel
+
+
+def noise(folder, used):
+    """The noise norms of batches of ``used.batch`` at each seed's initialization, and those of the Gaussian control."""
+    executor, waiting, samples = folder.executor or Inline(), {}, []
+    for seed in range(used.seeds):
+        description = {"task": vars(TASK), "shape": SHAPE, "seed": seed, "batch": used.batch, "draws": used.noise_draws}
+
+        def compute(seed=seed):
+            for later in range(seed, used.seeds):
+                if later not in waiting:
+                    waiting[later] = executor.submit(noise_of, later, used.batch, used.noise_draws)
+            return waiting[seed].result()
+
+        arrays = kept(folder, "composed-noise", description, compute)
+        samples.append((arrays["norms"], arrays["control"]))
+    return samples
+
+
+def noise_of(seed, batch, draws):
+    """(8.1) at the params that a run with this seed starts from, g_ref from 100 batches, and its control (8.3)."""
+    from ..noise import REFERENCE, gaussian_norms
+
+    model = Composed(TASK.d, SHAPE["hidden"], SHAPE["layers"])
+    theta = model.init_params(generators(seed, 1)[0], SHAPE["std"])
+    children = np.random.SeedSequence([seed, 1]).spawn(len(part_sizes(batch)))
+    parts = [np.random.default_rng(child) for child in children]
+    gradient = BatchGradient(TASK, batch, parts, theta, "linear", "numba", model)
+    reference = np.mean([gradient(theta)[1] for _ in range(REFERENCE)], axis=0)
+    e = np.array([gradient(theta)[1] for _ in range(draws)]) - reference  # (draws, p)
+    variances = np.maximum(np.linalg.eigvalsh(e.T @ e / draws), 0.0)
+    control = gaussian_norms(variances, draws, np.random.default_rng([seed, 2]))
+    return {"norms": np.sqrt((e * e).sum(axis=1)), "control": control}
+
+
+# ---------------------------------------------------------------- picture and words
+
+
+def draw(numbers, scale):
+    """The figure: loss, noise, its quantiles; condition numbers, their ratio, curvature along the steps."""
+    panel = numbers["panel"]
+    figure, axes = new_figure(columns=3, rows=2, height=3.2)
+    (loss, density, quantiles), (condition, ratio, steps) = axes
+    draw_losses(loss, panel)
+    rates = ", ".join(f"{o} {panel[o]['learning_rate']:g}" for o in OPTIMIZERS)
+    loss.set(ylabel="test loss f, fixed batch", xlabel="iteration t", title=f"η: {rates}")
+    loss.legend(title=f"median and quartiles,\n{numbers['seeds_used']} seeds", frameon=False, fontsize=9)
+    draw_noise(density, panel)
+    density.set(xlabel=r"noise norm $||e||$ / its median", ylabel=f"density, batch {numbers['batch_used']}")
+    found = panel["noise"]
+    quantiles.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
+    for law, name, style in (("noise", "gradient noise", "noise"), ("control", "Gaussian, same covariance", "covariance")):
+        quantiles.plot(found["normal_quantiles"], found[law]["qq"], label=name, linewidth=1.6, **NOISE_STYLES[style])
+    quantiles.set(xlabel="quantiles of a normal law", ylabel="quantiles of $||e||$, standardized")
+    quantiles.legend(frameon=False, fontsize=9, loc="upper left")
+    draw_condition(condition, panel)
+    condition.set(xlabel="iteration t", ylabel="robust condition number\n" + r"$\max|H_{ii}| / \mathrm{median}|H_{ii}|$")
+    draw_ratio(ratio, panel["condition"]["ratio"])
+    for o in OPTIMIZERS:
+        values = panel["smoothness"][o]
+        label = f"{o}: {values['negative_share']['median']:.1%} negative"
+        median_band(steps, values["kappa"]["iterations"], band(values["kappa"]), label, **STYLES[o])
+    steps.set_yscale("symlog", linthresh=1e-3)
+    steps.axhline(0.0, color="0.5", linewidth=0.8)
+    steps.set(xlabel="iteration t", ylabel="directional smoothness\n" + r"$\kappa = u^T H u / u^T u$")
+    steps.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def draw_ratio(ax, values):
+    """The ratio seed by seed, beside the released code's three values."""
+    median_band(ax, values["iterations"], band(values), "ours, median and quartiles", color="#0072B2")
+    known = {t: value for t, value in CODE_RATIOS.items() if t <= values["iterations"][-1]}
+    mean, std = np.array(list(known.values())).T
+    below = np.minimum(std, 0.9 * mean)
+    ax.errorbar(list(known), mean, yerr=[below, std], fmt="ko", markersize=4, capsize=3, linewidth=1.0, label="code, mean and std")
+    ax.axhline(1.0, color="0.5", linewidth=0.8)
+    ax.set(yscale="log", xlabel="iteration t", ylabel=r"ratio $R_{med}$(SGD) / $R_{med}$(Adam)")
+    ax.legend(frameon=False, fontsize=9)
+
+
+def summary(numbers):
+    """What came out, in words."""
+    panel, search = numbers["panel"], numbers["search"]
+    lines = [limits_in_words(numbers["limits"]), losses_in_words(panel)]
+    for o in OPTIMIZERS:
+        pairs = zip(search[o]["rates"], search[o]["scores"], strict=True)
+        tried, losses = ", ".join(f"{rate:g}: {number(value)}" for rate, value in pairs), panel[o]["test"]
+        shown = [k for k, t in enumerate(losses["iterations"]) if t in (0, 100, 400, 1000, 1500, 5000, 10_000)]
+        path = ", ".join(f"{losses['iterations'][k]}: {number(losses['median'][k])}" for k in shown)
+        lines.append(f"  {o}: rates searched {tried}; median test loss at {path}")
+    ratio = panel["condition"]["ratio"]
+    for t in (0, 750, 1250):
+        if t in ratio["iterations"]:
+            each = spread([row[ratio["iterations"].index(t)] for row in ratio["each_seed"]])
+            code = CODE_RATIOS[t]
+            lines.append(f"  R_med(SGD) / R_med(Adam) at {t}: mean {number(each['mean'])} ({number(each['std'])}), "
+                         f"median {number(each['median'])}; code {code[0]:g} ({code[1]:g})")  # fmt: skip
+    lines.append(noise_in_words(panel) + f", mode {number(panel['noise']['noise']['mode']['median'])}")
+    above = panel["smoothness"]["share_sgd_above"]["median"]
+    lines.append(f"  SGD's steps meet more curvature than Adam's in {above:.0%} of the windows (median over seeds)")
+    lines.append(f"  the labels' mean square on the test batch is {numbers['mean_square_of_the_test_labels']:.3g}")
+    return "\n".join(lines)
