@@ -579,7 +579,7 @@ slider(draw_run, "Loss of fresh batches against step for SGD and Adam at one rat
 numbers = loaded("adam_vs_sgd")
 scale = Scale(**numbers["scale"])
 show(adam_vs_sgd.draw(numbers, scale), "Three settings, test loss above, fresh loss below, at "
-     "the paper's size. Adam ends below SGD except on Setting 2's test batch, where both jump.")
+     "the paper's size. Adam ends below SGD, but on Setting 2's test batch both jump wildly.")
 rows = []
 for name in names:
     panel = numbers["panels"][name]
@@ -592,8 +592,8 @@ table(("setting", "SGD / Adam, test batch", "SGD / Adam, fresh batches",
        "other test batches with Adam below"), rows, "the last iterations, medians of the seeds")
 
 # %% [markdown]
-# Setting 2 is this lesson in one panel. On the fixed test batch both optimizers jump by powers of ten, and Adam ends above SGD. Fresh batches
-# and most other test batches say the opposite. Which prompts are to blame? (7.11) names suspects before anything is trained: those
+# Setting 2 is this lesson in one panel. On the fixed test batch both optimizers jump by powers of ten, and the ratio in the table is that of the last
+# jump. Fresh batches and most other test batches say that Adam is ahead. Which prompts are to blame? (7.11) names suspects before anything is trained: those
 # with the longest covariates, say the largest eigenvalue of $C = \frac{1}{n} \sum_j x_j x_j^\top$. Take the three longest of the 1000 and
 # train one seed far enough.
 
