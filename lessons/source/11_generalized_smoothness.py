@@ -442,9 +442,9 @@ def draw_run(threshold):
         values = np.where(values < 1e12, values, np.nan)
         ax.plot(values, color=la.plotting.STYLES["SGD"]["color"], linewidth=1.2)
         ax.set(yscale="log", xlim=(0, short), xlabel="iteration t", ylabel=label)
+        ax.set_yticks([1e-2, 1, 100, 1e4])
+        ax.set_ylim(1e-2, 1e5)
         ax.minorticks_off()
-    axes[0, 0].set_ylim(1e-2, 1e5)
-    axes[0, 1].set_ylim(1e-2, 1e6)
     clipped = 0.0
     if threshold != "none":
         axes[0, 1].axhline(threshold, color="k", linestyle="--", linewidth=1)
