@@ -24,7 +24,7 @@ def load_tokens(Z, start, lanes, tokens):
 
 @compiled
 def features(dims, W1, b1, W2, b2, C, tokens, E):
-    """(15.1) to (15.3), (15.11): the covariates of C (N, D, LANES) become features in tokens; the label stays. E (LANES,) is scratch."""
+    """(15.1) to (15.3), (15.11): the covariates of C (N, D, LANES) become features in tokens; the label stays. E is scratch."""
     d = len(dims)
     for t in range(len(C)):
         for c in range(d):

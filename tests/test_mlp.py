@@ -1,4 +1,4 @@
-"""The ReLU network by hand: worked with integers, adjoint, complex step, Taylor, purity, marks, shapes, kinks that cannot be judged."""
+"""The ReLU network by hand: integers, adjoint, complex step, Taylor, purity, marks, shapes, kinks that cannot be judged."""
 
 import numpy as np
 import pytest

@@ -21,8 +21,8 @@ LINES = {
 }  # fmt: skip
 ALT = (
     "Three panels on logarithmic loss scales. Left: test loss on one fixed batch against iteration for three layers of linear, "
-    "ReLU and softmax attention, each trained with Adam at its best learning rate. Middle: loss of fresh training batches, medians of "
-    "windows. Right: the search, score of each rate for the three kinds. Lines are medians over seeds, bands quartiles."
+    "ReLU and softmax attention, each trained with Adam at its best learning rate. Middle: loss of fresh training batches, "
+    "medians of windows. Right: the search, score of each rate for the three kinds. Lines are medians over seeds, bands quartiles."
 )
 
 

@@ -24,9 +24,10 @@ ALT = (
 
 def sized(scale):
     """A prompt costs this model some 70 microseconds, a hundred times what Setting 1 costs: batches and iterations are cut."""
+    every = {"record_every": scale.test_every}
     if scale.name == "paper":
-        return limited(scale, {"record_every": 50}, steps=3_000, batch=250, noise_draws=500, search_steps=300, search_seeds=1)
-    return limited(scale, {"record_every": 50}, steps=100, batch=16, seeds=2, noise_draws=50, search_steps=20, search_seeds=1)
+        return limited(scale, every, steps=3_000, batch=250, noise_draws=500, search_steps=300, search_seeds=1)
+    return limited(scale, every, steps=100, batch=16, seeds=2, noise_draws=50, search_steps=20, search_seeds=1)
 
 
 def measure(folder, scale, progress=None):

@@ -32,7 +32,7 @@ def data_distribution():
     for optimizer in ("SGD", "Adam"):
         yield Claim(
             id=f"data.slower.{optimizer.lower()}",
-            statement=f"Heavier tails slow {optimizer} down (loss left at iteration {SLOWER_AT}, of the first, over that on the sphere)",
+            statement=f"Heavier tails slow {optimizer} down (share of the loss left at {SLOWER_AT}, over that on the sphere)",
             paper="slower (plot)", values=partial(readers.slower, optimizer, SLOWER_AT), rule=Above(CLEAR, 1.0), **common,
         )  # fmt: skip
     yield Claim(
@@ -91,7 +91,7 @@ def bigger_model():
 def attention_kinds():
     yield Claim(
         id="linear_against_softmax", figure="attention_kinds", where="section 3.2, attention kinds",
-        statement="With 3 layers, linear attention's loss falls much faster than softmax attention's (softmax's final loss over linear's)",
+        statement="With 3 layers, linear attention's loss falls much faster than softmax attention's (final softmax over linear)",
         paper="much faster (plot)", values=partial(readers.kind_over_linear, "softmax"), rule=Above(MUCH, 1.0),
     )  # fmt: skip
 

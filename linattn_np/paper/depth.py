@@ -25,7 +25,7 @@ ALT = (
 def sized(scale):
     """The scale and depths that fit the time: exact Hessians of 400 parameters are dear, and so is the noise of eight layers."""
     if scale.name == "paper":
-        every = {"hessian_every": 500, "record_every": 50}
+        every = {"hessian_every": 500, "record_every": scale.test_every}
         return limited(scale, every, noise_draws=2_000, search_steps=1_000, search_seeds=2), DEPTHS
     return limited(scale, {"hessian_every": scale.steps}, noise_draws=100, seeds=2, search_steps=100, search_seeds=1), DEPTHS[:2]
 

@@ -1,8 +1,8 @@
 """Does the gap between SGD and Adam need noise? Four optimizers on batches of 10, 100, 1000 and on one fixed batch.
 
 Kunstner et al. 2023 say that it does not, and the paper quotes them. On the fixed batch there is no noise at all: what is left
-of the gap is the optimizers' own. Each optimizer has, for each batch, the best of its rates by the rule of ``three_rows.search`` with
-the training loss in the place of the test loss.
+of the gap is the optimizers' own. Each optimizer has, for each batch, the best of its rates by the rule of
+``three_rows.search`` with the training loss in the place of the test loss.
 """
 
 import numpy as np
@@ -27,8 +27,8 @@ NAMES = {"SGD": "SGD", "Adam": "Adam", "SignDescent": "sign descent", "Normalize
 LINES = {"SGD": STYLES["SGD"], "Adam": STYLES["Adam"], "SignDescent": STYLES["sign"], "NormalizedGD": STYLES["normalized"]}
 BATCHES = (10, 100)  # and the scale's own batch, fresh and fixed
 ALT = (
-    "Four panels, for batches of 10, 100 and 1000 fresh prompts and for one fixed batch of 1000: training loss against iteration, "
-    "logarithmic, for SGD with momentum, Adam, sign descent and normalized descent, all with momentum 0.9, each at the rate "
+    "Four panels, for batches of 10, 100 and 1000 fresh prompts and for one fixed batch of 1000: training loss against "
+    "iteration, logarithmic, for SGD with momentum, Adam, sign descent and normalized descent, all with momentum 0.9, each at the rate "
     "found best for that batch. Lines are medians over seeds of the median of a window, bands quartiles. Each title names SGD's "
     "loss over Adam's at the end."
 )
@@ -45,7 +45,9 @@ def runs_for(name, rate, batch, fixed, steps, seeds):
     """One run for each seed."""
     setting = SETTINGS["setting1"]
     return [
-        Run(setting.task, optimizer(name, rate), steps, batch, clip=setting.clip, seed=seed, record_every=steps, fixed_batch=fixed)
+        Run(
+            setting.task, optimizer(name, rate), steps, batch, clip=setting.clip, seed=seed, record_every=steps, fixed_batch=fixed,
+        )
         for seed in range(seeds)
     ]  # fmt: skip
 
@@ -54,7 +56,7 @@ def measure(folder, scale, progress=None):
     """Search the rates, train what is missing and measure the training losses: plain numbers, ready for JSON."""
     small = {} if scale.name == "paper" else {"seeds": 2, "steps": 500, "search_steps": 50}
     used = limited(scale, search_seeds=1, **small)
-    cells = {**{str(batch): (batch, False) for batch in BATCHES}, str(used.batch): (used.batch, False), "full": (used.batch, True)}
+    cells = {str(batch): (batch, False) for batch in (*BATCHES, used.batch)} | {"full": (used.batch, True)}
     panels = {key: {name: cell(folder, name, *what, used, progress) for name in RATES} for key, what in cells.items()}
     for key, panel in panels.items():
         panel["title"] = f"one fixed batch of {used.batch}" if key == "full" else f"fresh batches of {key}"
@@ -115,6 +117,7 @@ def summary(numbers):
             gone = sum(at is not None for at in found["diverged_at"])
             edge = ", edge of the rates" if found["search"]["at_the_edge"] else ""
             words.append(f"{NAMES[name]} {number(found['train']['median'][-1])} (rate {found['learning_rate']:g}{edge}"
-                         f"{f', {gone} diverged' if gone else ''}; test {number(found['final_test_loss']['median'])})")  # fmt: skip
+                         f"{f', {gone} diverged' if gone else ''}; "
+                         f"test {number(found['final_test_loss']['median'])})")  # fmt: skip
         lines.append(f"{panel['title']}: last training loss {', '.join(words)}; SGD's over Adam's {ratio(panel, 'SGD'):.3g}")
     return "\n".join(lines)

@@ -236,7 +236,8 @@ def draw_ratio(ax, values):
     known = {t: value for t, value in CODE_RATIOS.items() if t <= values["iterations"][-1]}
     mean, std = np.array(list(known.values())).T
     below = np.minimum(std, 0.9 * mean)
-    ax.errorbar(list(known), mean, yerr=[below, std], fmt="ko", markersize=4, capsize=3, linewidth=1.0, label="code, mean and std")
+    label = "code, mean and std"
+    ax.errorbar(list(known), mean, yerr=[below, std], fmt="ko", markersize=4, capsize=3, linewidth=1.0, label=label)
     ax.axhline(1.0, color="0.5", linewidth=0.8)
     ax.set(yscale="log", xlabel="iteration t", ylabel=r"ratio $R_{med}$(SGD) / $R_{med}$(Adam)")
     ax.legend(frameon=False, fontsize=9)

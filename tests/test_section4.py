@@ -1,0 +1,148 @@
+"""The experiments of section 4: what they compute by another road, divergence that shows, and the readers behind their claims."""
+
+import json
+
+import numpy as np
+import pytest
+
+import linattn_np as la
+from linattn_np import noise
+from linattn_np.composed import Composed
+from linattn_np.landscape import robust_condition_number
+from linattn_np.optimizers import SGD, Adam
+from linattn_np.paper import command, full_batch, nonlinear_regression, readers_section4, rules, scale, three_rows
+from linattn_np.paper.claims_section4 import CLAIMS
+from linattn_np.paper.measured import spread
+from linattn_np.runs import Run, RunFolder, history_arrays
+from linattn_np.streams import generators
+
+TINY = scale.Scale(
+    "tiny", steps=60, batch=29, seeds=2, record_every=10, test_every=20, hessian_every=30, noise_draws=31, search_steps=20,
+    search_seeds=1,
+)  # fmt: skip
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(scale, "TEST_PROMPTS", 37)
+
+
+def test_limits_and_differences_by_hand():
+    used = scale.limited(TINY, {"hessian_every": 60, "record_every": 5}, steps=50, seeds=7)
+    assert (used.steps, used.seeds, used.hessian_every, used.record_every) == (50, 2, 60, 10)
+    assert scale.differences(TINY, used) == {"steps": [60, 50], "hessian_every": [30, 60]}
+    words = three_rows.limits_in_words(scale.differences(TINY, used))
+    assert "iterations: 50 in place of 60" in words and three_rows.limits_in_words({}).startswith("Nothing")
+
+
+def test_the_best_rate_by_hand():
+    found = three_rows.chosen((0.1, 0.2, 0.5), np.array([3.0, 1.0, np.inf]))
+    assert found["best"] == 0.2 and not found["at_the_edge"] and found["scores"] == [3.0, 1.0, np.inf]
+    assert three_rows.chosen((0.1, 0.2), np.array([1.0, 3.0]))["at_the_edge"]
+
+
+def test_a_run_that_diverges_is_scored_last_and_shown(tmp_path):
+    history = la.train(la.RegressionTask(n=5), SGD(1e3), 60, batch=5, clip=None, record_every=10)
+    good = la.train(la.RegressionTask(n=5), SGD(1e-3), 60, batch=5, record_every=10)
+    assert history.diverged_at is not None
+    assert three_rows.score(history, (np.array([40]), np.array([1.0])), 40) == np.inf
+    pairs = [(np.array([0]), np.array([5.0])), (np.array([0, 20, 40, 60]), np.ones(4))]
+    curves = three_rows.loss_curves([history, good], pairs, TINY)
+    assert np.isnan(curves["test"]["each_seed"][0][1:]).all() and curves["test"]["median"] == [3.0, 1.0, 1.0, 1.0]
+    assert curves["diverged_at"] == [history.diverged_at, None]
+    panel = {"title": "here", "SGD": {"learning_rate": 1e3, **curves}, "Adam": {"learning_rate": 0.1, **curves}}
+    assert "runs that diverged: SGD 1, Adam 1" in three_rows.losses_in_words(json.loads(json.dumps(panel)))
+
+
+def test_noise_with_fewer_draws_than_parameters_has_the_same_norms_and_eigenvalues():
+    task, x = la.RegressionTask(n=3, d=5), la.init_params(np.random.default_rng(0), 2)
+    vectors = noise.noise_vectors(x, task, 29, 31, np.random.default_rng([1, 0]))
+    whole = noise.measure_noise(x, task, 29, 31, np.random.default_rng([1, 0]))
+    arrays = three_rows.noise_arrays(x, task, 1, TINY, False)
+    assert x.size > 31 and vectors.shape == (31, 100)
+    assert np.allclose(arrays["norms"], whole.norms, rtol=1e-12)
+    assert np.allclose(np.sort(arrays["spectrum"])[-20:], whole.spectrum[-20:], rtol=1e-9)
+
+
+# ---------------------------------------------------------------- nonlinear regression
+
+
+def test_what_is_measured_along_a_run(small):
+    run = Run(nonlinear_regression.TASK, Adam(0.01, 0.9, 0.9), 40, 29, std=0.1, record_every=20, hidden=7, layers=2)
+    history, model = run.train(False), Composed(hidden=7, layers=2)
+    found = nonlinear_regression.measure_run(run.to_dict(), history_arrays(history), [0, 40], 20)
+    Z, y = scale.test_batch(run.task)
+    H = model.hessian(history.snapshots[40], Z, y)
+    assert found["times"].tolist() == [0, 40] and np.allclose(found["diagonals"][1], np.diag(H), atol=1e-11 * np.abs(H).max())
+    assert found["loss_times"].tolist() == [0, 20, 40]
+    assert found["losses"] == pytest.approx([model.loss(history.snapshots[t], Z, y) for t in (0, 20, 40)], rel=1e-12)
+    u = history.updates[20]
+    wanted = u @ model.hessian(history.snapshots[20], Z, y) @ u / (u @ u)
+    assert found["step_times"].tolist() == [0, 20] and found["kappa"][1] == pytest.approx(wanted, rel=1e-9)
+
+
+def test_the_ratio_is_one_at_the_start_and_of_condition_numbers_after():
+    diagonals = {"SGD": np.array([[[1.0, 2, 8], [1, 1, 9]]]), "Adam": np.array([[[1.0, 2, 8], [3, 1, 9]]])}
+    found = three_rows.condition_curves([0, 10], diagonals)
+    assert robust_condition_number(diagonals["SGD"][0, 0]) == 4.0
+    assert found["ratio"]["each_seed"] == [[1.0, 3.0]] and found["middle_ratio"]["median"] == pytest.approx(3.0)
+
+
+def test_the_noise_starts_where_the_runs_start():
+    found = nonlinear_regression.noise_of(1, 29, 31)
+    model = Composed(hidden=30, layers=3)
+    theta = model.init_params(generators(1, 1)[0], 0.1)
+    run = la.train(nonlinear_regression.TASK, SGD(0.0), 1, batch=5, seed=1, std=0.1, hidden=30)
+    assert np.array_equal(run.params, theta) and found["norms"].shape == found["control"].shape == (31,)
+    again = nonlinear_regression.noise_of(1, 29, 31)
+    assert np.array_equal(again["norms"], found["norms"]) and (found["norms"] > 0).all()
+
+
+# ---------------------------------------------------------------- full batch
+
+
+def test_the_fixed_batch_is_the_same_for_every_optimizer_and_step(small, tmp_path):
+    folder = RunFolder(tmp_path / "runs")
+    numbers = full_batch.measure(folder, TINY, False)
+    assert list(numbers["panels"]) == ["10", "100", "29", "full"]
+    fixed = numbers["panels"]["full"]
+    runs = [full_batch.runs_for(o, fixed[o]["learning_rate"], 29, True, 60, 2)[1] for o in ("SGD", "NormalizedGD")]
+    first = [folder.load(run).loss[0] for run in runs]
+    assert first[0] == first[1] and folder.load(runs[0]).loss[1] != first[0]
+    fresh = full_batch.runs_for("SGD", numbers["panels"]["29"]["SGD"]["learning_rate"], 29, False, 60, 2)[1]
+    assert folder.load(fresh).loss[0] == first[0]
+
+
+# ---------------------------------------------------------------- the claims
+
+
+def curve(*rows):
+    return {"iterations": list(range(0, 10 * len(rows[0]), 10)), "each_seed": [list(row) for row in rows]}
+
+
+def test_readers_by_hand():
+    panel = {"SGD": {"fresh": curve([9.0, 8.0], [9.0, 6.0])}, "Adam": {"fresh": curve([9.0, 2.0], [9.0, None])}}
+    found = readers_section4.gap_of("a", {"panels": {"a": panel}})
+    assert found["median"] == 4.0 and np.isnan(found["each_seed"][1])
+    tails = {name: {"noise": {"noise": {"p99.9_over_p50": spread(values)}}} for name, values in
+             (("sphere", [1.0, 2.0]), ("setting3", [3.0, 4.0]))}  # fmt: skip
+    assert readers_section4.heavier_noise({"panels": tails})["each_seed"] == [3.0, 2.0]
+    depths = {str(L): {"SGD": {"test": curve([1.0, 2.0**L])}, "Adam": {"test": curve([1.0, 1.0])}} for L in (2, 4, 6, 8)}
+    assert readers_section4.gap_with_depth({"panels": depths})["median"] == pytest.approx(1.0)
+    assert readers_section4.falls_with_depth("SGD", {"panels": depths})["median"] == 2.0**-6
+    full = {o: {"train": curve([1.0, value])} for o, value in (("SGD", 1.0), ("Adam", 0.01), ("SignDescent", 0.1))}
+    assert readers_section4.sign_share({"panels": {"full": full}})["median"] == pytest.approx(0.5)
+    assert readers_section4.full_batch_gap({"panels": {"full": full}})["median"] == pytest.approx(100.0)
+    nonlinear = {"panel": {"Adam": {"test": curve([4e-3, 1e-3, 5e-4])}}}
+    assert readers_section4.below("Adam", 2e-3, 10, nonlinear)["median"] == 2.0
+    assert readers_section4.over("Adam", 4e-3, 0, nonlinear)["median"] == 1.0
+
+
+def test_every_claim_of_section_4_finds_its_number(small, tmp_path):
+    folder, read = RunFolder(tmp_path / "runs"), {}
+    for claim in CLAIMS:
+        if claim.figure not in read:
+            numbers = command.experiment(claim.figure).measure(folder, TINY, False)
+            read[claim.figure] = {**json.loads(json.dumps(command.rounded(numbers))), "scale": {"name": "paper", "seeds": 2}}
+        row = rules.judge(claim, read[claim.figure])
+        assert row["verdict"] in rules.VERDICTS and row["ours"]["each_seed"]
