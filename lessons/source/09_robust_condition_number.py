@@ -483,10 +483,10 @@ paper_and_us([
 ])
 
 # %% [markdown]
-# **Where it does not come out.** In Setting 1 the claim stands in direction, with every convention, though our ratio at 750 is larger than the paper's. In Setting 3 it does not stand where the paper gives its numbers: there our ratios are below 1 with the lower median.
+# **Where it does not come out.** In Setting 1 the claim stands in direction, with every convention, though our ratio at 750 is larger than the paper's. In Setting 3 it does not stand where the paper gives its numbers: there, in most of our seeds, it is SGD's $R_{med}$ that is smaller.
 # Adam's advantage comes later in that run. In Setting 2 the curves cross more than once, and for most of the run it is Adam's $R_{med}$ that is larger.
 #
-# Two reasons to be careful with either verdict. A mean of six ratios follows its largest: compare mean and median in the table. And everything is measured on one batch of 1000 prompts. Section 6 moved to others in Setting 1; in Settings 2 and 3 rare prompts dominate a batch, and it matters more.
+# Two reasons to be careful with either verdict. A mean of six ratios follows its largest: compare mean and median in the table. And everything is measured on one batch of 1000 prompts. In Settings 2 and 3 rare prompts dominate a batch: the column "why" gives the mean ratio on other batches, and in Setting 3 these spread so widely that one batch decides little, for the claim or against it.
 
 # %% [markdown]
 # ## 8. Exercises

@@ -255,13 +255,13 @@ show(figure, "Squared cosine against curvature, grey lines of equal allowed decr
              "them; a cloud of random directions lies to the left, far below.")
 flatter = 100 * np.mean(kappas < met["Adam"].kappa)
 allowed = np.median(squares[kappas > 0] / kappas[kappas > 0]) * met["gradient"].kappa
-print(f"of 1000 directions drawn at random {flatter:.0f} percent are flatter than Adam's step; "
-      f"their median descent is {allowed:.2g} of the gradient's")
+print(f"of 1000 directions drawn at random {flatter:.0f} percent are flatter than Adam's step")
+print(f"their median descent is {allowed:.2g} of the gradient's")
 
 # %% [markdown]
 # Along a grey line the allowed decrease is the same, as a share of the gradient's. Going left is less curvature; going *up* across the lines is more descent. The dead direction is not in the picture: logarithms have no place for 0 and 0.
 #
-# Look at the cloud, and at the line below the picture. To meet little curvature one may simply draw a direction at random, as (10.4) says. Nobody would call that a good step.
+# Look at the cloud, and at the lines below the picture. To meet little curvature one may simply draw a direction at random, as (10.4) says. Nobody would call that a good step.
 
 # %% [markdown]
 # ## 5. Audit it
