@@ -462,10 +462,12 @@ table(head, rows, "Loaded: medians over iterations, at the points of Adam's path
 paper_and_us([f"directional_smoothness.setting{k}" for k in (1, 2, 3)])
 
 # %% [markdown]
-# **Where it does not come out.** In Setting 1 the claim holds nearly always. In Settings 2 and 3 it does not: more often than not Adam's steps meet *more* curvature than SGD's. The table above says what remains. At equal points Adam's direction is flatter than the gradient in all three settings. Along the paths the two optimizers stand at different points,
-# and where they stand can matter more than which way they look.
+# **Where it does not come out.** In Setting 1 the claim holds nearly always. In Settings 2 and 3 it does not, on the paper's test batch: more often than not Adam's steps meet *more* curvature than SGD's. Read the column "why" before you conclude anything from that. In Setting 2 Adam's are lower in the first iterations, and on other test batches the shares are different ones: as in lesson 09, a
+# single batch with rare prompts decides too much.
 #
-# The paper takes low directional smoothness as a sign of a better direction. The last column is our reason for doubt: at the same points the flatter direction allows less.
+# What remains is in the table above. At equal points Adam's direction is flatter than the gradient in all three settings. Along the paths the two optimizers stand at different points, and where they stand can matter more than which way they look.
+#
+# The paper takes low directional smoothness as a sign of a better direction. The last column of that table is our reason for doubt: at the same points the flatter direction allows less.
 
 # %% [markdown]
 # ## 8. Exercises
