@@ -252,7 +252,7 @@ def draw_quadratic(lr, mu, steps=100):
     figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=2.9)
     left, right = axes[0]
     a, b = np.meshgrid(np.linspace(-2, 2, 20), np.linspace(-3, 8, 20))
-    left.contour(a, b, a * a + b * b / 50, levels=5, colors="0.8", linewidths=0.8)
+    left.contour(a, b, a * a + b * b / 50, levels=4, colors="0.8", linewidths=0.8)
     for name, optimizer in (("SGD", SGD(lr, mu)), ("Adam", Adam(lr, 0.9, 0.9))):
         x, state, path = np.array([1.0, 50**0.5]), optimizer.init(np.zeros(2)), []
         for _ in range(steps):

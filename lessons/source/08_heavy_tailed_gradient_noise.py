@@ -344,8 +344,7 @@ table(("Hill", "mean of 1/Hill, k = 5 (1/3)", "z", "verdict"), rows)
 
 # %%
 names, seeds = ("setting1", "setting2", "setting3"), by_profile(2, 3, 6)
-many = by_profile((400, 400, 100, 20), (3000, 3000, 1000, 300))
-draws = dict(zip((1, 10, 100, 1000), many))
+draws = by_profile({1: 400, 10: 400, 100: 50}, {1: 3000, 10: 3000, 100: 1000, 1000: 300})
 measured, beyond = {}, {}
 with bar(len(names) * seeds * len(draws), "noise", unit="batch size") as shown:
     for name, seed, B in product(names, range(seeds), draws):
@@ -382,13 +381,15 @@ show(figure, "Tail of the noise over its control against batch size: falling in 
 # %%
 def draw_law(B, setting):
     norms, control = measured[f"setting{setting}", 0, B]
+    control = control[:5000]
     figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=3.0)
     left, right = axes[0]
     edges = np.linspace(0, 4, 41)
     for x, law in ((norms, "noise"), (control, "covariance")):
         style = la.plotting.NOISE_STYLES[law]
         label = "gradient noise" if law == "noise" else "control (8.3)"
-        left.hist(x / np.median(x), edges, density=True, histtype="step", label=label, **style)
+        density = np.histogram(x / np.median(x), edges, density=True)[0]
+        left.stairs(density, edges, label=label, **style)
         right.plot(*noise.qq_normal(x, 100), linewidth=1.6, **style)
     right.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
     left.set(xlabel="||e|| / median", ylabel="density")
