@@ -262,7 +262,7 @@ show(figure, "Sorted sizes of the 150 entries at the start, three times: 25 dead
 # knows of either formula.
 
 # %%
-def scaled(sigma, seed, size=300):
+def scaled(sigma, seed, size=by_profile(80, 300)):
     """The diagonal at weights of size sigma: the same draw for every sigma."""
     start = la.init_params(np.random.default_rng(seed), std=sigma)
     return la.landscape.hessian_diagonal(start, *prompts_of(size))
@@ -278,7 +278,7 @@ table(("entries", "derived power of sigma", "measured"), [
     ("largest of P, (9.4)", 3, f"{powers[0]:.2f}"),
     ("mean of Q, (9.3)", 0, f"{abs(powers[1]):.2f}"),
 ])
-many = np.abs(scaled(sigmas[0], SEED, by_profile(1000, 5000)))[PART == "Q"].mean()
+many = np.abs(scaled(sigmas[0], SEED, by_profile(500, 5000)))[PART == "Q"].mean()
 print(f"mean of Q at the smallest sigma, on a larger batch: {many:.2f}; (9.3) says 2.6")
 
 # %%
@@ -420,7 +420,7 @@ for where, params in points.items():
     H = surface.hessian(params)
     off = np.sqrt((H**2).sum(axis=1) - np.diag(H) ** 2)  # the root of (9.6)
     rows.append((where, "exact", *(r_med(np.diag(H), c) for c in CONVENTIONS), 0.0))
-    for probes in (10, 100, 1000, by_profile(2000, 10_000)):
+    for probes in (10, 100, 1000, by_profile(1500, 10_000)):
         _, diagonal = la.landscape.hutchinson(
             lambda v, H=H: H @ v, 150, probes, np.random.default_rng(SEED))
         noise = np.median(off[PART == "P"]) / np.sqrt(probes)
