@@ -1,7 +1,7 @@
 """Numba twins of softmax and ReLU attention on tokens: the same mathematics as their modules and ``transformer.py``, compiled.
 
 As in ``kernels.py`` and ``programs.py``, the passes are lists of operations on small matrices and what is compiled is the machine
-that runs them; WIDTH prompts lie side by side. A product's inner size, D or n or N = n+1, is the length of a tuple and known when
+that runs them; LANES prompts lie side by side. A product's inner size, D or n or N = n+1, is the length of a tuple and known when
 the machine is compiled: that loop unrolls. Nothing reads the last layer's other tokens, so there the query is the only reader.
 Chunks of CHUNK prompts are taken whole by a thread and added in order, so the bits do not depend on threads. Compiled when first
 used, once for each (n, D). Equations (14.1) to (14.15) for softmax, (14.16) to (14.30) for ReLU; a test holds these twins to the
@@ -16,7 +16,6 @@ import numpy as np
 from .kernels import CHUNK_BLOCKS, LANES, compiled, run_chunks, unsigned
 
 CHUNK = CHUNK_BLOCKS * LANES  # prompts in a chunk, as for the linear model
-WIDTH = 16  # prompts side by side: measured fastest of 8, 16, 32
 # Operations. The first five are products C (rows, columns) = factor A B of inner size D, n, N, 1, and of A with a matrix that all
 # prompts share; then the activation of A in place, its backward from E = A to dE = B in place, and a copy of A to C.
 SUM_D, SUM_n, SUM_N, SUM_1, SHARED, ACTIVATE, ACTIVATE_BACKWARD, COPY = range(8)
@@ -111,7 +110,7 @@ def product(inner, mem, step, factor):
     for i in range(rows):
         for j in range(columns):
             to = c + i * c_row + j * c_column
-            for lane in range(WIDTH):
+            for lane in range(LANES):
                 total = 0.0
                 for m in range(unsigned(len(inner))):
                     total += mem[a + i * a_row + m * a_column, lane] * mem[b + m * b_row + j * b_column, lane]
@@ -130,7 +129,7 @@ def product_shared(inner, mem, shared, step, factor):
     for i in range(rows):
         for j in range(columns):
             to = c + i * c_row + j * c_column
-            for lane in range(WIDTH):
+            for lane in range(LANES):
                 total = 0.0
                 for m in range(unsigned(len(inner))):
                     total += mem[a + i * a_row + m * a_column, lane] * shared[b + m * b_row + j * b_column]
@@ -145,18 +144,18 @@ def activate(softmax, mem, step, top, total):
     """(14.2) or (14.17) on each reader's scores, in place: the softmax over all keys, or the ReLU."""
     for i in range(step[1]):
         at = step[3] + i * step[4]
-        for lane in range(WIDTH):
+        for lane in range(LANES):
             top[lane], total[lane] = mem[at, lane], 0.0
         for j in range(step[2]):
-            for lane in range(WIDTH):
+            for lane in range(LANES):
                 top[lane] = max(top[lane], mem[at + j, lane])
         for j in range(step[2]):
-            for lane in range(WIDTH):
+            for lane in range(LANES):
                 mem[at + j, lane] = np.exp(mem[at + j, lane] - top[lane]) if softmax else max(mem[at + j, lane], 0.0)
                 total[lane] += mem[at + j, lane]
         if softmax:
             for j in range(step[2]):
-                for lane in range(WIDTH):
+                for lane in range(LANES):
                     mem[at + j, lane] /= total[lane]
 
 
@@ -166,13 +165,13 @@ def activate_backward(softmax, mem, step, total):
     one = unsigned(1)
     for i in range(step[1]):
         e, d = step[3] + i * step[4], step[6] + i * step[7]
-        for lane in range(WIDTH):
+        for lane in range(LANES):
             mem[d + step[2] - one, lane], total[lane] = 0.0, 0.0
         for j in range(step[2]):
-            for lane in range(WIDTH):
+            for lane in range(LANES):
                 total[lane] += mem[d + j, lane] * mem[e + j, lane]
         for j in range(step[2]):
-            for lane in range(WIDTH):
+            for lane in range(LANES):
                 if softmax:
                     mem[d + j, lane] = mem[e + j, lane] * (mem[d + j, lane] - total[lane])
                 elif mem[e + j, lane] <= 0.0:  # a ReLU is positive exactly where its score was
@@ -183,14 +182,14 @@ def activate_backward(softmax, mem, step, total):
 def copy(mem, step):
     """C = A for matrices without gaps."""
     for m in range(step[1] * step[2]):
-        for lane in range(WIDTH):
+        for lane in range(LANES):
             mem[step[9] + m, lane] = mem[step[3] + m, lane]
 
 
 @compiled
 def run(dims, dims_n, dims_N, dims_1, softmax, operations, factors, first, last, shared, mem):
-    """Run the steps first .. last-1 of a program on WIDTH prompts."""
-    top, total = np.empty(WIDTH), np.empty(WIDTH)
+    """Run the steps first .. last-1 of a program on LANES prompts."""
+    top, total = np.empty(LANES), np.empty(LANES)
     for k in range(first, last):
         step, factor = operations[k], factors[k]
         if step[0] == SUM_D:
@@ -216,13 +215,13 @@ def chunk_gradient(dims, dims_n, dims_N, dims_1, softmax, passes, shared, Z, y, 
     """Sums over prompts first .. last-1: of error^2 into sums[0], of its gradient, in the order of matrices, into sums[1:]."""
     N, D, steps = Z.shape[1], Z.shape[2], len(passes.operations)
     for i in range(len(sums) - 1):
-        for lane in range(WIDTH):
+        for lane in range(LANES):
             mem[passes.sums + i, lane] = 0.0
-    for start in range(first, last, WIDTH):
-        lanes = min(WIDTH, last - start)
+    for start in range(first, last, LANES):
+        lanes = min(LANES, last - start)
         for t in range(N):
             for a in range(D):
-                for lane in range(WIDTH):
+                for lane in range(LANES):
                     mem[passes.X + t * D + a, lane] = Z[start + lane, t, a] if lane < lanes else 0.0
                     mem[passes.dX + t * D + a, lane] = 0.0
         for part in range(2):  # the one call of run is compiled once
@@ -234,7 +233,7 @@ def chunk_gradient(dims, dims_n, dims_N, dims_1, softmax, passes, shared, Z, y, 
                     sums[0] += error * error
                     mem[passes.dlabel, lane] = -2.0 * error  # (2.14), (2.15); 1/B comes at the end
     for i in range(len(sums) - 1):
-        for lane in range(WIDTH):
+        for lane in range(LANES):
             sums[1 + i] += mem[passes.sums + i, lane]
 
 
@@ -245,7 +244,7 @@ def add_gradient(params, Z, y, attention, first, last, out):
     N, D = Z.shape[1:]
     matrices, program = embed(params, D), passes(*params.shape[:2], D, N - 1)
     tuples = [(0,) * size for size in (D, N - 1, N, 1)]
-    sums, mem = np.zeros(1 + matrices.size), np.empty((program.slots, WIDTH))
+    sums, mem = np.zeros(1 + matrices.size), np.empty((program.slots, LANES))
     chunk_gradient(*tuples, attention == "softmax", program, matrices.ravel(), Z, y, first, last, mem, sums)
     out[0] += sums[0]
     out[1:] += restrict(sums[1:].reshape(matrices.shape), params.shape[-1]).ravel()

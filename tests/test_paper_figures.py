@@ -12,6 +12,7 @@ from linattn_np.paper import command, directional_smoothness, learning_rates, me
 from linattn_np.paper.gradient_noise import initial
 from linattn_np.paper.settings import SETTINGS
 from linattn_np.runs import RunFolder
+from linattn_np.sweeps import Inline
 
 TINY = scale.Scale(
     "tiny", steps=300, batch=53, seeds=2, record_every=10, test_every=50, hessian_every=100, noise_draws=127, search_steps=20,
@@ -87,6 +88,23 @@ def test_a_measurement_of_something_else_is_not_taken(tmp_path, monkeypatch):
     assert measured.kept(folder, "what", {"seed": 1}, lambda: {})["x"].tolist() == [0, 1, 2]
     monkeypatch.setattr("linattn_np.runs.FORMAT", 10**6)  # runs with other numbers under the same description
     assert measured.kept(folder, "what", {"seed": 1}, lambda: {"x": np.arange(7)})["x"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("executor", [None, Inline()])
+def test_of_several_measurements_only_those_missing_are_made(tmp_path, executor):
+    folder, made = RunFolder(tmp_path), []
+    folder.executor = executor
+
+    def measure(seed):
+        made.append(seed)
+        return {"x": np.arange(seed)}
+
+    def each(*seeds):
+        found = measured.kept_each(folder, "what", [{"seed": s} for s in seeds], measure, [(s,) for s in seeds], "what", False)
+        return [len(arrays["x"]) for arrays in found]
+
+    assert each(3) == [3] and each(2, 3, 5) == [2, 3, 5] and each(5, 2) == [5, 2]
+    assert made == [3, 2, 5]
 
 
 # ---------------------------------------------------------------- each figure's numbers by another road

@@ -74,6 +74,8 @@ def test_runs_without_a_number_are_counted():
     row = judge(claim(lambda numbers: ours(np.nan, 2.0, 4.0)), PAPER)
     assert row["verdict"] == "agrees" and row["ours"]["seeds"] == 3
     assert judge(claim(lambda numbers: ours(np.nan, np.nan)), PAPER)["verdict"] == "does not agree"
+    few = judge(claim(lambda numbers: ours(np.nan, np.inf, 4.0)), PAPER)  # one seed speaks for itself only
+    assert few["verdict"] == "does not agree" and few["why"] == "1 of 3 seeds gave a finite number"
 
 
 # ---------------------------------------------------------------- claims and where their numbers stand

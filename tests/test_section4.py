@@ -48,7 +48,10 @@ def test_a_run_that_diverges_is_scored_last_and_shown(tmp_path):
     assert three_rows.score(history, (np.array([40]), np.array([1.0])), 40) == np.inf
     pairs = [(np.array([0]), np.array([5.0])), (np.array([0, 20, 40, 60]), np.ones(4))]
     curves = three_rows.loss_curves([history, good], pairs, TINY)
-    assert np.isnan(curves["test"]["each_seed"][0][1:]).all() and curves["test"]["median"] == [3.0, 1.0, 1.0, 1.0]
+    assert np.isinf(curves["test"]["each_seed"][0][1:]).all() and curves["test"]["median"] == [3.0, *[np.inf] * 3]
+    assert curves["test"]["lower_quartile"][1:] == [np.inf] * 3 and curves["fresh"]["median"][-1] == np.inf
+    most = three_rows.loss_curves([history, good, good], [*pairs, pairs[1]], TINY)
+    assert most["test"]["median"] == [1.0] * 4 and most["test"]["upper_quartile"] == [3.0, *[np.inf] * 3]
     assert curves["diverged_at"] == [history.diverged_at, None]
     panel = {"title": "here", "SGD": {"learning_rate": 1e3, **curves}, "Adam": {"learning_rate": 0.1, **curves}}
     assert "runs that diverged: SGD 1, Adam 1" in three_rows.losses_in_words(json.loads(json.dumps(panel)))

@@ -23,26 +23,31 @@ ALT = (
 
 
 def sized(scale):
-    """A prompt costs this model some 70 microseconds, a hundred times what Setting 1 costs: batches and iterations are cut."""
+    """A prompt costs this model some 50 microseconds, a hundred times what Setting 1 costs: batches and iterations are cut.
+
+    -> the scale of the training, and that of the noise, whose batches are not cut at the paper's scale.
+    """
     every = {"record_every": scale.test_every}
     if scale.name == "paper":
-        return limited(scale, every, steps=3_000, batch=250, noise_draws=500, search_steps=300, search_seeds=1)
-    return limited(scale, every, steps=100, batch=16, seeds=2, noise_draws=50, search_steps=20, search_seeds=1)
+        used = limited(scale, every, steps=3_500, batch=250, noise_draws=500, search_steps=1_000, search_seeds=1)
+        return used, replace(used, batch=scale.batch)
+    used = limited(scale, every, steps=100, batch=16, seeds=2, noise_draws=50, search_steps=20, search_seeds=1)
+    return used, used
 
 
 def measure(folder, scale, progress=None):
     """Search the rates, train what is missing and measure losses and noise: plain numbers, ready for JSON."""
-    used = sized(scale)
+    used, of_noise = sized(scale)
     setting = Setting("L = 8, d = 20, n = 60", TASK, {}, 1.0, layers=8)
     found = search(folder, setting, RATES if scale.name == "paper" else RATES[1::2], used, progress)
     setting = replace(setting, learning_rates={o: found[o]["best"] for o in OPTIMIZERS})
     panel = {
         "title": setting.title, "search": found, **losses(folder, setting, used, progress),
-        "noise": noise(folder, setting, used, progress),
+        "noise": noise(folder, setting, of_noise, progress),
     }  # fmt: skip
     return {
-        "limits": differences(scale, used), "seeds_used": used.seeds, "batch_used": used.batch, "draws": used.noise_draws,
-        "panels": {"bigger": panel},
+        "limits": differences(scale, used), "seeds_used": used.seeds, "batch_used": used.batch,
+        "noise_batch": of_noise.batch, "draws": used.noise_draws, "panels": {"bigger": panel},
     }  # fmt: skip
 
 
@@ -58,10 +63,10 @@ def draw(numbers, scale):
     fresh.set_ylabel(f"loss f of fresh batches,\nmedian of {scale.test_every}")
     test.legend(title=f"median and quartiles,\n{numbers['seeds_used']} seeds", frameon=False, fontsize=9)
     draw_noise(density, panel)
-    density.set(xlabel=r"noise norm $||e||$ / its median", ylabel=f"density, batch {numbers['batch_used']}")
+    density.set(xlabel=r"noise norm $||e||$ / its median", ylabel=f"density, batch {numbers['noise_batch']}")
     draw_quantiles(quantiles, panel["noise"])
     rates = ", ".join(f"{o} {panel[o]['learning_rate']:g}" for o in OPTIMIZERS)
-    figure.suptitle(f"{panel['title']}; learning rates: {rates}", fontsize=11)
+    figure.suptitle(f"{panel['title']}; batch {numbers['batch_used']}; learning rates: {rates}", fontsize=11)
     return figure
 
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from ..composed import Composed
 from ..composed_diagonal import hessian_diagonal
+from ..noise import REFERENCE, gaussian_norms
 from ..optimizers import SGD, Adam
 from ..plotting import NOISE_STYLES, STYLES, median_band, new_figure
 from ..prompts import NonlinearTask
 from ..runs import Run, history_arrays, history_from
 from ..streams import generators, part_sizes
-from ..sweeps import Inline
 from ..training import BatchGradient
-from .measured import kept, spread, table
+from .measured import kept_each, spread, table
 from .scale import TEST_PROMPTS, TEST_SEED, differences, histories, test_batch
 from .three_rows import (
     OPTIMIZERS, band, chosen, condition_curves, curve, draw_condition, draw_losses, draw_noise, limits_in_words, loss_curves,
@@ -70,7 +70,7 @@ def measure(folder, scale, progress=None):
     for o in OPTIMIZERS:
         runs = runs_for(o, searched[o]["best"], used)
         trained[o] = histories(folder, runs, f"{o}, nonlinear regression", progress)
-        found[o] = along(folder, runs, trained[o], used)
+        found[o] = along(folder, runs, trained[o], used, f"losses and curvature of {o}", progress)
     panel = {"title": "nonlinear regression"}
     for o in OPTIMIZERS:
         pairs = [(each["loss_times"], each["losses"]) for each in found[o]]
@@ -78,7 +78,7 @@ def measure(folder, scale, progress=None):
     times = hessian_times(used)
     panel["condition"] = condition_curves(times, {o: table(found[o], "diagonals", times) for o in OPTIMIZERS})
     panel["smoothness"] = smoothness(found, used)
-    panel["noise"] = noise_summary(noise(folder, used))
+    panel["noise"] = noise_summary(noise(folder, used, progress))
     y = test_batch(TASK)[1]
     return {
         "limits": differences(scale, used), "seeds_used": used.seeds, "batch_used": used.batch, "draws": used.noise_draws,
@@ -103,29 +103,17 @@ def search(folder, used, progress):
     return found
 
 
-def along(folder, runs, trained, used):
+def along(folder, runs, trained, used, label, progress):
     """Losses, Hessian diagonals and what the recorded steps meet, for each run; measured by the folder's executor, and kept."""
-    executor, waiting, times = folder.executor or Inline(), {}, hessian_times(used).tolist()
+    times = hessian_times(used).tolist()
     descriptions = [
         {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, "times": times, "test_every": used.test_every}
         for run in runs
     ]  # fmt: skip
-
-    def result(k):
-        return waiting[k].result()
-
-    found = []
-    for k, run in enumerate(runs):  # all are handed out when the first is missing; those kept are not looked at
-
-        def compute(k=k):
-            for later in range(k, len(runs)):
-                if later not in waiting:
-                    arrays = history_arrays(trained[later])
-                    waiting[later] = executor.submit(measure_run, runs[later].to_dict(), arrays, times, used.test_every)
-            return result(k)
-
-        found.append(kept(folder, "composed", descriptions[k], compute))
-    return found
+    arguments = [
+        (run.to_dict(), history_arrays(history), times, used.test_every) for run, history in zip(runs, trained, strict=True)
+    ]  # fmt: skip
+    return kept_each(folder, "composed", descriptions, measure_run, arguments, label, progress)
 
 
 def measure_run(values, arrays, times, test_every):
@@ -163,27 +151,20 @@ def smoothness(found, used):
     return panel
 
 
-def noise(folder, used):
+def noise(folder, used, progress=None):
     """The noise norms of batches of ``used.batch`` at each seed's initialization, and those of the Gaussian control."""
-    executor, waiting, samples = folder.executor or Inline(), {}, []
-    for seed in range(used.seeds):
-        description = {"task": vars(TASK), "shape": SHAPE, "seed": seed, "batch": used.batch, "draws": used.noise_draws}
-
-        def compute(seed=seed):
-            for later in range(seed, used.seeds):
-                if later not in waiting:
-                    waiting[later] = executor.submit(noise_of, later, used.batch, used.noise_draws)
-            return waiting[seed].result()
-
-        arrays = kept(folder, "composed-noise", description, compute)
-        samples.append((arrays["norms"], arrays["control"]))
-    return samples
+    descriptions = [
+        {"task": vars(TASK), "shape": SHAPE, "seed": seed, "batch": used.batch, "draws": used.noise_draws}
+        for seed in range(used.seeds)
+    ]  # fmt: skip
+    arguments = [(seed, used.batch, used.noise_draws) for seed in range(used.seeds)]
+    label = f"gradient noise of batches of {used.batch}"
+    every = kept_each(folder, "composed-noise", descriptions, noise_of, arguments, label, progress)
+    return [(arrays["norms"], arrays["control"]) for arrays in every]
 
 
 def noise_of(seed, batch, draws):
     """(8.1) at the params that a run with this seed starts from, g_ref from 100 batches, and its control (8.3)."""
-    from ..noise import REFERENCE, gaussian_norms
-
     model = Composed(TASK.d, SHAPE["hidden"], SHAPE["layers"])
     theta = model.init_params(generators(seed, 1)[0], SHAPE["std"])
     children = np.random.SeedSequence([seed, 1]).spawn(len(part_sizes(batch)))

@@ -8,7 +8,7 @@ import numpy as np
 from ..landscape import robust_condition_number
 from ..noise import gaussian_norms, measure_noise, noise_vectors, statistics
 from ..noise import qq_normal as normal_quantiles
-from ..plotting import median_band
+from ..plotting import STYLES, median_band
 from ..runs import Run
 from ..streams import generators
 from ..training import losses_along
@@ -18,6 +18,7 @@ from .scale import histories, quartiles, runs_of, test_batch
 
 OPTIMIZERS = ("SGD", "Adam")
 POINTS, BINS = 100, 50  # of the quantile plot, and of the histogram
+HUGE = 1e300  # stands for infinity where one number is subtracted from another
 WORDS = {
     "steps": "iterations", "batch": "prompts a batch", "seeds": "seeds", "record_every": "iterations between recorded steps",
     "test_every": "iterations between test losses", "hessian_every": "iterations between Hessians",
@@ -26,10 +27,12 @@ WORDS = {
 
 
 def curve(times, values):
-    """Quartiles over seeds of (seeds, T), and each seed's numbers."""
+    """Quartiles over seeds of (seeds, T), and each seed's numbers; NaN is no number, infinity one above all others."""
+    bounded = np.where(np.isinf(values), HUGE, values)  # so that no quartile is the difference of two infinities
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # where every seed has diverged there is no number, and NaN says so
-        low, middle, high = quartiles(values)
+        warnings.simplefilter("ignore", RuntimeWarning)  # where no seed has a number, NaN says so
+        found = quartiles(bounded)
+    low, middle, high = np.where(found > 1e-3 * HUGE, np.inf, found)
     return {
         "iterations": np.asarray(times).tolist(), "lower_quartile": low.tolist(), "median": middle.tolist(),
         "upper_quartile": high.tolist(), "each_seed": np.asarray(values).tolist(),
@@ -55,17 +58,25 @@ def losses(folder, setting, scale, progress=None):
 
 
 def loss_curves(trained, pairs, scale):
-    """Curves from histories and the (times, losses) of each: test loss, and the median of the fresh batches between two times."""
+    """Curves from histories and the (times, losses) of each: test loss, and the median of the fresh batches between two times.
+
+    A run that diverged counts from there on with an infinite loss: the medians say so, instead of speaking for the survivors.
+    """
     times = np.array(sorted({*range(0, scale.steps + 1, scale.test_every), scale.steps}))
-    tested = np.full((len(pairs), len(times)), np.nan)
+    tested = np.full((len(pairs), len(times)), np.inf)
     for row, (at, values) in zip(tested, pairs, strict=True):
         known = np.isin(at, times)  # the last snapshot of a run that diverged may lie between
         row[np.searchsorted(times, at[known])] = values[known]
     fresh = [[np.median(h.loss[a:b]) for a, b in zip(times[:-1], times[1:], strict=True)] for h in trained]
     return {
         "diverged_at": [history.diverged_at for history in trained],
-        "test": curve(times, tested), "fresh": curve(times[1:], np.array(fresh)),
+        "test": curve(times, finite_or_infinite(tested)), "fresh": curve(times[1:], finite_or_infinite(fresh)),
     }  # fmt: skip
+
+
+def finite_or_infinite(losses):
+    """NaN, which a loss becomes when a run has diverged, as infinity."""
+    return np.where(np.isnan(losses), np.inf, losses)
 
 
 def noise(folder, setting, scale, progress=None):
@@ -145,7 +156,8 @@ def search(folder, setting, rates, scale, progress=None):
     The score of a run is the median test loss over the last fifth of its ``scale.search_steps`` iterations, infinite where it
     diverged; of a rate, the median over ``scale.search_seeds`` seeds; the smallest is best.
     """
-    short = replace(scale, steps=scale.search_steps, seeds=scale.search_seeds, record_every=max(1, scale.search_steps // 20))
+    every = min(scale.record_every, max(1, scale.search_steps // 20))
+    short = replace(scale, steps=scale.search_steps, seeds=scale.search_seeds, record_every=every)
     test, found = test_batch(setting.task), {}
     for o in OPTIMIZERS:
         every = {rate: runs_of(replace(setting, learning_rates={o: rate}), o, short) for rate in rates}
@@ -183,14 +195,30 @@ def chosen(rates, scores):
 
 
 def draw_losses(ax, panel, kind="test"):
-    """Loss against iteration for both optimizers; a run that diverged ends where it does."""
-    for o in OPTIMIZERS:
-        median_band(ax, panel[o][kind]["iterations"], band(panel[o][kind]), o)
+    """Loss against iteration for both optimizers; where runs diverged, a cross at the top and their number.
+
+    The panel is as high as the medians need: a band of runs about to diverge goes on above it.
+    """
+    curves = {o: panel[o][kind] for o in OPTIMIZERS}
+    for o, values in curves.items():
+        median_band(ax, values["iterations"], band(values), o)
     ax.set(yscale="log")
+    middle = finite([values["median"] for values in curves.values()])
+    lowest = finite([values["lower_quartile"] for values in curves.values()])
+    if len(middle):
+        ax.set_ylim(min(lowest.min(), middle.min()) / 2, 10 * middle.max())
     gone = {o: [t for t in panel[o]["diverged_at"] if t is not None] for o in OPTIMIZERS}
-    words = [f"{o}: {len(at)} of {len(panel[o]['diverged_at'])} diverged" for o, at in gone.items() if at]
+    for o, at in gone.items():
+        ax.plot(at, np.full(len(at), 0.97), "x", color=STYLES[o]["color"], markersize=6, transform=ax.get_xaxis_transform())
+    words = [f"{o}: {len(at)} of {len(panel[o]['diverged_at'])} diverged (×)" for o, at in gone.items() if at]
     if words:
-        ax.text(0.03, 0.03, "\n".join(words), transform=ax.transAxes, fontsize=8, va="bottom")
+        ax.text(0.97, 0.91, "\n".join(words), transform=ax.transAxes, fontsize=8, ha="right", va="top")
+
+
+def finite(curves):
+    """The positive finite numbers of some curves, for the limits of a logarithmic axis."""
+    numbers = np.array(curves, float).ravel()
+    return numbers[np.isfinite(numbers) & (numbers > 0)]
 
 
 def draw_noise(ax, panel, styles=None):
@@ -224,7 +252,7 @@ def losses_in_words(panel):
     rates = ", ".join(f"{o} {panel[o]['learning_rate']:g}" for o in OPTIMIZERS)
     gone = [f"{o} {sum(at is not None for at in panel[o]['diverged_at'])}" for o in OPTIMIZERS]
     text = f"{panel['title']} (rates {rates}): median test loss at {t}: Adam {number(last['Adam'])}, SGD {number(last['SGD'])}"
-    if all(last.values()):
+    if len(finite(list(last.values()))) == len(last):
         text += f", {last['SGD'] / last['Adam']:.3g} times"
     return text + ("" if all(word.endswith(" 0") for word in gone) else f"; runs that diverged: {', '.join(gone)}")
 
