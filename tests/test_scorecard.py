@@ -72,7 +72,7 @@ def test_what_was_not_run_is_not_judged():
 
 def test_runs_without_a_number_are_counted():
     row = judge(claim(lambda numbers: ours(np.nan, 2.0, 4.0)), PAPER)
-    assert row["verdict"] == "agrees" and row["ours"]["seeds"] == 3
+    assert row["verdict"] == "agrees" and row["ours"]["seeds"] == 3 and "2 of 3 seeds gave a finite number" in row["why"]
     assert judge(claim(lambda numbers: ours(np.nan, np.nan)), PAPER)["verdict"] == "does not agree"
     few = judge(claim(lambda numbers: ours(np.nan, np.inf, 4.0)), PAPER)  # one seed speaks for itself only
     assert few["verdict"] == "does not agree" and few["why"] == "1 of 3 seeds gave a finite number"

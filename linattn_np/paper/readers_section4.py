@@ -97,8 +97,12 @@ def gap_with_depth(numbers):
 
 
 def gaps_in_words(numbers):
-    found = {key: np.nanmedian(gap(panel, "test")) for key, panel in numbers["panels"].items()}
-    return "median of SGD's loss over Adam's: " + ", ".join(f"L = {key}: {value:.3g}" for key, value in found.items())
+    words = []
+    for key, panel in numbers["panels"].items():
+        found = gap(panel, "test")
+        of = "" if np.isfinite(found).all() else f" ({np.isfinite(found).sum()} of {len(found)} seeds)"
+        words.append(f"L = {key}: {np.nanmedian(found):.3g}{of}" if np.isfinite(found).any() else f"L = {key}: none")
+    return "median of SGD's loss over Adam's: " + ", ".join(words)
 
 
 def falls_with_depth(optimizer, numbers):

@@ -88,11 +88,11 @@ def judge(claim, numbers):
     row["ours"] = {**ours, "seeds": len(ours["each_seed"])}
     if numbers["scale"]["name"] != "paper":
         return {**row, "why": f"measured at the {numbers['scale']['name']} scale only, not the paper's"}
-    finite = sum(value is not None and np.isfinite(value) for value in ours["each_seed"])
-    if 2 * finite < len(ours["each_seed"]):
-        return {**row, "verdict": "does not agree", "why": f"{finite} of {len(ours['each_seed'])} seeds gave a finite number"}
-    statistic = claim.rule.statistic
-    why = "".join(f"{name.replace('_', ' ')} {ours[name]:.3g}, " for name in dict.fromkeys([statistic, "median"]))[:-2]
-    if None in ours["each_seed"]:
-        why += f"; {ours['each_seed'].count(None)} of {len(ours['each_seed'])} seeds gave no finite number"
-    return {**row, "verdict": claim.rule.verdict(ours), "why": f"{why}; {claim.aside(numbers)}" if claim.aside else why}
+    seeds = ours["each_seed"]
+    finite = sum(value is not None and np.isfinite(value) for value in seeds)
+    judged = 2 * finite >= len(seeds)  # fewer speak for themselves only
+    words = [f"{name.replace('_', ' ')} {ours[name]:.3g}" for name in dict.fromkeys([claim.rule.statistic, "median"]) if judged]
+    if finite < len(seeds):
+        words.append(f"{finite} of {len(seeds)} seeds gave a finite number")
+    why = ", ".join(words) + (f"; {claim.aside(numbers)}" if claim.aside else "")
+    return {**row, "verdict": claim.rule.verdict(ours) if judged else "does not agree", "why": why}
