@@ -66,11 +66,10 @@ def measure(folder, scale, progress=None):
     """Choose the rates, train what is missing and measure everything: plain numbers, ready for JSON."""
     used = sized(scale)
     searched = search(folder, used, progress)
-    trained, found = {}, {}
-    for o in OPTIMIZERS:
-        runs = runs_for(o, searched[o]["best"], used)
-        trained[o] = histories(folder, runs, f"{o}, nonlinear regression", progress)
-        found[o] = along(folder, runs, trained[o], used, f"losses and curvature of {o}", progress)
+    runs = {o: runs_for(o, searched[o]["best"], used) for o in OPTIMIZERS}
+    every = histories(folder, [*runs["SGD"], *runs["Adam"]], "nonlinear regression", progress)
+    trained = {"SGD": every[: used.seeds], "Adam": every[used.seeds :]}
+    found = {o: along(folder, runs[o], trained[o], used, f"losses and curvature of {o}", progress) for o in OPTIMIZERS}
     panel = {"title": "nonlinear regression"}
     for o in OPTIMIZERS:
         pairs = [(each["loss_times"], each["losses"]) for each in found[o]]
@@ -83,7 +82,7 @@ def measure(folder, scale, progress=None):
     return {
         "limits": differences(scale, used), "seeds_used": used.seeds, "batch_used": used.batch, "draws": used.noise_draws,
         "network_seed": TASK.network_seed, "mean_square_of_the_test_labels": float((y * y).mean()),
-        "parameters": model_of(runs[0]).size, "search": searched, "panel": panel,
+        "parameters": model_of(runs["Adam"][0]).size, "search": searched, "panel": panel,
     }  # fmt: skip
 
 
