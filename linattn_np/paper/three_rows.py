@@ -40,8 +40,8 @@ def curve(times, values):
 
 
 def band(values):
-    """A curve's quartiles for ``plotting.median_band``."""
-    return [values["lower_quartile"], values["median"], values["upper_quartile"]]
+    """A curve's quartiles for ``plotting.median_band``; NaN where a JSON file has null."""
+    return np.array([values["lower_quartile"], values["median"], values["upper_quartile"]], float)
 
 
 # ---------------------------------------------------------------- measurements
