@@ -256,6 +256,28 @@ def test_integer_example_of_lesson_11():
     assert 4 - slopes[4] / 16 == -12 and -12 - slopes[-12] / 16 == 420 and 1 - slopes[1] / 16 == 0.75
 
 
+def test_integer_example_of_lesson_13():
+    Z, y = np.array([[[2.0, 2], [0, 0], [1, 0]]]), np.ones(1)
+    for t, rho in ((0, 1), (0.5, 0), (1, 1), (2, 585), (-1, 9)):  # the last one is exercise 13.1
+        params = t * np.array([1.0, -1, 1, -1]).reshape(2, 1, 2, 1, 1)
+        prediction = 4 * t - 4 * t**2 - 8 * t**3 + 16 * t**4 + 8 * t**5 - 16 * t**6
+        assert la.predict(params, Z) == prediction == 1 - rho and la.loss(params, Z, y) == rho**2
+    _, grad = la.loss_and_grad(np.array([1.0, -1, 1, -1]).reshape(2, 1, 2, 1, 1), Z, y, backend="numpy")
+    assert (grad.ravel() == [16, -20, 0, -4]).all()
+
+
+def test_the_first_steps_of_lesson_13():
+    """(13.7) and (13.9): the gradient and the curvature along equal multiples of I at small weights, within sampling."""
+    d, n = 3, 8
+    Z, y = la.RegressionTask(n=n, d=d).sample(40_000, np.random.default_rng(0))
+    for layers in (1, 2, 5):
+        x = la.init_params(np.random.default_rng(1), layers=layers, d=d, std=1e-4)
+        u = np.zeros(x.shape)
+        u[:, 0, 1] = np.eye(d) / np.sqrt(d * layers)
+        assert abs((u * la.hvp(x, Z, y, u)).sum() / (2 * (2 * layers - 1) * (1 + (d + 1) / n)) - 1) < 0.05
+        assert abs(np.linalg.norm(la.loss_and_grad(x, Z, y)[1]) / (2 * np.sqrt(d * layers)) - 1) < 0.03
+
+
 def test_integer_example_of_lesson_08():
     nodes, weights = np.polynomial.hermite_e.hermegauss(5)  # exact for the fourth power of the gradient
     moments = np.zeros(4)
