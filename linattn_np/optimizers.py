@@ -190,7 +190,23 @@ KINDS = {kind.__name__: kind for kind in (SGD, SignDescent, NormalizedGD, Adagra
 
 def global_norm(grad):
     """||g||_2 over all entries, as a float."""
-    return float(np.sqrt((grad * grad).sum()))
+    return norm_over(grad).item()
+
+
+def norm_over(grad, axes=None):
+    """||g||_2 over some axes (None: all), which stay as axes of length 1.
+
+    Where the squares overflow, beyond 1e154, the largest entry is taken out first: eight layers give such gradients, they are
+    doubles, and clipping makes ordinary steps of them.
+    """
+    with np.errstate(over="ignore"):
+        squares = (grad * grad).sum(axis=axes, keepdims=True)
+    if not np.isinf(squares).any():
+        return np.sqrt(squares)
+    largest = np.where(np.isinf(squares), np.abs(grad).max(axis=axes, keepdims=True), 1.0)
+    with np.errstate(invalid="ignore"):  # an infinite entry gives NaN: that gradient has no direction
+        scaled = grad / largest
+    return largest * np.sqrt((scaled * scaled).sum(axis=axes, keepdims=True))
 
 
 def clip(grad, threshold, by="global"):
@@ -206,5 +222,5 @@ def clip(grad, threshold, by="global"):
     if by == "coordinate":
         return np.clip(grad, -threshold, threshold)
     axes = None if by == "global" else (-2, -1)
-    norm = np.sqrt((grad * grad).sum(axis=axes, keepdims=True))
+    norm = norm_over(grad, axes)
     return np.where(norm > threshold, grad * (threshold / np.maximum(norm, threshold)), grad)

@@ -23,6 +23,7 @@ from .prompts import NonlinearTask, RegressionTask
 from .training import History, train
 
 FORMAT = 2  # raise it when the same description would give other numbers
+DIVERGENCE = 1  # raise it when runs that diverged might now go on: those kept with an earlier number are trained again
 ADDED = {"hidden": 0, "fixed_batch": False}  # fields that came later: left out at these values, older runs keep their names
 
 
@@ -100,6 +101,8 @@ class RunFolder:
                     if arrays["description"].item() != run.description():
                         raise ValueError("it describes another run")
                     history = history_from(arrays)
+                    if history.diverged_at is not None and ("divergence" not in arrays or arrays["divergence"] < DIVERGENCE):
+                        return None
                     self.seconds[file.name] = history.seconds
                     return history
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -110,7 +113,8 @@ class RunFolder:
     def save(self, run, history):
         """Keep a finished run."""
         with atomic_file(self.path / run.file_name()) as file:
-            np.savez(file, description=np.array(run.description()), **history_arrays(history))
+            named = {"description": np.array(run.description()), "divergence": np.array(DIVERGENCE)}
+            np.savez(file, **named, **history_arrays(history))
         self.seconds[run.file_name()] = history.seconds
 
     def get(self, run, progress=None):

@@ -102,3 +102,13 @@ def test_clipping_by_hand():
     for by in optimizers.CLIPPINGS:
         assert np.array_equal(optimizers.clip(g, 5.0, by), g) and np.array_equal(optimizers.clip(g, None, by), g)
         assert np.array_equal(optimizers.clip(0 * g, 1.0, by), 0 * g)
+
+
+def test_norms_whose_squares_overflow():
+    g = np.array([[[3e200, 0.0], [0.0, 0.0]], [[0.0, 4e200], [0.0, 0.0]]])
+    assert optimizers.global_norm(g) == pytest.approx(5e200) and optimizers.global_norm(g[:1]) == 3e200
+    assert optimizers.clip(g, 1.0).sum() == pytest.approx(7 / 5)
+    g[1] *= 1e-199  # one block overflows, the other does not
+    assert optimizers.clip(g, 3.5, "block")[0].sum() == pytest.approx(3.5) and optimizers.clip(g, 35.0, "block")[1].sum() == 35.0
+    g[0, 0, 0] = np.inf
+    assert not np.isfinite(optimizers.global_norm(g))

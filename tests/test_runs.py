@@ -40,6 +40,16 @@ def test_a_diverged_run_comes_back_as_it_was(tmp_path):
     assert same(folder.load(run), history)
 
 
+def test_a_run_that_diverged_by_an_earlier_rule_is_trained_again(tmp_path, monkeypatch):
+    folder, good, lost = runs.RunFolder(tmp_path), small_run(), small_run(optimizer=SGD(1e4), clip=None, steps=40)
+    for run in (good, lost):
+        folder.save(run, run.train())
+    monkeypatch.setattr(runs, "DIVERGENCE", runs.DIVERGENCE + 1)
+    assert folder.load(lost) is None and same(folder.load(good), good.train())
+    folder.save(lost, lost.train())
+    assert folder.load(lost) is not None
+
+
 def test_description_survives_and_everything_in_it_decides_the_name():
     run = small_run(task=la.RegressionTask(n=3, covariates="gamma"), optimizer=Adam(0.1))
     assert runs.Run.from_dict(run.to_dict()) == run

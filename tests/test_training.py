@@ -63,6 +63,15 @@ def test_divergence_is_recorded_and_is_not_an_exception():
     assert max(history.snapshots) == 0
 
 
+def test_a_gradient_whose_squares_overflow_is_clipped_like_any_other():
+    x = 3e4 * la.init_params(np.random.default_rng(1))
+    history = la.train(la.RegressionTask(), SGD(0.5, momentum=0.0), 1, batch=30, params=x)
+    with np.errstate(over="ignore"):
+        assert history.diverged_at is None and history.grad_norm[0] > 1e154 and np.isinf(history.grad_norm[0] ** 2)
+    step = history.updates[0]
+    assert np.sqrt((step * step).sum()) == pytest.approx(0.5, rel=1e-9)
+
+
 def test_training_learns_and_starts_from_given_params():
     first = la.train(la.RegressionTask(), Adam(0.02, 0.9, 0.9), 200, batch=100)
     assert first.diverged_at is None and np.median(first.loss[-20:]) < 0.1 * first.loss[0]
