@@ -4,6 +4,7 @@ import copy
 import itertools
 import re
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
@@ -455,3 +456,22 @@ def test_integer_example_of_lesson_04():
     H = la.hessian(params, ones, np.array([1.0]), backend="numpy")
     assert la.predict(params, ones) == [7]
     assert (H == [[176, 368, 0, -224], [368, 386, 0, -320], [0, 0, 0, 0], [-224, -320, 0, 128]]).all()
+
+
+def test_integer_example_of_lesson_12():
+    fifth, half = Fraction(1, 5), Fraction(1, 2)
+    laws = {"A": {3: half, 7: half}, "B": {0: 4 * fifth, 5: fifth}, "A / 5": {3 * fifth: half, 7 * fifth: half}}
+    for name, mean, second, noise in (
+        ("A", 5, 29, Fraction(30368, 10_000)), ("B", 1, 5, 74), ("A / 5", 1, Fraction(29, 25), Fraction(30368, 10_000)),
+    ):  # fmt: skip
+        m1, m2 = (sum(p * g**m for g, p in laws[name].items()) for m in (1, 2))
+        assert (m1, m2, 12 * m2**2 / (2 * m1**2) ** 2 - 1, 3 * (m2 / m1**2) ** 2 - 1) == (mean, second, noise, noise)
+    assert 29 - 25 == 5 - 1 == 4
+    Z, at = np.array([[[1.0, 1], [-1, -1], [1, 0]]]), np.array([1.0, 1, 0, -1]).reshape(2, 1, 2, 1, 1)
+    for c, f, grad, diagonal in (
+        (1, 36, [96, 132, 0, -96], [176, 386, 0, 128]), (2, 144, [384, 2112, 0, -1536], [704, 24704, 0, 8192]),
+    ):  # fmt: skip
+        theta, y = at / np.array([1, c * c])[:, None, None], np.array([1.0 * c])
+        found, gradient = la.loss_and_grad(theta, c * Z, y, backend="numpy")
+        assert found == f and gradient.ravel().tolist() == grad
+        assert np.diag(la.hessian(theta, c * Z, y, backend="numpy")).tolist() == diagonal
