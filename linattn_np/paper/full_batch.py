@@ -14,11 +14,11 @@ from ..training import losses_along
 from .measured import spread
 from .scale import differences, histories, limited, test_batch
 from .settings import SETTINGS
-from .three_rows import band, chosen, curve, limits_in_words, number
+from .three_rows import band, chosen, curve, finite_or_infinite, limits_in_words, number
 
 TITLE = "The gap between SGD and Adam without noise: from batches of 10 to one fixed batch"
 TIME = "9 minutes"
-COARSE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+COARSE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 RATES = {
     "SGD": COARSE, "Adam": COARSE, "NormalizedGD": COARSE,
     "SignDescent": tuple(round(rate / 10, 5) for rate in COARSE),  # every coordinate moves by the rate itself
@@ -54,8 +54,7 @@ def runs_for(name, rate, batch, fixed, steps, seeds):
 
 def measure(folder, scale, progress=None):
     """Search the rates, train what is missing and measure the training losses: plain numbers, ready for JSON."""
-    small = {} if scale.name == "paper" else {"seeds": 2, "steps": 500, "search_steps": 50}
-    used = limited(scale, search_seeds=1, **small)
+    used = scale if scale.name == "paper" else limited(scale, seeds=2, steps=500, search_steps=50)
     cells = {str(batch): (batch, False) for batch in (*BATCHES, used.batch)} | {"full": (used.batch, True)}
     panels = {key: {name: cell(folder, name, *what, used, progress) for name in RATES} for key, what in cells.items()}
     for key, panel in panels.items():
@@ -78,7 +77,7 @@ def cell(folder, name, batch, fixed, used, progress):
     tested = [losses_along(h, *test)[1][-1] if h.diverged_at is None else np.nan for h in trained]
     return {
         "search": search, "learning_rate": search["best"], "diverged_at": [h.diverged_at for h in trained],
-        "train": curve([t + used.test_every // 2 for t in starts], train), "final_test_loss": spread(tested),
+        "train": curve([t + used.test_every // 2 for t in starts], finite_or_infinite(train)), "final_test_loss": spread(tested),
     }  # fmt: skip
 
 
