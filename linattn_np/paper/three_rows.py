@@ -206,7 +206,8 @@ def draw_losses(ax, panel, kind="test"):
     middle = finite([values["median"] for values in curves.values()])
     lowest = finite([values["lower_quartile"] for values in curves.values()])
     if len(middle):
-        ax.set_ylim(min(lowest.min(), middle.min()) / 2, 10 * middle.max())
+        bottom, top = min(lowest.min(), middle.min()), middle.max()
+        ax.set_ylim(bottom * (bottom / top) ** 0.05, top * (top / bottom) ** 0.15)
     gone = {o: [t for t in panel[o]["diverged_at"] if t is not None] for o in OPTIMIZERS}
     for o, at in gone.items():
         ax.plot(at, np.full(len(at), 0.97), "x", color=STYLES[o]["color"], markersize=6, transform=ax.get_xaxis_transform())
