@@ -13,7 +13,7 @@ from .three_rows import (
 TITLE = "Depth: 2, 4, 6 and 8 layers"
 TIME = "14 minutes"
 DEPTHS = (2, 4, 6, 8)
-RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 ALT = (
     "Three rows of panels, one column for each number of layers. Top: test loss on one fixed batch against iteration for SGD "
     "with momentum and Adam, logarithmic, each at the learning rate found best for that depth. Middle: density of the gradient "
