@@ -279,6 +279,49 @@ def test_the_first_steps_of_lesson_13():
         assert abs(np.linalg.norm(la.loss_and_grad(x, Z, y)[1]) / (2 * np.sqrt(d * layers)) - 1) < 0.03
 
 
+def test_integer_example_of_lesson_14():
+    def by_machine(module, x, w, q):
+        """The query's row of E, dE and dA, the slot and dq, for two examples and the query 1, P = 1."""
+        Z, seen = np.array([[[x[0], w * x[0]], [x[1], w * x[1]], [1.0, 0.0]]]), {}
+        mark = lambda name, value: seen.setdefault(name, value)
+        out, tape = module.forward(Z, np.eye(2)[None], np.diag([q, 0.0])[None], mark)
+        dout = module.readout_backward(2 * (module.readout(out) - w), out)
+        _, dP, dQ = module.backward(dout, tape, mark)
+        assert not dP[0, 0].any()  # a last layer's trained block is dead
+        return [*(seen[name][0, 0, -1] for name in ("E", "dE", "dA")), out[0, -1, -1], dQ[0, 0, 0]]
+
+    cases = [
+        (la.softmax_attention, (1, 2), 16, np.log(2), [(1 / 4, 1 / 2, 1 / 4), (416, 832, 0), (-26, 156, -130), 10, 156]),
+        (la.relu_attention, (-1, 2), 16, 1.0, [(0, 2, 1), (-768, 1536, 0), (0, 1536, 0), 32, 3072]),
+        (la.softmax_attention, (1, 2), 10, np.log(3), [(0.2, 0.6, 0.2), (170, 340, 0), (-13.6, 61.2, -47.6), 7, 61.2]),  # 14.1
+    ]
+    for module, x, w, q, expected in cases:
+        for got, right in zip(by_machine(module, x, w, q), expected, strict=True):
+            assert np.allclose(got, right, rtol=1e-13, atol=1e-13)
+    e = np.array([1, 2, 1]) / 4
+    assert (16 * (np.diag(e) - np.outer(e, e)) == [[3, -2, -1], [-2, 4, -2], [-1, -2, 3]]).all()
+
+
+def test_what_lesson_14_derives_of_softmax_and_relu():
+    rng = np.random.default_rng(14)
+    Z, y = la.RegressionTask(n=6, d=3).sample(40, rng)
+    labels = np.abs(Z[:, :-1, -1]).max(axis=1)
+    for layers, std in ((1, 5.0), (3, 0.3), (3, 5.0)):  # (14.33): no weights give a larger answer
+        params = la.init_params(rng, layers=layers, d=3, std=std)
+        cap = (1 + 1 / 6) ** layers - 1
+        assert (np.abs(la.predict(params, Z, "softmax")) <= cap * labels * (1 + 1e-12)).all()
+    mirrored = np.concatenate([Z[:, :-1], -Z[:, :-1], Z[:, -1:]], axis=1)
+    params = la.init_params(rng, layers=3, d=3, std=0.3)
+    halved = params * np.array([1, 0.5])[:, None, None]
+    linear = la.predict(halved, mirrored)
+    assert np.abs(la.predict(params, mirrored, "relu") - linear).max() < 1e-13 * np.abs(linear).max()  # (14.36)
+    Z, y = la.RegressionTask(n=20, d=5).sample(20_000, rng)
+    one = np.zeros((1, 1, 2, 5, 5))
+    one[0, 0, 1] = -np.eye(5) / (2 * 0.4125)  # exercise 14.6
+    square = (la.predict(one, Z, "relu") - y) ** 2
+    assert abs(square.mean() - 5 * (1 - 1 / (4 * 0.4125))) < 5 * square.std() / np.sqrt(len(y))
+
+
 def test_integer_example_of_lesson_08():
     nodes, weights = np.polynomial.hermite_e.hermegauss(5)  # exact for the fourth power of the gradient
     moments = np.zeros(4)
