@@ -90,25 +90,14 @@ class RunFolder:
     def load(self, run):
         """The history of a finished run, or None. A file that is not that run is set aside, and named on standard error."""
         file = self.path / run.file_name()
-        if not file.exists():
+        arrays = read_arrays(file, run.description(), "run")
+        if arrays is None:
             return None
-        try:
-            with open(file, "rb") as opened:  # np.load would leave a truncated file open
-                if not zipfile.is_zipfile(opened):
-                    raise ValueError("it is not a whole .npz file")
-                opened.seek(0)
-                with np.load(opened, allow_pickle=False) as arrays:  # a pickle could run anything
-                    if arrays["description"].item() != run.description():
-                        raise ValueError("it describes another run")
-                    history = history_from(arrays)
-                    if history.diverged_at is not None and ("divergence" not in arrays or arrays["divergence"] < DIVERGENCE):
-                        return None
-                    self.seconds[file.name] = history.seconds
-                    return history
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            aside = set_aside(file)
-            print(f"linattn_np: {file} is not a finished run ({error}); kept as {aside.name}", file=sys.stderr)
+        history = history_from(arrays)
+        if history.diverged_at is not None and arrays.get("divergence", 0) < DIVERGENCE:
             return None
+        self.seconds[file.name] = history.seconds
+        return history
 
     def save(self, run, history):
         """Keep a finished run."""
@@ -117,13 +106,25 @@ class RunFolder:
             np.savez(file, **named, **history_arrays(history))
         self.seconds[run.file_name()] = history.seconds
 
-    def get(self, run, progress=None):
-        """The history of a run: kept from before, or trained now and kept."""
-        history = self.load(run)
-        if history is None:
-            history = run.train(progress)
-            self.save(run, history)
-        return history
+
+def read_arrays(file, description, what):
+    """{name: array} of a ``.npz`` file with this description, or None where there is none; another file is set aside and named."""
+    if not file.exists():
+        return None
+    try:
+        with open(file, "rb") as opened:  # np.load would leave a truncated file open
+            if not zipfile.is_zipfile(opened):
+                raise ValueError("it is not a whole .npz file")
+            opened.seek(0)
+            with np.load(opened, allow_pickle=False) as found:  # a pickle could run anything
+                arrays = dict(found)
+        if arrays.pop("description").item() != description:
+            raise ValueError(f"it describes another {what}")
+        return arrays
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        aside = set_aside(file)
+        print(f"linattn_np: {file} is not a finished {what} ({error}); kept as {aside.name}", file=sys.stderr)
+        return None
 
 
 def history_arrays(history):

@@ -59,7 +59,7 @@ def test_dead_workers_are_replaced(tmp_path, wanted):
     with sweeps.Processes(2) as executor:
         for run, history in sweeps.sweep(RUNS, runs.RunFolder(tmp_path), executor):
             found[run] = history
-            if len(found) in (1, 3):
+            if len(found) in (1, 3) and executor.pool:  # at the third, the pool that broke may not have been made anew yet
                 os.kill(next(iter(executor.pool._processes)), signal.SIGKILL)
     assert bits(found) == wanted
 

@@ -5,8 +5,6 @@ A measurement is one ``.npz`` file of plain arrays in ``runs/measured``, named b
 
 import hashlib
 import json
-import sys
-import zipfile
 
 import numpy as np
 
@@ -23,14 +21,14 @@ PATH_STEPS = 2_000  # the length of the path that generalized smoothness is meas
 def kept(folder, what, description, compute):
     """The arrays of a measurement: kept from before, or computed now and kept. -> {name: array}"""
     file, text = place(folder, what, description)
-    found = read(file, text)
+    found = runs.read_arrays(file, text, "measurement")
     return write(file, text, compute()) if found is None else found
 
 
 def kept_each(folder, what, descriptions, function, arguments, label, progress=None):
     """:func:`kept` for each description, by ``function(*arguments[k])``; the folder's executor takes all that are missing."""
     places = [place(folder, what, description) for description in descriptions]
-    found = {k: read(*at) for k, at in enumerate(places)}
+    found = {k: runs.read_arrays(*at, "measurement") for k, at in enumerate(places)}
     missing = [k for k, arrays in found.items() if arrays is None]
     waiting = {k: folder.executor.submit(function, *arguments[k]) for k in missing} if folder.executor else {}
     with bar(len(places), label, progress, unit="run") as shown:
@@ -45,25 +43,6 @@ def place(folder, what, description):
     """The file of a measurement, and the text that its name is a hash of."""
     text = json.dumps({"format": [FORMAT, runs.FORMAT], "what": what, **description}, sort_keys=True)
     return folder.path / "measured" / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz", text
-
-
-def read(file, text):
-    """The arrays of a measurement, or None where there is none; a file that is not a finished one is set aside."""
-    if not file.exists():
-        return None
-    try:
-        with open(file, "rb") as opened:  # np.load would leave a truncated file open
-            if not zipfile.is_zipfile(opened):
-                raise ValueError("it is not a whole .npz file")
-            opened.seek(0)
-            with np.load(opened, allow_pickle=False) as arrays:
-                found = dict(arrays)
-            if found.pop("description").item() == text:
-                return found
-            raise ValueError("it describes another measurement")
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        aside = runs.set_aside(file)
-        print(f"linattn_np: {file} is not a finished measurement ({error}); kept as {aside.name}", file=sys.stderr)
 
 
 def write(file, text, found):
