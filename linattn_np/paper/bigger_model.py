@@ -13,7 +13,7 @@ from .three_rows import (
 TITLE = "A bigger model: 8 layers, d = 20, n = 60"
 TIME = "9 minutes"
 TASK = RegressionTask(n=60, d=20)
-RATES = (0.002, 0.005, 0.01, 0.02, 0.05)
+RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 ALT = (
     "Four panels for a model of 8 layers on 60 examples of 20 covariates. Loss on one fixed test batch against iteration for SGD "
     "with momentum and Adam, logarithmic; loss of the fresh training batches, medians of windows; density of the gradient noise "
@@ -85,6 +85,7 @@ def summary(numbers):
     tried = []
     for o in OPTIMIZERS:
         found = panel["search"][o]
-        tried.append(f"{o} " + ", ".join(f"{r:g}: {number(s)}" for r, s in zip(found["rates"], found["scores"], strict=True)))
+        scores = ", ".join(f"{r:g}: {number(s)}" for r, s in zip(found["rates"], found["scores"], strict=True))
+        tried.append(f"{o} {scores}{' (best at the edge)' if found['at_the_edge'] else ''}")
     lines = [limits_in_words(numbers["limits"]), losses_in_words(panel), noise_in_words(panel)]
     return "\n".join([*lines, f"  rates searched, median loss of each: {'; '.join(tried)}"])
