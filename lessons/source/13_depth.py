@@ -625,7 +625,7 @@ slider(draw_runs, "Loss of fresh batches against step for SGD and Adam, three se
 # %% [markdown]
 # ## 7. The paper and us
 #
-# Section 4.2 of the paper at its size, loaded and not computed here, each depth at rates from a search of its own. Above the loss on the fixed test batch, below the robust condition number (9.1) with the lower median. The axes are cut. A cross at the top marks a run that was lost; a median line ends where half of the seeds are.
+# Section 4.2 of the paper at its size, loaded and not computed here, each depth at rates from a search of its own. Above the loss on the fixed test batch, below the robust condition number (9.1) with the lower median. The axes are cut. A cross at the top marks a run that was lost; a median line ends when half of the seeds are lost.
 
 # %%
 paper = loaded("depth")
@@ -675,7 +675,7 @@ paper_and_us(["depth.gap", "depth.loss.sgd", "depth.loss.adam", "depth.noise",
               "depth.condition"])
 
 # %% [markdown]
-# **What to make of it.** Look at the column "lost later" before any verdict. A ratio of SGD to Adam exists only for a seed of which both runs are finite at the end. Where these are fewer than half, the rule says that a claim does not agree, whatever the survivors do. Such a verdict is about survival, and section 6 has shown of what these runs die. What one seed has survived in the search, another may not.
+# **What to make of it.** Look at the column "lost later" before any verdict. A ratio of SGD to Adam exists only for a seed of which both runs are finite at the end. Where these are fewer than half, the rule says that a claim does not agree, whatever the survivors do. Such a verdict is about survival, and section 6 has shown of what such runs die. What one seed has survived in the search, another may not.
 #
 # What all seeds say is in the table and in the column "why": at two layers the optimizers end alike, at four and six Adam is far ahead, and the losses of both fall from two to four to six.
 #
@@ -775,7 +775,7 @@ check("13.3", residual)
 # %% [markdown]
 # ### Exercise 13.4 (find the bug, level 3, 15 min)
 #
-# For one layer this gradient is exact, and for more the loss still falls. One line is wrong. Compare with `by_complex_step`, layer by layer: which layer is still right? *Done:* the repaired function passes.
+# For one layer this gradient is exact. For more it is not: one line is wrong. Compare with `by_complex_step`, layer by layer: which layer is still right? *Done:* the repaired function passes.
 #
 # <details><summary>Hint 1</summary>The last layer is right, so the fault is in what is handed down.</details>
 # <details><summary>Hint 2</summary>A state has two parts.</details>
