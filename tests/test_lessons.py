@@ -337,6 +337,19 @@ def test_integer_example_of_lesson_08():
     assert abs(la.noise.hill(np.array([2.0, 8, 4]), 2) - 1 / (1.5 * np.log(2))) < 1e-15
 
 
+def test_integer_example_of_lesson_15():
+    model, attention = la.composed.Composed(d=1, hidden=2, layers=1), [[[0, 0], [0, 1]], [[-1, 0], [0, 0]]]
+    theta = np.concatenate([[1.0, -1], [1, -1], [1, 3], [1], np.ravel(attention)])  # W1, b1, W2, b2, P and Q
+    found = {-2: ([16, -72, 16, 36, 32, 12, 28], [512, 72, 400]), 2: ([40, 0, 28, 0, 68, 0, 28], None)}  # 2: exercise 15.1
+    for query, (expected, curvature) in found.items():
+        Z, y = np.array([[[1.0, 2], [query, 0]]]), np.array([23.0])
+        for backend in ("numpy", "numba"):
+            loss, grad = model.loss_and_grad(theta, Z, y, backend)
+            assert (loss, model.predict(theta, Z)) == (1, 24) and grad[:7].tolist() == expected
+        diagonal = la.composed_diagonal.hessian_diagonal(model, theta, Z, y, backend="numpy")
+        assert curvature is None or diagonal[4:7].tolist() == curvature
+
+
 def test_the_best_step_of_lesson_01():
     n, d = 20, 5
     Z, y = la.RegressionTask(n=n, d=d).sample(40_000, np.random.default_rng(0))
