@@ -11,7 +11,7 @@ from .settings import SETTINGS
 from .three_rows import band, chosen, late, limits_in_words, loss_curves, number, score
 
 TITLE = "Attention kinds: linear, ReLU and softmax, three layers"
-TIME = "6 minutes"
+TIME = "12 minutes"
 KINDS = ("linear", "relu", "softmax")
 NAMES = {"linear": "linear", "relu": "ReLU", "softmax": "softmax"}
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)

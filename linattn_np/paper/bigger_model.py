@@ -11,7 +11,7 @@ from .three_rows import (
 )  # fmt: skip
 
 TITLE = "A bigger model: 8 layers, d = 20, n = 60"
-TIME = "9 minutes"
+TIME = "12 minutes"
 TASK = RegressionTask(n=60, d=20)
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 ALT = (

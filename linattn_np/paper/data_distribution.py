@@ -9,7 +9,7 @@ from .three_rows import (
 )  # fmt: skip
 
 TITLE = "Light and heavy tails in the data: spherical and Gamma-scaled covariates"
-TIME = "6 minutes"
+TIME = "5 minutes"
 NAMES = ("sphere", "setting3")
 TITLES = {"sphere": "covariates on the sphere", "setting3": "heavy-tailed covariates (Setting 3)"}
 ALT = (

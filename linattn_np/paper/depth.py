@@ -11,7 +11,7 @@ from .three_rows import (
 )  # fmt: skip
 
 TITLE = "Depth: 2, 4, 6 and 8 layers"
-TIME = "14 minutes"
+TIME = "12 minutes"
 DEPTHS = (2, 4, 6, 8)
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 ALT = (

@@ -17,7 +17,7 @@ from .settings import SETTINGS
 from .three_rows import band, chosen, curve, finite_or_infinite, limits_in_words, number
 
 TITLE = "The gap between SGD and Adam without noise: from batches of 10 to one fixed batch"
-TIME = "9 minutes"
+TIME = "5 minutes"
 COARSE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 RATES = {
     "SGD": COARSE, "Adam": COARSE, "NormalizedGD": COARSE,
