@@ -1,0 +1,931 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: -all
+#     formats: ipynb,source//py:percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Lesson 15. Nonlinear regression
+#
+# **Claim.** Behind a trained ReLU network linear attention learns labels that are not linear in its inputs; Adam's late loss looks noisier than it is, because it is small.
+#
+# | read | code | run | level | needs | seed |
+# |---|---|---|---|---|---|
+# | 40 min | 45 min | 1 min | 4 of 5 | 02, 03, 05, 07 | 15 |
+#
+# **Misconception.** A noisy loss means noisy gradients, or an unstable run.
+#
+# You will put a network before the attention, derive its gradient and the exact diagonal of its Hessian, train it with SGD and with Adam, and then ask of
+# every wiggle in the two curves what it is made of.
+
+# %%
+import numpy as np
+
+import linattn_np as la
+from linattn_np import gram, mlp
+from linattn_np.composed import Composed
+from linattn_np.composed_diagonal import hessian_diagonal
+from linattn_np.optimizers import SGD, Adam
+from linattn_np.paper import nonlinear_regression as at_scale
+from linattn_np.paper.scale import Scale, test_batch
+from linattn_np.progress import bar
+from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
+from linattn_np.teaching import show, slider, symbols, table, versions
+
+SEED = 15
+versions(SEED)
+symbols("B n N d D L x w y Z G z dX vX")
+
+# %% [markdown]
+# In this lesson $C$ are the covariates of all tokens, as rows, $F$ their features, and $\theta$ every trained number.
+#
+# ## 1. Predict
+#
+# SGD and Adam train the model of this lesson for a thousand iterations. On a logarithmic plot Adam's curve lies lower and is rougher. Take the *typical jump*: the median change of the
+# test loss in five iterations, near the end of the run. How large is Adam's jump over SGD's, in plain numbers and not in logarithms? And if Adam goes on from there at a tenth of its
+# rate, by which factor does its typical jump shrink?
+
+# %%
+### BEGIN SOLUTION
+jump_guess = 5.0
+rate_guess = 1.0
+### END SOLUTION
+predict("15.p1", "Adam's typical jump of the test loss over SGD's, late in the run", jump_guess)
+predict("15.p2", "a tenth of the rate makes Adam's typical jump smaller by", rate_guess)
+
+# %% [markdown]
+# ## 2. Derive
+#
+# **The task.** $y_i = \langle w, \varphi(x_i) \rangle$ with $\varphi$ a random ReLU network, 5-10-5, the same for all prompts and hidden. The model sends covariates through a network of its
+# own, 5-30-5, and attends over the features that come out, with full matrices $P$ and $Q$.
+#
+# **Scalars.** One covariate $c$, one hidden unit: $r = w_1 c + b_1$, $e = \max(r, 0)$, $\phi = w_2 e + b_2$. Undo it from $d\phi$: $dw_2 = d\phi\, e$ and $db_2 = d\phi$; $de = d\phi\, w_2$; then $dr = de$ where $r > 0$ and
+# 0 elsewhere; $dw_1 = dr\, c$ and $db_1 = dr$.
+#
+# Now let two tokens pass through it. By (1.6) of lesson 01 one example and one weight $q$ predict $-q\, y\, \phi(c_1)\, \phi(c_0)$, with $c_0$ the query's covariate. Both factors contain $w_2$:
+#
+# $$ \frac{\partial\, \mathrm{prediction}}{\partial w_2} = -q\, y\, \big( e_1\, \phi(c_0) + \phi(c_1)\, e_0 \big) . $$
+#
+# The network is used by the examples *and* by the query, so its gradient is a sum over all tokens. The label $y$ does not pass through it.
+#
+# **Indices.** One prompt, token $t$, covariate $k$, unit $a$, output $c$: $R_{ta} = \sum_k C_{tk} W_{1,ak} + b_{1,a}$ and $F_{tc} = \sum_a E_{ta} W_{2,ca} + b_{2,c}$. Hence
+# $dW_{2,ca} = \sum_t dF_{tc} E_{ta}$ and $dE_{ta} = \sum_c dF_{tc} W_{2,ca}$, and one layer below the same again.
+#
+# **Matrices.** $C$ is $(B, N, d)$, $W_1$ $(h, d)$, $W_2$ $(o, h)$; $\mathrm{step}(R)$ is 1 where $R > 0$ and 0 elsewhere, and multiplies entry by entry.
+#
+# $$ R = C W_1^\top + b_1 \tag{15.1} $$
+# $$ E = \max(R, 0) = R\, \mathrm{step}(R) \tag{15.2} $$
+# $$ F = E W_2^\top + b_2 \tag{15.3} $$
+#
+# Every variable is used once, so backward is three lines undone in reverse:
+#
+# $$ dW_2 = \sum_b dF^\top E \tag{15.4} $$
+# $$ db_2 = \sum_{bt} dF \tag{15.5} $$
+# $$ dE = dF\, W_2 \tag{15.6} $$
+# $$ dR = dE\, \mathrm{step}(R) \tag{15.7} $$
+# $$ dW_1 = \sum_b dR^\top C \tag{15.8} $$
+# $$ db_1 = \sum_{bt} dR \tag{15.9} $$
+# $$ dC = dR\, W_1 \tag{15.10} $$
+#
+# A product $dF^\top E$ adds up the tokens by itself. A bias has no product that would, and its sum must be written.
+#
+# **Tangent.** The product rule, once a line; along a direction the step does not change:
+#
+# $$ vR = vC\, W_1^\top + C\, vW_1^\top + vb_1, \qquad vE = vR\, \mathrm{step}(R), \qquad vF = vE\, W_2^\top + E\, vW_2^\top + vb_2 . $$
+#
+# The same rule on (15.4) to (15.10) gives the Hessian's products, for instance $hW_2 = \sum_b (hF^\top E + dF^\top vE)$.
+#
+# **Kinks.** Where an entry of $R$ is exactly 0, $\max$ has two slopes and no derivative. For weights drawn at random this has probability 0. Everywhere else there is a neighbourhood in which no entry of $R$ changes its sign. There
+# $\mathrm{step}(R)$ is constant, the loss is a polynomial, and everything in the course applies, the complex step included.
+#
+# **Chain rule.** The labels stand beside the features, and the attention of lesson 05 does the rest:
+#
+# $$ \mathrm{tokens} = (F \,;\, \mathrm{label}) \tag{15.11} $$
+# $$ G = \sum_{i \le n} \mathrm{token}_i\, \mathrm{token}_i^\top, \qquad z = \mathrm{token}_{n+1}, \qquad \text{as (5.16) of lesson 05} \tag{15.12} $$
+# $$ \mathrm{prediction} = -\text{label entry of } z_L, \qquad L \text{ layers (5.1) to (5.5)} \tag{15.13} $$
+#
+# Backward, the last layer's rule first: (2.14) and (2.15) of lesson 02, then (5.6) to (5.15) for each layer, and out of the state
+#
+# $$ dF = \text{the covariates' part of } d\mathrm{tokens} \tag{15.14} $$
+# $$ d\mathrm{token}_i = (dG + dG^\top)\, \mathrm{token}_i, \qquad d\mathrm{token}_{n+1} = dz, \qquad \text{as (5.17)} \tag{15.15} $$
+#
+# (15.15) comes before (15.14): the examples arrive through $dG$, the query through $dz$, and both go into the same (15.4) to (15.9).
+#
+# **The exact diagonal.** $R_{med}$ needs $H_{ii}$ for each of the network's 335 numbers. One product each is dear. But $E$ is piecewise linear, so along *one* of them the tokens move on a straight line, $\mathrm{tokens} + tV$.
+# Put that into (15.12), with $X$ and $V_{\mathrm{ex}}$ the examples' rows of the tokens and of $V$, and $s = (G, z)$:
+#
+# $$ s(t) = s + t\, v_s + t^2 w_s, \quad v_G = V_{\mathrm{ex}}^\top X + X^\top V_{\mathrm{ex}}, \quad w_G = V_{\mathrm{ex}}^\top V_{\mathrm{ex}}, \quad v_z = V_{n+1}, \quad w_z = 0 \tag{15.16} $$
+#
+# Differentiate $f(s(t))$ twice at 0. With $K = d^2 f / ds^2$ of each prompt:
+#
+# $$ H_{ii} = \sum_{\mathrm{prompts}} v_s^\top K v_s + 2\, \langle dG, w_G \rangle \tag{15.17} $$
+#
+# $V = m\, r^\top$ has a number $m_t$ for each token and one row $r$ for all, with $e_c$ the $c$-th unit vector:
+#
+# $$ W_{2,ca}: \ m = E_a,\ r = e_c, \qquad b_{2,c}: \ m = 1,\ r = e_c \tag{15.18} $$
+# $$ W_{1,ab}: \ m = \mathrm{step}_a\, C_b,\ r = W_{2,\cdot a}, \qquad b_{1,a}: \ m = \mathrm{step}_a,\ r = W_{2,\cdot a} \tag{15.19} $$
+#
+# and with that, where $|m|^2$ runs over the examples,
+#
+# $$ v_G = r\, u^\top + u\, r^\top, \quad u = X^\top m, \quad w_G = |m|^2\, r\, r^\top, \quad v_z = m_{n+1}\, r \tag{15.20} $$
+#
+# One $K$ of 27 columns a prompt serves all 335.
+#
+# **What a jump is.** An optimizer's step $u$ changes the loss by $\langle g, u \rangle + \frac{1}{2} u^\top H u$ to second order. A logarithmic plot does not show this number. It shows
+#
+# $$ \log f(\theta + u) - \log f(\theta) \approx \frac{\langle g, u \rangle + \frac{1}{2} u^\top H u}{f(\theta)} \tag{15.21} $$
+#
+# The same jump looks ten times as large where $f$ is a tenth.
+#
+# **What a constant rate leaves.** One coordinate near a minimum, $f = f_* + \frac{1}{2} h x^2$, gradient $h x + \sigma \xi$ with noise $\xi$ of variance 1. SGD steps $x \leftarrow (1 - \eta h) x - \eta \sigma \xi$. If the variance of $x$ has settled at $v$, then
+# $v = (1 - \eta h)^2 v + \eta^2 \sigma^2$, so
+#
+# $$ v = \frac{\eta\, \sigma^2}{h\, (2 - \eta h)}, \qquad \mathbb{E} f - f_* = \tfrac{1}{2} h v \approx \tfrac{1}{4} \eta\, \sigma^2 \tag{15.22} $$
+#
+# It has settled, and it still moves: a constant rate does not converge to a point, but to a cloud. Momentum replaces a small $\eta$ by $\eta / (1 - \mu)$, (7.2) of lesson 07. For Adam, where noise dominates, $\hat v \approx \sigma^2$ and the weights of $\hat m$ add up to 1,
+# (7.6), so it is SGD at the rate $\eta / \sigma$:
+#
+# $$ \mathbb{E} f - f_* \approx \tfrac{1}{4} \eta\, \sigma \quad \text{(Adam)}, \qquad \tfrac{1}{4}\, \frac{\eta}{1 - \mu}\, \sigma^2 \quad \text{(SGD with momentum)} \tag{15.23} $$
+#
+# **How rough the cloud looks.** Now many coordinates, $x_i$ Gaussian with variance $v_i$, and $\lambda_i = h_i v_i$. Then $f = f_* + \frac{1}{2} \sum_i \lambda_i \xi_i^2$, and by (8.6) of lesson 08
+#
+# $$ \frac{\mathrm{std}\, f}{\mathbb{E} f} = \frac{\sqrt{2 \sum_i \lambda_i^2}}{2 f_* + \sum_i \lambda_i} \tag{15.24} $$
+#
+# By (15.23) all $\lambda_i$ are proportional to $\eta$. If $f_* = 0$, then $\eta$ cancels: a smaller rate lowers the curve and leaves it *as rough as before*. If $f_*$ is large, even a large cloud does not show. A log plot shows the cloud where little else is left of the loss.
+#
+# **What a fresh batch adds.** Its loss is a mean of $B$ squared errors $\ell$. Relative to the mean its standard deviation is
+#
+# $$ \frac{\mathrm{std}\, \ell}{\sqrt{B}\; \mathbb{E}\, \ell} \tag{15.25} $$
+#
+# Scale all errors by any factor and nothing changes: the recorded loss has the same roughness at 0.1 as at 0.001, in log units. It is noise of the measurement, and no step was taken.
+#
+# > **Where people slip**
+# > - *The query goes raw.* The gradient of that model can be right, and no audit of derivatives finds it.
+# > - *A bias at one token.* The bias is used by all of them.
+# > - *The step of the wrong thing.* (15.7) asks for the sign of $R$, not of $dE$.
+# > - *Log jumps read as jumps.* First multiply by the level, (15.21).
+
+# %% [markdown]
+# ## 3. On paper
+#
+# One covariate, two hidden units, one example, one layer: $W_1 = (1, -1)^\top$, $b_1 = (1, -1)$, $W_2 = (1, 3)$, $b_2 = 1$; the only weights of the attention are $P_{22} = 1$ and $Q_{11} = -1$. The example has covariate 1 and label 2, the query covariate $-2$, and its answer is 23.
+#
+# | | $R$ | $E$ | $F$ |
+# |---|---|---|---|
+# | example | $(2, -2)$ | $(2, 0)$ | $2 + 1 = 3$ |
+# | query | $(-1, 1)$ | $(0, 1)$ | $3 + 1 = 4$ |
+#
+# The tokens are $(3 ; 2)$ and $(4 ; 0)$, the prediction $-q\, y\, \phi_1 \phi_0 = 2 \cdot 3 \cdot 4 = 24$, the error 1, and the loss 1. Backward: $d\mathrm{prediction} = 2$; $dF = 2 \cdot 2 \cdot 4 = 16$ for the example, $2 \cdot 2 \cdot 3 = 12$ for the query.
+#
+# $$ dW_2 = 16\, (2, 0) + 12\, (0, 1) = (32, 12), \qquad db_2 = 16 + 12 = 28 $$
+# $$ dE = 16\, (1, 3) = (16, 48) \text{ and } 12\, (1, 3) = (12, 36), \qquad dR = (16, 0) \text{ and } (0, 36) $$
+# $$ dW_1 = (16, 0) \cdot 1 + (0, 36) \cdot (-2) = (16, -72), \qquad db_1 = (16, 36) $$
+#
+# Two entries of the diagonal. Along $b_2$ both tokens move: the prediction is $2 (3 + t)(4 + t) = 24 + 14 t + 2 t^2$ and $f = (1 + 14 t + 2 t^2)^2 = 1 + 28 t + 200\, t^2 + \ldots$, so $H_{ii} = 400$. Along the first entry of $W_2$ the example moves alone: $f = (1 + 16 t)^2$ and
+# $H_{ii} = 512$. By (15.17), for $b_2$: $m = (1, 1)$ and $r = (1, 0)$. The prediction is $G_{21} z_1 = 6 \cdot 4$ (while $z_2 = 0$), and $v_{G,21} = 2$, $v_{z,1} = 1$, $w_{G,21} = 0$. Its slope is $2 \cdot 4 + 6 \cdot 1 = 14$, its second derivative $2 \cdot 2 \cdot 1 = 4$, and $2 \cdot 14^2 + 2 \cdot 1 \cdot 4 = 400$.
+#
+# By machine:
+
+# %%
+tiny = Composed(d=1, hidden=2, layers=1)
+network = [np.array(a) for a in ([[1.0], [-1.0]], [1.0, -1.0], [[1.0, 3.0]], [1.0])]
+attention = np.array([[[[[0.0, 0], [0, 1]], [[-1, 0], [0, 0]]]]])  # (L, H, 2, D, D): P, then Q
+theta_tiny = np.concatenate([a.ravel() for a in (*network, attention)])
+Z_tiny, y_tiny = np.array([[[1.0, 2], [-2, 0]]]), np.array([23.0])
+loss, grad = tiny.loss_and_grad(theta_tiny, Z_tiny, y_tiny, backend="numpy")
+diagonal = hessian_diagonal(tiny, theta_tiny, Z_tiny, y_tiny, backend="numpy")
+print("prediction", tiny.predict(theta_tiny, Z_tiny), " loss", loss)
+for name, dX in zip(("dW1", "db1", "dW2", "db2"), tiny.split(grad)[0], strict=True):
+    print(name, dX.ravel().astype(int).tolist())
+print("diagonal of H for W2, b2:", diagonal[4:7].round(9).astype(int).tolist())
+
+# %% [markdown]
+# ## 4. Code it
+#
+# The network by loops, a number at a time.
+
+# %%
+def network_by_loops(C, W1, b1, W2, b2, dF):
+    """F, and from dF the gradients dW1, db1, dW2, db2."""
+    F, grads = np.zeros(dF.shape), [np.zeros_like(a) for a in (W1, b1, W2, b2)]
+    dW1, db1, dW2, db2 = grads
+    for b, t in np.ndindex(C.shape[:2]):
+        for c in range(len(b2)):
+            F[b, t, c] += b2[c]
+            db2[c] += dF[b, t, c]  # (15.5)
+        for a in range(len(b1)):
+            r = b1[a] + sum(W1[a, k] * C[b, t, k] for k in range(C.shape[2]))  # (15.1)
+            e, dE = max(r, 0.0), 0.0  # (15.2)
+            for c in range(len(b2)):
+                F[b, t, c] += W2[c, a] * e  # (15.3)
+                dW2[c, a] += dF[b, t, c] * e  # (15.4)
+                dE += dF[b, t, c] * W2[c, a]  # (15.6)
+            if r > 0:  # (15.7)
+                db1[a] += dE  # (15.9)
+                for k in range(C.shape[2]):
+                    dW1[a, k] += dE * C[b, t, k]  # (15.8)
+    return F, *grads
+
+
+# %% [markdown]
+# By matrices, with the tangent. `mark` gives each line a name for the audit of section 5, and does nothing else. The sign is taken of the real part, so that a complex step passes through.
+
+# %%
+keep = lambda name, value: value
+
+
+def my_forward(C, W1, b1, W2, b2, mark=keep):
+    """-> F (B, N, o), and what the way back needs."""
+    R = mark("R", C @ W1.T + b1)  # (15.1)  (B, N, h)
+    step = (R.real > 0).astype(float)
+    E = mark("E", R * step)  # (15.2)  (B, N, h)
+    F = mark("F", E @ W2.T + b2)  # (15.3)  (B, N, o)
+    return F, {"C": C, "W2": W2, "step": step, "E": E}
+
+
+def my_backward(dF, tape, mark=keep):
+    """-> dW1, db1, dW2, db2. (dC is not asked for: the covariates are data.)"""
+    dF = mark("dF", dF)
+    dW2 = mark("dW2", (dF.mT @ tape["E"]).sum(axis=0))  # (15.4)
+    db2 = mark("db2", dF.sum(axis=(0, 1)))  # (15.5)
+    dE = mark("dE", dF @ tape["W2"])  # (15.6)
+    dR = mark("dR", dE * tape["step"])  # (15.7)
+    dW1 = mark("dW1", (dR.mT @ tape["C"]).sum(axis=0))  # (15.8)
+    return dW1, mark("db1", dR.sum(axis=(0, 1))), dW2, db2  # (15.9)
+
+
+# %%
+def my_tangent(vW1, vb1, vW2, vb2, tape):
+    """The derivative of F along a direction of the weights: (B, N, o)."""
+    vE = (tape["C"] @ vW1.T + vb1) * tape["step"]
+    return vE @ tape["W2"].T + tape["E"] @ vW2.T + vb2
+
+
+# %% [markdown]
+# Then the whole model. Here it takes the road through the tokens, (2.1) to (2.13) of lesson 02; the library takes the road through the state, (15.12) and (15.15). They must meet.
+
+# %%
+def my_model(weights, matrices, Z, y, mark=keep):
+    """-> the loss, and everything that the way back needs."""
+    F, tape = my_forward(Z[..., :-1], *weights, mark)  # examples and query alike
+    X, tapes = np.concatenate([F, Z[..., -1:]], axis=-1), []  # (15.11)
+    for P, Q in matrices.swapaxes(1, 2):
+        X, layer_tape = la.attention.forward(X, P, Q)  # (2.1) to (2.4)
+        tapes.append(layer_tape)
+    error = la.attention.readout(X) - y  # (15.13)
+    return (error * error).mean(), (X, error, tapes, tape)
+
+
+def my_gradient(run, matrices, mark=keep, network_backward=my_backward):
+    """-> dW1, db1, dW2, db2, and dmatrices as matrices."""
+    X, error, tapes, tape = run
+    dX, dmatrices = la.attention.readout_backward(2 * error / len(error), X), []
+    for layer_tape in reversed(tapes):
+        dX, dP, dQ = la.attention.backward(dX, layer_tape)  # (2.5) to (2.13)
+        dmatrices.insert(0, np.stack([dP, dQ], axis=1))
+    return *network_backward(dX[..., :-1], tape, mark), np.stack(dmatrices)  # (15.14)
+
+
+# %% [markdown]
+# And an entry of the diagonal, as (15.16) to (15.20) have it. The library's linearization multiplies by $K$.
+
+# %%
+def entry(at, m, r):
+    """H_ii for V = m r^T: m (B, N), r (D,)."""
+    examples = at.tokens[:, :-1]
+    u = np.einsum("bti,bt->bi", examples, m[:, :-1])  # (15.20)
+    vG = r[:, None] * u[:, None] + u[..., None] * r  # (B, D, D)
+    vs = gram.State(vG, m[:, -1:] * r, examples.shape[1])
+    Kvs, _ = at.through_attention(vs, np.zeros(at.model.shapes["attention"]))
+    second = (m[:, :-1] ** 2).sum(axis=1) * (r @ at.dstate.G @ r)  # <dG, wG>
+    return (vG * Kvs.G).sum() + (vs.z * Kvs.z).sum() + 2 * second.sum()  # (15.17)
+
+
+rng, model = np.random.default_rng(SEED), Composed(d=5, hidden=30, layers=3)
+theta, task = model.init_params(rng, std=0.1), la.NonlinearTask(n=20)
+Z, y = task.sample(8, rng)
+weights, matrices = model.split(theta)
+mine, run = my_model(weights, matrices, Z, y)
+gradient = np.concatenate([a.ravel() for a in my_gradient(run, matrices)])
+dF = rng.standard_normal((8, 21, 5))
+loops, tape = network_by_loops(Z[..., :-1], *weights, dF), run[-1]
+F, library_tape = mlp.forward(Z[..., :-1], *weights)
+at, H = model.linearization(theta, Z, y), hessian_diagonal(model, theta, Z, y)
+unit, ones = np.eye(6)[1], np.ones((8, 21))
+row = np.append(weights[2][:, 7], 0.0)  # r of (15.19) for unit 7; the label does not move
+found = [entry(at, tape["step"][..., 7] * Z[..., 2], row), entry(at, tape["step"][..., 7], row),
+         entry(at, tape["E"][..., 7], unit), entry(at, ones, unit)]
+
+# %%
+flat = lambda arrays: np.concatenate([a.ravel() for a in arrays])
+gap = lambda a, b: f"{np.abs(np.subtract(a, b)).max() / np.abs(b).max():.0e}"
+by_hand, library = my_backward(dF, tape), mlp.backward(dF, library_tape)[1:]
+table(("compared", "relative difference"), [
+    ("F: loops and matrices", gap(loops[0], my_forward(Z[..., :-1], *weights)[0])),
+    ("F: matrices and mlp.forward", gap(my_forward(Z[..., :-1], *weights)[0], F)),
+    ("dW1, db1, dW2, db2: loops and matrices", gap(flat(loops[1:]), flat(by_hand))),
+    ("the same: matrices and mlp.backward", gap(flat(by_hand), flat(library))),
+    ("loss: tokens and Composed", gap(mine, model.loss(theta, Z, y))),
+    ("gradient: tokens and Composed", gap(gradient, model.loss_and_grad(theta, Z, y)[1])),
+    ("H_ii of W1[7, 2], b1[7], W2[1, 7], b2[1]: (15.17) and the library",
+     gap(found, H[[7 * 5 + 2, 150 + 7, 180 + 30 + 7, 330 + 1]])),
+])
+print(f"parameters: {model.size}, of which the network has {sum(a.size for a in weights)}")
+
+# %% [markdown]
+# **The cloud.** (15.22) to (15.24) need no network. Many copies of one coordinate with $h = 1$, each with its own noise; when they have settled, their mean square is $v$.
+
+# %%
+def settled(optimizer, sigma, rng, copies=2000):
+    """Many copies of x after they have settled around 0; gradients x + sigma * noise."""
+    x, state = np.full(copies, sigma / 4), optimizer.init(np.zeros(copies))
+    for _ in range(by_profile(400, 2000)):
+        x, state = optimizer.update(x, x + sigma * rng.standard_normal(copies), state)
+    return x
+
+
+rng, sigma, rows = np.random.default_rng(SEED), 0.5, []
+for eta in (0.01, 0.02):
+    for words, optimizer, formula in (
+        ("SGD", SGD(eta), eta * sigma**2 / (2 * (2 - eta))),
+        ("SGD, momentum 0.9", SGD(eta / 10, 0.9), eta * sigma**2 / 4),
+        ("Adam", Adam(eta, 0.9, 0.9), eta * sigma / 4),
+    ):
+        x = settled(optimizer, sigma, rng)
+        f = (x.reshape(-1, 10) ** 2).sum(axis=1) / 2  # ten coordinates in each
+        rows.append((words, optimizer.lr, (x * x).mean() / 2, formula,
+                     f"{f.std() / f.mean():.2f}", f"{np.sqrt(2 / 10):.2f}"))
+table(("optimizer", "rate", "excess", "(15.22), (15.23)", "std f / mean f", "(15.24)"), rows)
+
+# %% [markdown]
+# The level doubles with the rate, for SGD and for Adam. The roughness does not.
+
+# %% [markdown]
+# ## 5. Audit it
+#
+# With $J$ the derivative of $F$ by the weights, three tests. **Dot test**: $\langle J v, dF \rangle = \langle v, J^\top dF \rangle$, the tangent on the left and the backward pass on the right.
+# **Complex step**: $\mathrm{Im} f(\theta + i \varepsilon v) / \varepsilon = \langle g, v \rangle$, line by line of the backward pass. **The second derivative**: $\mathrm{Im}\, g_i(\theta + i \varepsilon e_i) / \varepsilon = H_{ii}$, for all 551 of them at once in the library, and here for yours.
+
+# %%
+v = [rng.standard_normal(a.shape) for a in weights]
+left = (my_tangent(*v, tape) * dF).sum()
+right = sum((a * b).sum() for a, b in zip(v, my_backward(dF, tape), strict=True))
+stepped = []
+for i in (7 * 5 + 2, 150 + 7, 180 + 30 + 7, 330 + 1):  # the four entries of section 4
+    moved, moved_matrices = model.split(theta + 1e-30j * (np.arange(model.size) == i))
+    _, moved_run = my_model(moved, moved_matrices, Z, y)
+    parts = my_gradient(moved_run, moved_matrices)
+    stepped.append(np.concatenate([a.ravel() for a in parts])[i].imag / 1e-30)
+table(("test", "relative difference"), [
+    ("dot test: tangent and backward", gap(left, right)),
+    ("H_ii: complex step of your gradient and (15.17)", gap(stepped, found)),
+])
+
+# %% [markdown]
+# Now the line by line audit, on your code and on three planted mistakes: nothing goes back through the query's features; $db_2$ is taken at the last token only; the step is taken of $dE$ and not of $R$.
+
+# %%
+small, names = Composed(d=2, hidden=3, layers=2), ("W1", "b1", "W2", "b2", "attention")
+Z_few, y_few = la.NonlinearTask(n=4, d=2).sample(3, np.random.default_rng(SEED))
+NUMBERS = {"dW2": "15.4", "db2": "15.5", "dE": "15.6", "dR": "15.7", "dW1": "15.8",
+           "db1": "15.9", "dF": "15.14"}
+
+
+def audited(network_backward, start):
+    """The audit's report on my_model and my_gradient with this backward pass."""
+    def forward(theta, mark):
+        *weights, matrices = theta.values()
+        return my_model(weights, matrices, Z_few, y_few, mark)[0]
+
+    def backward(theta, mark):
+        *weights, matrices = theta.values()
+        run = my_model(weights, matrices, Z_few, y_few)[1]
+        return dict(zip(names, my_gradient(run, matrices, mark, network_backward), strict=True))
+
+    return la.audit.audit_gradient(forward, backward, start, equations=NUMBERS)
+
+
+# %%
+def query_forgotten(dF, tape, mark):
+    return my_backward(dF * np.append(np.ones(4), 0)[:, None], tape, mark)
+
+
+def bias_of_one_token(dF, tape, mark):
+    last = lambda name, value: mark(name, dF[:, -1].sum(axis=0) if name == "db2" else value)
+    dW1, db1, dW2, _ = my_backward(dF, tape, last)
+    return dW1, db1, dW2, dF[:, -1].sum(axis=0)
+
+
+def step_of_dE(dF, tape, mark):
+    return my_backward(dF, {**tape, "step": dF @ tape["W2"] > 0}, mark)
+
+
+# %%
+theta_few = small.init_params(np.random.default_rng(SEED), std=0.5)
+network, matrices = small.split(theta_few)
+start = dict(zip(names, (*network, matrices), strict=True))
+rows = []
+for words, f in (("yours", my_backward), ("the query forgotten", query_forgotten),
+                 ("db2 of one token", bias_of_one_token), ("the step of dE", step_of_dE)):
+    report = audited(f, start)
+    first = report.first_wrong
+    rows.append((words, report.verdict, *(("", "") if first is None else
+                 (first.quantity, f"({first.equation})" if first.equation else ""))))
+at_kink = audited(my_backward, {**start, "W1": 0 * start["W1"], "b1": 0 * start["b1"]})
+rows.append(("yours, where W1 = 0 and b1 = 0", at_kink.verdict, "", ""))
+table(("backward pass", "verdict", "first wrong line", "equation"), rows)
+print(at_kink.rows[-1].note)
+
+# %% [markdown]
+# Each mistake is caught, and on its line. The last row is your correct code at a point where every preactivation is exactly 0. There is no derivative there, hence nothing to be right about, and
+# the audit says so. What kinks look like, along one entry of $W_1$ for a batch of one prompt with four examples:
+
+# %%
+i, prompt = 7 * 5 + 2, task.sample(1, np.random.default_rng(SEED))
+few = la.Prompts(prompt.Z[:, -5:], prompt.y)  # the last four examples and the query
+t, direction = np.linspace(-1.5, 1.5, 601), np.eye(model.size)[i]
+along = [model.loss_and_grad(theta + s * direction, *few, backend="numpy") for s in t]
+R = few.Z[0, :, :-1] @ weights[0][7] + weights[1][7]
+kinks = -R / few.Z[0, :, 2]  # where R + t C = 0, for each token
+figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=2.9)
+for ax, k, words in ((axes[0, 0], 0, "loss"), (axes[0, 1], 1, "its derivative by hand")):
+    for at_t in kinks[np.abs(kinks) < 1.5]:
+        ax.axvline(at_t, color="0.6", linestyle=":", linewidth=1)
+    values = np.array([pair[0] if k == 0 else pair[1][i] for pair in along])
+    ax.plot(t, values, ".", markersize=2, color="#0072B2")
+    ax.set(xlabel="t, along one entry of W1", title=words)
+show(figure, "Left, the loss along one weight: continuous. Right, its derivative: smooth "
+             "pieces with a jump at each dotted line, where a preactivation crosses zero.")
+
+# %% [markdown]
+# The derivative jumps, and $H_{ii}$ is its slope *between* the jumps. So along the network's first layer $H$ is not all of the curvature that a step of finite length meets:
+
+# %%
+prompts = task.sample(by_profile(100, 300), np.random.default_rng(99))
+nodes, shares = np.polynomial.legendre.leggauss(3)  # a mean over an interval
+rows = []
+for name, i in (("W1[7, 2]", 37), ("b1[7]", 157), ("W2[1, 7]", 217), ("b2[1]", 331)):
+    move = 0.05 * np.eye(model.size)[i]
+    ends = [model.loss_and_grad(theta + sign * move, *prompts)[1][i] for sign in (1, -1)]
+    mean_H = sum(share / 2 * hessian_diagonal(model, theta + node * move, *prompts)[i]
+                 for node, share in zip(nodes, shares, strict=True))
+    rows.append((name, (ends[0] - ends[1]) / 0.1, mean_H))
+table(("entry", "change of the derivative over 0.1, by length", "mean of H_ii over it"), rows)
+
+# %% [markdown]
+# In the second layer both columns agree. In the first they need not: the prompts bring many small jumps, which together are a curvature that no entry of $H$ contains. Keep this in mind when you read $R_{med}$ in section 7.
+
+# %% [markdown]
+# ## 6. Experiment
+#
+# One question: what is the roughness of Adam's late curve made of? Three seeds, SGD at 0.05 and Adam at 0.01 with momentum and betas 0.9, clipping at 1, and the test loss on 1000 fixed prompts every few iterations. Then the knob: Adam's learning rate, late.
+
+# %%
+steps, batch, every = by_profile((60, 50, 2), (1000, 200, 5))
+test = test_batch(task) if by_profile(False, True) else task.sample(100, rng)
+kinds = {"SGD": lambda rate: SGD(rate, momentum=0.9), "Adam": lambda rate: Adam(rate, 0.9, 0.9)}
+rates, seeds = {"SGD": 0.05, "Adam": 0.01}, 3
+
+
+def trained(name, rate, seed, steps, every, start=None):
+    """A run and its test loss every so many iterations."""
+    history = la.train(task, kinds[name](rate), steps, batch, seed=seed, hidden=30, std=0.1,
+                       record_every=every, params=start, progress=False)
+    times, path = history.snapshot_array()
+    return history, np.array([model.loss_and_grad(x, *test)[0] for x in path]), times
+
+
+runs, curves = {}, {}
+with bar(2 * seeds, "runs", unit="run") as shown:
+    for name in kinds:
+        for seed in range(seeds):
+            runs[name, seed], curves[name, seed], times = trained(
+                name, rates[name], seed, steps, every)
+            shown.update()
+
+# %%
+WINDOWS = 5
+
+
+def typical(losses, log=False, windows=WINDOWS):
+    """The median size of the jump from one recorded loss to the next, in each window."""
+    jumps = np.abs(np.diff(np.log(losses) if log else losses))
+    return np.array([np.median(part) for part in np.array_split(jumps, windows)])
+
+
+figure, axes = la.plotting.new_figure(columns=2, rows=2, width=4.2, height=2.7)
+centres = steps * (np.arange(WINDOWS) + 0.5) / WINDOWS
+for name in kinds:
+    style = la.plotting.STYLES[name]
+    for ax in axes[0]:
+        for seed in range(seeds):
+            label = name if seed == 0 else None
+            ax.plot(times, curves[name, seed], label=label, linewidth=0.9, **style)
+    for ax, log in zip(axes[1], (False, True), strict=True):
+        each = np.array([typical(curves[name, seed], log) for seed in range(seeds)])
+        la.plotting.median_band(ax, centres, np.quantile(each, [0.25, 0.5, 0.75], axis=0), name)
+axes[0, 0].set(ylim=(0, 0.5), ylabel=f"test loss, {seeds} seeds", title="linear axis")
+axes[0, 1].set(yscale="log", ylim=(4e-3, 1), title="logarithmic axis")
+axes[1, 0].set(yscale="log", xlabel="iteration t", ylabel=f"in {every} iterations")
+axes[1, 0].set_title("typical jump of f", fontsize=10)
+axes[1, 1].set(yscale="log", xlabel="iteration t")
+axes[1, 1].set_title("typical jump of log f", fontsize=10)
+axes[0, 0].legend(frameon=False, fontsize=9)
+show(figure, "Above, test losses of SGD and Adam on a linear and on a logarithmic axis: on the "
+             "second Adam's look rougher. Below, their typical jumps: those of f fall along "
+             "Adam's run, those of log f do not.")
+
+# %%
+rows = []
+for name in kinds:
+    for k, words in ((0, "first fifth"), (-1, "last fifth")):
+        each = [(np.median(np.array_split(curves[name, seed], WINDOWS)[k]),
+                 typical(curves[name, seed])[k], typical(curves[name, seed], True)[k],
+                 typical(runs[name, seed].loss, True)[k]) for seed in range(seeds)]
+        rows.append((name, words, *(f"{value:.2g}" for value in np.median(each, axis=0))))
+table(("optimizer", "iterations", "test loss", f"jump of f in {every}",
+       f"jump of log f in {every}", "recorded: jump of log f in 1"), rows, "medians over seeds")
+late = {name: np.array([typical(curves[name, seed])[-1] for seed in range(seeds)])
+        for name in kinds}
+late_log = {name: np.median([typical(curves[name, seed], True)[-1] for seed in range(seeds)])
+            for name in kinds}
+reveal("15.p1", float(np.median(late["Adam"] / late["SGD"])),
+       f"Of log f it is {late_log['Adam'] / late_log['SGD']:.2g}.")
+
+# %% [markdown]
+# Read the table by columns. Along Adam's run the loss falls, and its jumps with it; those of the logarithm do not. The last column is the loss of each step's fresh batch: nearly the same roughness for both optimizers, early and late, as (15.25) has it. It
+# tells of the batch, not of the run. (The tall strokes in the figure come at the end of this section.)
+#
+# **And the gradients?** The noise (8.1) of lesson 08, batches of the same size, early and at the end:
+
+# %%
+def noise_size(x, rng, draws=by_profile(8, 40)):
+    """The median of ||e|| over batches, and the norm of their mean gradient."""
+    g = np.array([model.loss_and_grad(x, *task.sample(batch, rng))[1] for _ in range(draws)])
+    centre = np.median(g, axis=0)  # a rare batch does not move it
+    return np.median(np.linalg.norm(g - centre, axis=1)), np.linalg.norm(centre)
+
+
+rows, early = [], int(times[len(times) // 10])
+for name in kinds:
+    for t in (early, steps):
+        each = [noise_size(runs[name, seed].snapshots[t], np.random.default_rng([SEED, seed]))
+                for seed in range(seeds)]
+        size, signal = np.median(each, axis=0)
+        rows.append((name, t, f"{size:.3f}", f"{signal:.3f}", f"{size / signal:.2g}"))
+table(("optimizer", "iteration", "noise ||e||", "gradient", "noise / gradient"), rows,
+      f"medians over seeds, batches of {batch}")
+
+# %% [markdown]
+# Adam's late gradients have less noise than its early ones, while its curve on the log plot has become rougher. And at the end it is SGD that has the larger share of noise in its gradients, and the smoother curve.
+#
+# **The knob.** Adam goes on from the end of each run: at its rate, at three tenths, at one tenth.
+
+# %%
+more, factors = by_profile(30, 200), (1.0, 0.3, 0.1)
+tails = {(factor, seed): trained("Adam", factor * rates["Adam"], 100 + seed, more, 1,
+                                 runs["Adam", seed].params)[1]
+         for factor in factors for seed in range(seeds)}  # the same fresh prompts for each rate
+
+
+def late_jump(losses, log=False):
+    """The typical change over as many iterations as above, in the second half."""
+    half = np.log(losses[more // 2:]) if log else losses[more // 2:]
+    return np.median(np.abs(half[every:] - half[:-every]))
+
+
+rows = []
+for factor in factors:
+    each = [(np.median(tails[factor, seed][more // 2:]), late_jump(tails[factor, seed]),
+             late_jump(tails[factor, seed], True)) for seed in range(seeds)]
+    values = np.median(each, axis=0)
+    rows.append((f"{factor * rates['Adam']:g}", *(f"{value:.2g}" for value in values)))
+table(("rate", "test loss", f"jump of f in {every}", f"jump of log f in {every}"), rows,
+      "Adam, continued; medians over seeds")
+shrunk = [late_jump(tails[1.0, seed]) / late_jump(tails[0.1, seed]) for seed in range(seeds)]
+reveal("15.p2", float(np.median(shrunk)), "The steps are ten times shorter.")
+
+# %%
+figure, axes = la.plotting.new_figure(columns=seeds, width=2.9, height=2.7)
+for seed, ax in enumerate(axes[0]):
+    looks = zip(factors, ("#D55E00", "#009E73", "#0072B2"), ("-", "--", "-."), strict=True)
+    for factor, colour, line in looks:
+        ax.plot(tails[factor, seed], line, color=colour, linewidth=1.1,
+                label=f"rate {factor * rates['Adam']:g}")
+    middle = np.median(tails[1.0, seed])
+    ax.set(yscale="log", ylim=(middle / 2.5, middle * 4), title=f"seed {seed}")
+    ax.set_yticks([middle / 2, middle, middle * 2], [f"{middle * k:.2g}" for k in (0.5, 1, 2)])
+    ax.minorticks_off()
+    ax.set_xlabel("iterations after the end")
+axes[0, 0].set_ylabel("test loss")
+axes[0, 0].legend(frameon=False, fontsize=8)
+show(figure, "Adam continued at three rates, one panel a seed: at the old rate the curve is "
+             "rough, at three tenths and one tenth of it smooth, and mostly lower.")
+
+# %% [markdown]
+# The first effect is (15.21): a shorter step, a smaller jump. The second is (15.23): a smaller cloud costs less, so the loss falls as well. And at the old rate the jump stays about what it was: a cloud keeps its size, an instability would grow. The rate was only large for what was left of the loss.
+#
+# **A third kind of jump.** Look at the largest test losses of all:
+
+# %%
+rows = []
+for name in kinds:
+    for seed in range(seeds):
+        losses, first = curves[name, seed], len(times) // 5
+        worst = first + int(np.argmax(losses[first:]))
+        square = (model.predict(runs[name, seed].snapshots[times[worst]], test.Z) - test.y) ** 2
+        rows.append((name, seed, int(times[worst]), losses[worst], np.median(losses[first:]),
+                     f"{square.max() / square.sum():.0%}", float(np.median(square))))
+table(("optimizer", "seed", "iteration", "largest test loss", "median over iterations",
+       "share of one prompt", "median prompt there"), rows, "after the first fifth of the run")
+
+# %% [markdown]
+# Where the largest loss is far above the median, a single prompt of the thousand holds nearly all of it, while the median prompt does not notice. That *is* an instability, of one prompt, and no matter of the axis: between kinks the error is a polynomial of high degree in the covariates, as in (7.11) of lesson 07, and the same small step that moves all others by a few percent takes this prompt far
+# away for a moment. So "noisy because small" is said of the *typical* jump only.
+#
+# **Level and roughness.** Ten coordinates with $h = 1$ and noise 0.5, SGD with momentum at a tenth of Adam's rate so that by (15.23) its level is half of Adam's. Turn the rate and the floor $f_*$.
+
+# %%
+def draw_cloud(rate, floor, length=1200):
+    figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=2.9)
+    said = []
+    for name, eta, level in (("SGD", rate / 10, rate / 8), ("Adam", rate, rate / 4)):  # (15.23)
+        optimizer, rng = kinds[name](eta), np.random.default_rng(SEED)
+        x, state, f = np.ones(10), optimizer.init(np.ones(10)), np.zeros(length)
+        for k in range(length):
+            f[k] = floor + (x @ x) / 2
+            x, state = optimizer.update(x, x + 0.5 * rng.standard_normal(10), state)
+        half = f[length // 2:]
+        rough = np.sqrt(20) * level / (2 * floor + 10 * level)  # (15.24) with 10 equal lambda
+        said.append(f"{name}: {half.std() / half.mean():.2f}, (15.24) {rough:.2f}")
+        for ax in axes[0]:
+            ax.plot(f, linewidth=0.8, label=name, **la.plotting.STYLES[name])
+    axes[0, 0].set(ylim=(0, 0.5), xlabel="step", ylabel="f")
+    axes[0, 1].set(yscale="log", ylim=(1e-4, 10), xlabel="step")
+    axes[0, 0].legend(frameon=False, fontsize=9)
+    axes[0, 0].set_title("linear axis", fontsize=10)
+    axes[0, 1].set_title("std f / mean f   " + "; ".join(said), fontsize=8)
+    return figure
+
+
+slider(draw_cloud, "The loss on a noisy quadratic, linear and logarithmic axis. On the linear "
+       "one both are smooth lines near the floor, on the logarithmic one rough bands.",
+       rate=knob(np.array([0.01, 0.02, 0.05, 0.1]), 0.01, "Adam's rate"),
+       floor=knob(np.array([0.0, 0.001, 0.01, 0.1]), 0.0, "floor f*"))
+
+# %% [markdown]
+# At floor 0 the rate moves the bands and leaves their width. Raise the floor, and the same cloud becomes a smooth line. Whoever takes smoothness on a log plot for stability would call the higher loss the better behaved.
+
+# %% [markdown]
+# ## 7. The paper and us
+#
+# The released code's experiment at its size is loaded and not computed here.
+
+# %%
+numbers = loaded("nonlinear_regression")
+panel = numbers["panel"]
+show(at_scale.draw(numbers, Scale(**numbers["scale"])), at_scale.ALT)
+print(f"trained on batches of {numbers['batch_used']}, {numbers['seeds_used']} seeds")
+
+# %% [markdown]
+# The losses in numbers, at the code's rates, and at the rate of our own short search where that is another:
+
+# %%
+shown_at = [t for t in (0, 100, 400, 1000, 1500, 5000, 10_000)
+            if t in panel["Adam"]["test"]["iterations"]]
+rows = []
+for name, found in (*((o, panel[o]) for o in kinds), *panel["at_searched_rate"].items()):
+    curve = found["test"]
+    last = sorted(row[-1] for row in curve["each_seed"] if row[-1] is not None)
+    rows.append((f"{name} {found['learning_rate']:g}",
+                 *(f"{curve['median'][curve['iterations'].index(t)]:.2g}" for t in shown_at),
+                 ", ".join(f"{value:.2g}" for value in last)))
+table(("rate", *(f"t = {t}" for t in shown_at), "at the end, each seed"), rows,
+      "test loss, medians over seeds")
+
+# %% [markdown]
+# And the trap at this scale, with the jump from one recorded test loss to the next:
+
+# %%
+rows, last = [], {}
+for name in kinds:
+    each_seed = np.array(panel[name]["test"]["each_seed"], float)
+    for k in range(WINDOWS):
+        each = [(np.median(np.array_split(losses, WINDOWS)[k]), typical(losses)[k],
+                 typical(losses, True)[k]) for losses in each_seed]
+        last[name] = np.median(each, axis=0)
+        rows.append((name, f"fifth {k + 1}", *(f"{value:.2g}" for value in last[name])))
+apart = int(np.diff(panel["Adam"]["test"]["iterations"])[0])
+table(("optimizer", "part of the run", "test loss", f"jump of f in {apart}",
+       f"jump of log f in {apart}"), rows, "medians over seeds")
+over = last["Adam"] / last["SGD"]
+print("last fifth, Adam over SGD: loss {:.2g}, jump of f {:.2g}, of log f {:.2g}".format(*over))
+
+# %% [markdown]
+# From its second fifth on Adam's row hardly changes: the same loss, the same jump, the same jump of the logarithm. That is the cloud of (15.23), neither a descent nor a drift; and jumps of half a unit of the logarithm say, by (15.24), that much of this loss *is* cloud.
+#
+# In the class run Adam's plain jump ended below SGD's. Here it does not. Read the printed line: the log plot shows a factor, one part of it is a jump that is larger indeed, the other part is the lower level. At this length SGD's row has grown quiet, and Adam's is held up by its rate.
+
+# %%
+ratio, rows = panel["condition"]["ratio"], []
+for t in ratio["iterations"]:
+    each = np.array(ratio["each_seed"], float)[:, ratio["iterations"].index(t)]
+    mean, std = at_scale.CODE_RATIOS.get(t, ("", ""))
+    rows.append((t, f"{mean} ({std})" if mean else "", f"{each.mean():.3g} ({each.std():.2g})",
+                 f"{np.median(each):.3g}", ", ".join(f"{value:.2g}" for value in each)))
+table(("iteration", "released code", "ours, mean (std)", "median", "each seed"), rows,
+      "R_med(SGD) / R_med(Adam), lower median")
+rows = [(law, *(panel["noise"][law][key]["median"] for key in ("skewness", "p99.9_over_p50")))
+        for law in ("noise", "control")]
+table(("||e|| at the start", "skewness", "p99.9 / p50"), rows, "medians over seeds")
+paper_and_us([
+    "nonlinear.adam_falls", "nonlinear.sgd_stays", "nonlinear.rate.sgd", "nonlinear.rate.adam",
+    "nonlinear.loss.adam.0", "nonlinear.loss.adam.100", "nonlinear.loss.adam.400",
+    "nonlinear.loss.adam.1000", "nonlinear.loss.sgd.10000", "nonlinear.condition_ratio.0",
+    "nonlinear.condition_ratio.750", "nonlinear.condition_ratio.1250",
+    "nonlinear.noise_mode", "nonlinear.noise_skewed", "nonlinear.directional_smoothness",
+])
+
+# %% [markdown]
+# **Where it does not come out.** The loss at iteration 0 is nearly the mean square of the labels, and the hidden network decides it: ours is another draw than the code's, so levels differ by a factor. Adam needs longer than the code's Adam to get below 0.002. Our search takes a larger rate for SGD, the largest on the list; at the end it gains little. SGD stays above 0.004 in the median, though not in every seed.
+#
+# The ratio of $R_{med}$ has the right direction early, and lies below the code's means. Late in the run it falls *below* 1: there SGD's $R_{med}$ is the smaller one, though its loss is the larger. And the noise is skewed as the code's is, but so is the Gaussian control: by lesson 08 this is hardly evidence of a heavy tail.
+
+# %% [markdown]
+# ## 8. Exercises
+#
+# Six cards. Write your answer in the cell under a card, run it, then the check.
+
+# %% [markdown]
+# ### Exercise 15.1 (derive, level 1, 10 min)
+#
+# Section 3 again, with the query's covariate 2 in place of $-2$. What is $dW_1$? *Done:* an array of the shape of $W_1$, (2, 1).
+#
+# <details><summary>Hint 1</summary>R of the query is (3, -3), so its feature is 4 once more, and the error 1.</details>
+# <details><summary>Hint 2</summary>Which unit is on for which token?</details>
+
+# %%
+### BEGIN SOLUTION
+dW1_answer = [[40], [0]]  # 16 * 1 + 12 * 2 for the first unit; the second is off for both
+### END SOLUTION
+check("15.1", dW1_answer)
+
+# %% [markdown]
+# ### Exercise 15.2 (code, level 2, 15 min)
+#
+# The network's gradients from memory: `dF` and `C` (B, N, .), `W1`, `b1`, `W2` -> `dW1, db1, dW2, db2`. *Done:* the check passes.
+#
+# <details><summary>Hint 1</summary>Forward first: R, its step, E. Then (15.4) to (15.9).</details>
+
+# %%
+def network_gradient(dF, C, W1, b1, W2):
+    ### BEGIN SOLUTION
+    R = C @ W1.T + b1
+    dR = (dF @ W2) * (R > 0)
+    dW2 = (dF.mT @ np.maximum(R, 0)).sum(axis=0)
+    return (dR.mT @ C).sum(axis=0), dR.sum(axis=(0, 1)), dW2, dF.sum(axis=(0, 1))
+    ### END SOLUTION
+
+
+# %%
+check("15.2", network_gradient)
+
+# %% [markdown]
+# ### Exercise 15.3 (find the bug, level 2, 10 min)
+#
+# This makes the tokens that the attention sees. A model built on it passes every audit of its gradient, and is not the model of section 2. Find out why, and write it correctly. *Done:* the check passes.
+#
+# <details><summary>Hint 1</summary>Who uses the network, by the scalar case of section 2?</details>
+
+# %%
+def buggy_tokens(Z, W1, b1, W2, b2):
+    X = Z.copy()
+    X[:, :-1, :-1] = np.maximum(Z[:, :-1, :-1] @ W1.T + b1, 0) @ W2.T + b2
+    return X
+
+
+# %%
+def tokens_of(Z, W1, b1, W2, b2):
+    ### BEGIN SOLUTION
+    X = Z.copy()
+    X[..., :-1] = np.maximum(Z[..., :-1] @ W1.T + b1, 0) @ W2.T + b2
+    return X
+    ### END SOLUTION
+
+
+# %%
+check("15.3", tokens_of)
+
+# %% [markdown]
+# ### Exercise 15.4 (code, level 3, 20 min)
+#
+# Half a Hessian-vector product: from `dF` and its tangent `hF` (B, N, o), the direction `vW2`, and `vE`, `step`, `E` (B, N, h), `C` and `W2`, return `hW1, hb1, hW2`. The covariates do not move. *Done:* the check passes.
+#
+# <details><summary>Hint 1</summary>The product rule on (15.4), (15.6) to (15.9), in this order.</details>
+# <details><summary>Hint 2</summary>Two of the lines have two terms.</details>
+
+# %%
+def second_order(dF, hF, vW2, vE, step, E, C, W2):
+    ### BEGIN SOLUTION
+    hW2 = (hF.mT @ E + dF.mT @ vE).sum(axis=0)
+    hR = (hF @ W2 + dF @ vW2) * step
+    return (hR.mT @ C).sum(axis=0), hR.sum(axis=(0, 1)), hW2
+    ### END SOLUTION
+
+
+# %%
+check("15.4", second_order)
+
+# %% [markdown]
+# ### Exercise 15.5 (derive, level 3, 15 min)
+#
+# (15.22) is what is left after many steps. How large is $\mathbb{E} f - f_*$ after `t` steps of SGD from `x0`? Exactly, not for small $\eta$. *Done:* a function that the check accepts; at `t = 0` it gives $\frac{1}{2} h x_0^2$.
+#
+# <details><summary>Hint 1</summary>Write the recursion for the mean of x², and subtract its fixed point v.</details>
+#
+# <!-- ### BEGIN SOLUTION -->
+# <details><summary>Solution</summary>With u = E x²: u' = (1 - ηh)² u + η²σ², whose fixed point is v. So u' - v = (1 - ηh)² (u - v), and after t steps u = v + (1 - ηh)^(2t) (x0² - v).
+# A large rate forgets x0 sooner and leaves more: that is why one lowers it late.</details>
+# <!-- ### END SOLUTION -->
+
+# %%
+def excess_after(t, x0, h, eta, sigma):
+    ### BEGIN SOLUTION
+    v = eta * sigma**2 / (h * (2 - eta * h))
+    return h / 2 * (v + (1 - eta * h) ** (2 * t) * (x0**2 - v))
+    ### END SOLUTION
+
+
+# %%
+check("15.5", excess_after)
+
+# %% [markdown]
+# ### Exercise 15.6 (experiment, level 2, 10 min)
+#
+# With which power of the noise $\sigma$ does Adam's excess grow? Say first what (15.23) demands and what it would be for SGD, then measure with `settled`. *Done:* within 15 percent.
+#
+# <details><summary>Hint 1</summary>Adam(0.01, 0.9, 0.9); sigmas from 0.25 to 1, where noise dominates.</details>
+# <details><summary>Hint 2</summary>np.polyfit(np.log(sigmas), np.log(excesses), 1)[0].</details>
+
+# %%
+def measure_power():
+    ### BEGIN SOLUTION
+    rng, sigmas = np.random.default_rng(SEED), np.array([0.25, 0.5, 1.0])
+    squares = [(settled(Adam(0.01, 0.9, 0.9), s, rng) ** 2).mean() for s in sigmas]
+    return np.polyfit(np.log(sigmas), np.log(squares), 1)[0]
+    ### END SOLUTION
+
+
+# %%
+### BEGIN SOLUTION
+power = measure_power()
+### END SOLUTION
+check("15.6", power)
+
+# %% [markdown]
+# ## 9. Exit ticket
+#
+# Write the letters in quotes.
+#
+# **t1.** One curve jumps by a factor of 2 at a loss of 0.001. Another jumps by 5 percent at 0.06. Which made the larger jump?
+#
+# - (a) the first, by far
+# - (b) the second
+# - (c) they are equal
+# - (d) the one with the larger rate
+#
+# **t2.** A hidden unit is off for every token of the batch. What does the audit say of its $db_1$?
+#
+# - (a) it cannot judge: the ReLU has a kink
+# - (b) wrong: a gradient must not be 0
+# - (c) right, if it is 0
+# - (d) it depends on the sign of $dE$
+#
+# **t3.** The floor is 0, and you divide a constant rate by ten. After a while the log plot shows
+#
+# - (a) a lower curve, as rough as before
+# - (b) a smooth curve at the same height
+# - (c) a lower curve, ten times smoother
+# - (d) the same curve
+
+# %%
+### BEGIN SOLUTION
+t1 = "b"
+t2 = "c"
+t3 = "a"
+### END SOLUTION
+check("15.t1", t1)
+check("15.t2", t2)
+check("15.t3", t3)
+
+# %% [markdown]
+# **Further reading**
+#
+# - Ahn et al., arXiv 2310.01082, and its code's notebook on nonlinear regression. The experiment of section 7.
+# - Garg, Tsipras, Liang and Valiant, *What can Transformers learn in-context?*, arXiv 2208.01066. ReLU networks, among others, as hidden functions.
+# - Bottou, Curtis and Nocedal, *Optimization methods for large-scale machine learning*, arXiv 1606.04838, section 4. The cloud of (15.22), with proofs, and rates that shrink it.
