@@ -106,8 +106,8 @@ predict("14.p2", "1/n dropped: trained softmax's loss over linear's", ratio_gues
 # **Second derivatives.** Tangents follow line by line, as in lesson 04. New are only those of (14.2) and (14.12). The Jacobian is symmetric, so the first
 # is the same map once more; in the second all three factors move:
 #
-# $$ vE_{ik} = E_{ik} \Big( vA_{ik} - \sum_j vA_{ij} E_{ij} \Big), \qquad
-# hA_{ik} = vE_{ik} \Big( dE_{ik} - \sum_j dE_{ij} E_{ij} \Big) + E_{ik} \Big( hE_{ik} - \sum_j (hE_{ij} E_{ij} + dE_{ij}\, vE_{ij}) \Big) . $$
+# $$ vE_{ik} = E_{ik} \Big( vA_{ik} - \sum_j vA_{ij} E_{ij} \Big) $$
+# $$ hA_{ik} = vE_{ik} \Big( dE_{ik} - \sum_j dE_{ij} E_{ij} \Big) + E_{ik} \Big( hE_{ik} - \sum_j (hE_{ij} E_{ij} + dE_{ij}\, vE_{ij}) \Big) $$
 #
 # **ReLU attention.** Let $\mathrm{step}(a)$ be 1 for $a > 0$ and 0 elsewhere. Two lines are new, (14.17) and (14.27). The others repeat (14.1), (14.3) to (14.11) and (14.13) to (14.15).
 #
