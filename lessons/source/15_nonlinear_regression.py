@@ -531,10 +531,8 @@ for name in kinds:
         la.plotting.median_band(ax, centres, np.quantile(each, [0.25, 0.5, 0.75], axis=0), name)
 axes[0, 0].set(ylim=(0, 0.5), ylabel=f"test loss, {seeds} seeds", title="linear axis")
 axes[0, 1].set(yscale="log", ylim=(4e-3, 1), title="logarithmic axis")
-axes[1, 0].set(yscale="log", xlabel="iteration t", ylabel=f"in {every} iterations")
-axes[1, 0].set_title("typical jump of f", fontsize=10)
-axes[1, 1].set(yscale="log", xlabel="iteration t")
-axes[1, 1].set_title("typical jump of log f", fontsize=10)
+axes[1, 0].set(yscale="log", xlabel="iteration t", ylabel=f"jump of f in {every}")
+axes[1, 1].set(yscale="log", xlabel="iteration t", ylabel=f"jump of log f in {every}")
 axes[0, 0].legend(frameon=False, fontsize=9)
 show(figure, "Above, test losses of SGD and Adam on a linear and on a logarithmic axis: on the "
              "second Adam's look rougher. Below, their typical jumps: those of f fall along "
@@ -651,7 +649,7 @@ table(("optimizer", "seed", "iteration", "largest test loss", "median over itera
 # **Level and roughness.** Ten coordinates with $h = 1$ and noise 0.5, SGD with momentum at a tenth of Adam's rate so that by (15.23) its level is half of Adam's. Turn the rate and the floor $f_*$.
 
 # %%
-def draw_cloud(rate, floor, length=1200):
+def draw_cloud(rate, floor, length=900):
     figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=2.9)
     said = []
     for name, eta, level in (("SGD", rate / 10, rate / 8), ("Adam", rate, rate / 4)):  # (15.23)
