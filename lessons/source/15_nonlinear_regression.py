@@ -649,31 +649,31 @@ table(("optimizer", "seed", "iteration", "largest test loss", "median over itera
 # **Level and roughness.** Ten coordinates with $h = 1$ and noise 0.5, SGD with momentum at a tenth of Adam's rate so that by (15.23) its level is half of Adam's. Turn the rate and the floor $f_*$.
 
 # %%
-def draw_cloud(rate, floor, length=900):
+def draw_cloud(rate, floor, length=1200):
     figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=2.9)
-    said = []
+    said, noise = [], 0.5 * np.random.default_rng(SEED).standard_normal((length, 10))
     for name, eta, level in (("SGD", rate / 10, rate / 8), ("Adam", rate, rate / 4)):  # (15.23)
-        optimizer, rng = kinds[name](eta), np.random.default_rng(SEED)
+        optimizer = kinds[name](eta)
         x, state, f = np.ones(10), optimizer.init(np.ones(10)), np.zeros(length)
         for k in range(length):
             f[k] = floor + (x @ x) / 2
-            x, state = optimizer.update(x, x + 0.5 * rng.standard_normal(10), state)
+            x, state = optimizer.update(x, x + noise[k], state)
         half = f[length // 2:]
         rough = np.sqrt(20) * level / (2 * floor + 10 * level)  # (15.24) with 10 equal lambda
-        said.append(f"{name}: {half.std() / half.mean():.2f}, (15.24) {rough:.2f}")
+        said.append(f"{name} {half.std() / half.mean():.2f} (derived {rough:.2f})")
         for ax in axes[0]:
             ax.plot(f, linewidth=0.8, label=name, **la.plotting.STYLES[name])
     axes[0, 0].set(ylim=(0, 0.5), xlabel="step", ylabel="f")
     axes[0, 1].set(yscale="log", ylim=(1e-4, 10), xlabel="step")
     axes[0, 0].legend(frameon=False, fontsize=9)
     axes[0, 0].set_title("linear axis", fontsize=10)
-    axes[0, 1].set_title("std f / mean f   " + "; ".join(said), fontsize=8)
+    axes[0, 1].set_title("std / mean: " + ", ".join(said), fontsize=8)
     return figure
 
 
 slider(draw_cloud, "The loss on a noisy quadratic, linear and logarithmic axis. On the linear "
        "one both are smooth lines near the floor, on the logarithmic one rough bands.",
-       rate=knob(np.array([0.01, 0.02, 0.05, 0.1]), 0.01, "Adam's rate"),
+       rate=knob(np.array([0.01, 0.02, 0.05, 0.1]), 0.02, "Adam's rate"),
        floor=knob(np.array([0.0, 0.001, 0.01, 0.1]), 0.0, "floor f*"))
 
 # %% [markdown]
