@@ -9,6 +9,9 @@ V is an outer product of one number for each token and one row for all: (15.18) 
 (15.20) vG = r u^T + u r^T,  u = tokens^T m,  wG = |m|^2 r r^T,  vz = m_query r
 is linear in the D + 1 numbers (u ; m_query), and K has D (D+1) / 2 + D columns for each prompt, G being symmetric. The entries of
 the attention's matrices come from Hessian-vector products at fixed features. Derived in lesson 15.
+
+It is the Hessian of a batch away from its kinks. Along W1 and b1 the loss of all prompts bends also because prompts cross their
+kinks, one after another; no second derivative at a point sees that part.
 """
 
 import numpy as np

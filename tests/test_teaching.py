@@ -225,6 +225,9 @@ def test_a_loaded_figure_says_so(tmp_path, monkeypatch, capsys):
     (tmp_path / "a.json").write_text(json.dumps(found))
     assert teaching.loaded("a") == found
     assert "Loaded from figures/a.json, not computed here: paper scale, 6 seeds, 10,000 iter" in capsys.readouterr().out
+    (tmp_path / "a.json").write_text(json.dumps({**found, "limits": {"seeds": [6, 5], "batch": [1000, 2000]}}))
+    teaching.loaded("a")
+    assert "paper scale, 5 seeds, 10,000 iterations, batch 2000" in capsys.readouterr().out
 
 
 def test_facts_judge_themselves(capsys):

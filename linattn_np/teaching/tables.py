@@ -95,7 +95,7 @@ def loaded(name):
     if not file.is_file():
         raise ValueError(f"name: expected a file figures/{name}.json; python -m linattn_np reproduce makes it")
     found = json.loads(file.read_text())
-    scale = found["scale"]
+    scale = found["scale"] | {key: used for key, (_, used) in found.get("limits", {}).items()}  # what was cut to fit the time
     made = f"{scale['name']} scale, {scale['seeds']} seeds, {scale['steps']:,} iterations, batch {scale['batch']}"
     line = f"Loaded from figures/{name}.json, not computed here: {made}"
     emit(line, f"<div>{line}</div>")
