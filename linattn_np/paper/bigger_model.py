@@ -39,7 +39,7 @@ def measure(folder, scale, progress=None):
     """Search the rates, train what is missing and measure losses and noise: plain numbers, ready for JSON."""
     used, of_noise = sized(scale)
     setting = Setting("L = 8, d = 20, n = 60", TASK, {}, 1.0, layers=8)
-    found = search(folder, setting, RATES if scale.name == "paper" else RATES[1::2], used, progress)
+    found = search(folder, setting, RATES if scale.name == "paper" else RATES[::2], used, progress)
     setting = replace(setting, learning_rates={o: found[o]["best"] for o in OPTIMIZERS})
     panel = {
         "title": setting.title, "search": found, **losses(folder, setting, used, progress),
