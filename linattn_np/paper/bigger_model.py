@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from ..plotting import NOISE_STYLES, new_figure
+from ..plotting import new_figure
 from ..prompts import RegressionTask
 from .scale import differences, limited
 from .settings import Setting
 from .three_rows import (
-    OPTIMIZERS, draw_losses, draw_noise, limits_in_words, losses, losses_in_words, noise, noise_in_words, number, search,
+    OPTIMIZERS, draw_losses, draw_noise, draw_quantiles, limits_in_words, losses, losses_in_words, noise, noise_in_words,
+    number, search,
 )  # fmt: skip
 
 TITLE = "A bigger model: 8 layers, d = 20, n = 60"
@@ -68,15 +69,6 @@ def draw(numbers, scale):
     rates = ", ".join(f"{o} {panel[o]['learning_rate']:g}" for o in OPTIMIZERS)
     figure.suptitle(f"{panel['title']}; batch {numbers['batch_used']}; learning rates: {rates}", fontsize=11)
     return figure
-
-
-def draw_quantiles(ax, found):
-    """The noise's quantiles and its Gaussian control's against those of a normal law."""
-    ax.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
-    for law, name, style in (("noise", "gradient noise", "noise"), ("control", "Gaussian, same covariance", "covariance")):
-        ax.plot(found["normal_quantiles"], found[law]["qq"], label=name, linewidth=1.6, **NOISE_STYLES[style])
-    ax.set(xlabel="quantiles of a normal law", ylabel="quantiles of $||e||$, standardized")
-    ax.legend(frameon=False, fontsize=9, loc="upper left")
 
 
 def summary(numbers):

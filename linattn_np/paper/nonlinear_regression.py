@@ -8,7 +8,7 @@ from ..composed import Composed
 from ..composed_diagonal import hessian_diagonal
 from ..noise import REFERENCE, gaussian_norms
 from ..optimizers import SGD, Adam
-from ..plotting import NOISE_STYLES, STYLES, median_band, new_figure
+from ..plotting import STYLES, median_band, new_figure
 from ..prompts import NonlinearTask
 from ..runs import Run, history_arrays, history_from
 from ..streams import generators, part_sizes
@@ -16,8 +16,8 @@ from ..training import BatchGradient
 from .measured import kept_each, spread, table
 from .scale import TEST_PROMPTS, TEST_SEED, differences, histories, test_batch
 from .three_rows import (
-    OPTIMIZERS, band, chosen, condition_curves, curve, draw_condition, draw_losses, draw_noise, limits_in_words, loss_curves,
-    losses_in_words, noise_in_words, noise_summary, number, score,
+    OPTIMIZERS, band, chosen, condition_curves, curve, draw_condition, draw_losses, draw_noise, draw_quantiles, limits_in_words,
+    loss_curves, losses_in_words, noise_in_words, noise_summary, number, score,
 )  # fmt: skip
 
 TITLE = "Nonlinear regression: a ReLU network before three layers of linear attention"
@@ -206,12 +206,7 @@ def draw(numbers, scale):
     loss.legend(title=f"median and quartiles,\n{numbers['seeds_used']} seeds", frameon=False, fontsize=9)
     draw_noise(density, panel)
     density.set(xlabel=r"noise norm $||e||$ / its median", ylabel=f"density, batch {numbers['batch_used']}")
-    found = panel["noise"]
-    quantiles.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
-    for law, name, style in (("noise", "gradient noise", "noise"), ("control", "Gaussian, same covariance", "covariance")):
-        quantiles.plot(found["normal_quantiles"], found[law]["qq"], label=name, linewidth=1.6, **NOISE_STYLES[style])
-    quantiles.set(xlabel="quantiles of a normal law", ylabel="quantiles of $||e||$, standardized")
-    quantiles.legend(frameon=False, fontsize=9, loc="upper left")
+    draw_quantiles(quantiles, panel["noise"])
     draw_condition(condition, panel)
     condition.set(xlabel="iteration t", ylabel="robust condition number\n" + r"$\max|H_{ii}| / \mathrm{median}|H_{ii}|$")
     draw_ratio(ratio, panel["condition"]["ratio"])

@@ -8,7 +8,7 @@ import numpy as np
 from ..landscape import robust_condition_number
 from ..noise import gaussian_norms, measure_noise, noise_vectors, statistics
 from ..noise import qq_normal as normal_quantiles
-from ..plotting import STYLES, median_band
+from ..plotting import NOISE_STYLES, STYLES, median_band
 from ..runs import Run
 from ..streams import generators
 from ..training import losses_along
@@ -229,6 +229,15 @@ def draw_noise(ax, panel, styles=None):
     tail, control = (found[law]["p99.9_over_p50"]["median"] for law in ("noise", "control"))
     ax.text(0.97, 0.95, f"p99.9/p50 = {tail:.3g}\nGaussian: {control:.3g}\nskewness {found['noise']['skewness']['median']:.2g}",
             transform=ax.transAxes, ha="right", va="top", fontsize=9)  # fmt: skip
+
+
+def draw_quantiles(ax, found):
+    """The noise's quantiles and its Gaussian control's against those of a normal law."""
+    ax.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
+    for law, name, style in (("noise", "gradient noise", "noise"), ("control", "Gaussian, same covariance", "covariance")):
+        ax.plot(found["normal_quantiles"], found[law]["qq"], label=name, linewidth=1.6, **NOISE_STYLES[style])
+    ax.set(xlabel="quantiles of a normal law", ylabel="quantiles of $||e||$, standardized")
+    ax.legend(frameon=False, fontsize=9, loc="upper left")
 
 
 def draw_condition(ax, panel):
