@@ -18,27 +18,31 @@ Equation numbers (1.1), (2.7), ... count within the lesson of that number.
 from importlib import import_module as _import_module
 
 from . import optimizers
+from .models.transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
 from .prompts import NonlinearTask, Prompts, RegressionTask
-from .training import History, losses_along, train
-from .transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
+from .training.loop import History, losses_along, train
 
 __version__ = "0.1.0"
 __all__ = [
     "History", "NonlinearTask", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "losses_along",
     "optimizers", "predict", "train",
 ]  # fmt: skip
-_SUBMODULES = (
-    "attention", "audit", "composed", "composed_diagonal", "estimators", "gram", "kernels", "kernels_composed", "kernels_tokens",
-    "landscape", "machine", "mlp", "noise", "paper", "plotting", "programs", "prompts", "relu_attention", "runs",
-    "softmax_attention", "streams", "sweeps", "teaching", "transformer",
-)  # fmt: skip
+_PLACES = {  # where the modules that are reached by a short name stand; they load when first used, so that the import stays light
+    "attention": "layers.linear_attention", "linear_attention": "layers.linear_attention", "gram": "layers.gram", "mlp": "layers.mlp", "relu_attention": "layers.relu_attention",
+    "softmax_attention": "layers.softmax_attention", "composed": "models.composed", "transformer": "models.transformer",
+    "composed_diagonal": "measures.composed_diagonal", "estimators": "measures.estimators", "landscape": "measures.landscape",
+    "noise": "measures.noise", "programs": "kernels.programs", "runs": "training.runs", "sweeps": "training.sweeps",
+    "papers": "experiments.papers",
+    **{name: name for name in ("audit", "batches", "bench", "experiments", "kernels", "layers", "measures", "models", "plotting",
+                               "processors", "prompts", "teaching", "training")},
+}  # fmt: skip
 
 
-def __getattr__(name):  # submodules load when first used, so that the import stays light
-    if name in _SUBMODULES:
-        return _import_module(f".{name}", __name__)
+def __getattr__(name):
+    if name in _PLACES:
+        return _import_module(f".{_PLACES[name]}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), *_SUBMODULES])
+    return sorted([*globals(), *_PLACES])

@@ -5,8 +5,12 @@ import sys
 from importlib import import_module
 
 COMMANDS = {  # name: (module, one line of help, an example)
-    "reproduce": ("paper.command", "draw the paper's figures from our own training runs", "reproduce --quick"),
-    "sweep": ("paper.sweep_command", "train a grid of learning rates, seeds, settings and optimizers", "sweep --settings setting1,setting2 --rates 0.01,0.02 --seeds 6"),
+    "reproduce": ("experiments.command", "draw the paper's figures from our own training runs", "reproduce --quick"),
+    "sweep": (
+        "experiments.sweep_command",
+        "train a grid of learning rates, seeds, settings and optimizers",
+        "sweep --settings setting1,setting2 --rates 0.01,0.02 --seeds 6",
+    ),
     "bench": ("bench", "time every piece, NumPy against Numba, and fit how the cost grows", "bench --quick"),
     "audit": ("audit.command", "judge gradients derived by hand, the library's or your own", "audit --layer linear"),
     "lessons": ("teaching.command", "run the lessons, check them, make handouts for students", "lessons run 1 2"),
@@ -22,9 +26,7 @@ def build_parser(names):
     )
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name, (module, summary, example) in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}"
-        )
+        command = commands.add_parser(name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}")
         if name in names:
             implementation = import_module(f".{module}", __package__)
             implementation.add_arguments(command)

@@ -80,7 +80,11 @@ def as_count(name, value, least=1):
 
 def as_real(name, value, above=None, least=None, below=None):
     """``value`` as a finite float with ``above < value``, ``least <= value`` and ``value < below`` where given."""
-    bounds = [f"above {above}"] * (above is not None) + [f"at least {least}"] * (least is not None) + [f"below {below}"] * (below is not None)
+    bounds = (
+        [f"above {above}"] * (above is not None)
+        + [f"at least {least}"] * (least is not None)
+        + [f"below {below}"] * (below is not None)
+    )
     good = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
     good = good and (above is None or value > above) and (least is None or value >= least) and (below is None or value < below)
     if not good:

@@ -6,18 +6,22 @@ Every figure is a median over rounds, and comparisons are ratios taken within on
 import json
 import statistics
 import time
+from functools import partial
 
 import numpy as np
 
-from . import gram, kernels, programs, streams
+from . import batches
 from ._checks import as_count
-from .machine import processors
+from .kernels import linear as kernels
+from .kernels import programs
+from .layers import gram
+from .models.transformer import hessian, hvp, init_params, loss_and_grad, loss_and_grad_by
 from .optimizers import Adam, clip
+from .processors import processors
 from .progress import bar
 from .prompts import RegressionTask
-from .runs import atomic_file, write_text
-from .training import BatchGradient
-from .transformer import hessian, hvp, init_params, loss_and_grad, loss_and_grad_by
+from .training.loop import BatchGradient
+from .training.runs import atomic_file, write_text
 
 BATCH = 1000
 GROWTH = {  # what varies -> (values, name, values of --quick); everything else as in Setting 1
@@ -77,7 +81,7 @@ class Step:
     """One training step at each call: draw, gradient, clip, update."""
 
     def __init__(self, task, params, backend):
-        parts = streams.generators(0, len(streams.part_sizes(BATCH)))
+        parts = batches.generators(0, len(batches.part_sizes(BATCH)))
         self.gradient = BatchGradient(task, BATCH, parts, params, "linear", backend)
         self.params, self.optimizer = params, Adam(0.02, 0.9, 0.9)
         self.state = self.optimizer.init(params)
@@ -95,7 +99,7 @@ def pieces(threads, rounds):
     params = init_params(np.random.default_rng(0))
     Z, y = gaussian.sample(BATCH, np.random.default_rng(1))
     rng = np.random.default_rng(2)
-    draws = streams.draw_gaussian(gaussian, BATCH, rng)
+    draws = batches.draw_gaussian(gaussian, BATCH, rng)
     work = {
         "step, Setting 1": lambda backend: Step(gaussian, params, backend),
         "step, Setting 3": lambda backend: Step(gamma, params, backend),
@@ -103,9 +107,9 @@ def pieces(threads, rounds):
         "Hessian-vector product": lambda backend: lambda: hvp(params, Z, y, params, backend=backend),
         "Hessian": lambda backend: lambda: hessian(params, Z, y, backend=backend),
         "sampling of tokens": lambda backend: lambda: gaussian.sample(BATCH, rng),
-        "sampling of states": lambda backend: lambda: streams.draw_gaussian(gaussian, BATCH, rng),
+        "sampling of states": lambda backend: lambda: batches.draw_gaussian(gaussian, BATCH, rng),
         "states from draws": lambda backend: (
-            (lambda: kernels.lanes_from_draws(gaussian, draws)) if backend == "numba" else (lambda: streams.gaussian_state(gaussian, draws))
+            (lambda: kernels.lanes_from_draws(gaussian, draws)) if backend == "numba" else (lambda: batches.gaussian_state(gaussian, draws))
         ),
         "audit of the model": lambda backend: lambda: audit_model(backend=backend),
     }  # fmt: skip
@@ -143,7 +147,7 @@ def share_of_peak(record):
     params, task = init_params(np.random.default_rng(0)), RegressionTask()
     lanes = kernels.lanes_from_tokens(*task.sample(BATCH, np.random.default_rng(1)))
     seconds = median_seconds(lambda: kernels.loss_and_grad(params, lanes), record["rounds"])
-    draws = streams.draw_gaussian(task, 1, np.random.default_rng(0)).size * BATCH
+    draws = batches.draw_gaussian(task, 1, np.random.default_rng(0)).size * BATCH
     rate = draws / record["pieces"]["sampling of states"]["numpy"]
     gflop = flops(programs.passes(3, 1, 5, False, task.n), 5) * BATCH / seconds / 1e9
     return {
@@ -164,10 +168,17 @@ def growth(name, rounds, quick):
         params, state = init_params(rng, size["L"], size["d"]), gram.compress(Z)
         lanes = kernels.lanes_from_tokens(Z, y)
         few = max(1, rounds // 5)
-        seconds["tokens, NumPy"].append(median_seconds(lambda: loss_and_grad(params, Z, y, backend="numpy"), few))
-        seconds["state, NumPy"].append(median_seconds(lambda: loss_and_grad_by(gram, params, state, y, size["d"] + 1), few))
-        seconds["state, Numba"].append(median_seconds(lambda: kernels.loss_and_grad(params, lanes), rounds))
-    return {"values": list(values), "seconds": seconds, "exponents": {key: exponent(values, times) for key, times in seconds.items()}}
+        for key, call, times in (
+            ("tokens, NumPy", partial(loss_and_grad, params, Z, y, backend="numpy"), few),
+            ("state, NumPy", partial(loss_and_grad_by, gram, params, state, y, size["d"] + 1), few),
+            ("state, Numba", partial(kernels.loss_and_grad, params, lanes), rounds),
+        ):
+            seconds[key].append(median_seconds(call, times))
+    return {
+        "values": list(values),
+        "seconds": seconds,
+        "exponents": {key: exponent(values, times) for key, times in seconds.items()},
+    }
 
 
 def exponent(values, seconds):
@@ -178,7 +189,11 @@ def exponent(values, seconds):
 def summary(record):
     """The numbers as text."""
     columns = ["numpy", *(f"numba, {count} threads" for count in record["threads"])]
-    lines = [f"{'milliseconds, batch ' + str(BATCH):26s} {'NumPy':>9s}" + "".join(f" {'Numba, ' + str(c):>10s}" for c in record["threads"]) + f" {'ratio':>8s}"]
+    lines = [
+        f"{'milliseconds, batch ' + str(BATCH):26s} {'NumPy':>9s}"
+        + "".join(f" {'Numba, ' + str(c):>10s}" for c in record["threads"])
+        + f" {'ratio':>8s}"
+    ]
     for name, row in record["pieces"].items():
         times = "".join(f" {row[column] * 1e3:10.3f}" for column in columns)
         lines.append(f"{name:25s}{times} {row['numpy'] / row[columns[-1]]:8.1f}")

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import mlp
 from ._checks import as_count, as_numbers, as_real, as_rng, one_of
+from .layers import mlp
 
 COVARIATES = ("gaussian", "sphere", "gamma")
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np import attention, gram, relu_attention, softmax_attention
+from linattn_np.layers import gram, relu_attention, softmax_attention
+from linattn_np.layers import linear_attention as attention
 
 LAYERS = {"linear": attention, "softmax": softmax_attention, "relu": relu_attention, "state": gram}
 B, n, d, H = 7, 11, 4, 2

@@ -11,7 +11,7 @@ import pytest
 from linattn_np.__main__ import main
 
 ROOT = Path(__file__).parents[1]
-LAYER = '''
+LAYER = """
 import numpy as np
 
 def forward(t):
@@ -26,7 +26,7 @@ def backward(t, dout):
 
 def subject(normal=np.random.default_rng(0).standard_normal):
     return forward, backward, {"Z": normal((7, 3)), "P": normal((3, 3)), "Q": normal((3, 3))}
-'''
+"""
 FILES = {  # what is changed in the file above: (old, new, exit status, what is said)
     "correct": ("", "", 0, "my_layer.py:subject: ok"),
     "3 % too large": ('"P": dV.T @ Z,', '"P": 1.03 * dV.T @ Z,', 1, "first wrong: dP, every entry is 1.03 times the derivative"),
@@ -35,7 +35,12 @@ FILES = {  # what is changed in the file above: (old, new, exit status, what is 
     "dropped use": (" + dA.T @ Z @ Q.T,", ",", 1, "first wrong: dZ,"),
     "abs": ("return Z + ", "return np.abs(Z) + ", 2, "forward uses abs, through which no complex step"),
     "wrong shape": ('"P": dV.T @ Z', '"P": (dV.T @ Z)[:2]', 2, "expected a gradient of shape (3, 3) for P, got (2, 3)"),
-    "raises": ("A, V = Z", "A, V = X", 2, "backward(theta, dout) raised NameError: name 'X' is not defined (line 10 of my_layer.py)"),
+    "raises": (
+        "A, V = Z",
+        "A, V = X",
+        2,
+        "backward(theta, dout) raised NameError: name 'X' is not defined (line 10 of my_layer.py)",
+    ),
     "no return": ("    return Z +", "    Z +", 2, "forward: expected numbers, got NoneType; is a return missing?"),
     "not a number": ("return Z +", "return np.nan * Z +", 2, "forward: expected finite numbers, got NaN or infinity"),
     "syntax": ("def forward(t):", "def forward(t)", 2, "my_layer.py cannot be imported: SyntaxError"),

@@ -6,13 +6,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from linattn_np import attention
 from linattn_np.audit import audit_layer, audit_model, checks
 from linattn_np.audit.lines import derivation
 from linattn_np.audit.model import REGISTRY
 from linattn_np.audit.mutate import STRONG, WEAK, run_mutations
 from linattn_np.audit.mutations import CATALOGUE, Mutation, apply, find_slip
 from linattn_np.audit.report import CANNOT_JUDGE, WRONG
+from linattn_np.layers import linear_attention as attention
 
 ONE_BY_ONE = pytest.mark.parametrize("mutation", CATALOGUE, ids=lambda m: m.id)
 
@@ -63,7 +63,11 @@ def test_the_data_fits_the_source(mutation):
     apply(mutation)
     if mutation.old.startswith('mark("d') and mutation.line:
         assert mutation.old.startswith(f'mark("{mutation.line}"')
-    if mutation.module in ("attention", "gram", "softmax_attention", "relu_attention", "mlp") and mutation.equation and mutation.line:
+    if (
+        mutation.module in ("linear_attention", "gram", "softmax_attention", "relu_attention", "mlp")
+        and mutation.equation
+        and mutation.line
+    ):
         module = apply(mutation)
         assert derivation(module, "backward")[mutation.line].equation == mutation.equation
 
@@ -71,7 +75,9 @@ def test_the_data_fits_the_source(mutation):
 def test_catalogue_is_a_set():
     assert max(Counter(m.id for m in CATALOGUE).values()) == 1
     assert max(Counter((m.module, m.old, m.new) for m in CATALOGUE).values()) == 1
-    assert {m.module for m in CATALOGUE} == {"transformer", "composed"} | {e.module.__name__.split(".")[1] for e in REGISTRY.values()}
+    assert {m.module for m in CATALOGUE} == {"transformer", "composed"} | {
+        e.module.__name__.rpartition(".")[2] for e in REGISTRY.values()
+    }
 
 
 def test_a_line_that_moved_away_is_reported():
@@ -139,8 +145,8 @@ def test_a_readers_answer_is_matched_with_a_slip():
     out, tape = attention.forward(Z, P, Q)
     dout = rng.standard_normal(out.shape)
     dZ, dP, dQ = attention.backward(dout, tape)
-    assert find_slip("attention", "backward", (dZ - dout, dP, dQ), dout, tape).hint == "one use of Z is missing"
-    assert find_slip("attention", "backward", (dZ, dP, dQ.mT), dout, tape).hint == "transposed"
-    assert find_slip("attention", "backward", (dZ, 6 * dP, dQ), dout, tape).hint == "off by 1/n"
-    assert find_slip("attention", "backward", (dZ, dP, dQ), dout, tape) is None
-    assert find_slip("attention", "backward", (dZ, dP, 1.7 * dQ), dout, tape) is None
+    assert find_slip("linear_attention", "backward", (dZ - dout, dP, dQ), dout, tape).hint == "one use of Z is missing"
+    assert find_slip("linear_attention", "backward", (dZ, dP, dQ.mT), dout, tape).hint == "transposed"
+    assert find_slip("linear_attention", "backward", (dZ, 6 * dP, dQ), dout, tape).hint == "off by 1/n"
+    assert find_slip("linear_attention", "backward", (dZ, dP, dQ), dout, tape) is None
+    assert find_slip("linear_attention", "backward", (dZ, dP, 1.7 * dQ), dout, tape) is None

@@ -5,8 +5,10 @@ import pytest
 from points import model_point
 
 import linattn_np as la
-from linattn_np import kernels, optimizers, runs
+from linattn_np import optimizers
 from linattn_np.__main__ import main
+from linattn_np.kernels import linear as kernels
+from linattn_np.training import runs
 
 params, Z, y = model_point()
 rng = np.random.default_rng(0)
@@ -148,4 +150,3 @@ def test_bad_command_lines_are_one_message_and_status_2(arguments, message, tmp_
 
 def test_there_are_at_least_sixty_kinds():
     assert len(CASES) + len(COMMAND_LINES) >= 60
-

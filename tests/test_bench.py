@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from linattn_np import bench, kernels, programs
+from linattn_np import bench
 from linattn_np.__main__ import main
+from linattn_np.kernels import linear as kernels
+from linattn_np.kernels import programs
 
 
 def test_exponent_of_a_power_law():
@@ -27,7 +29,12 @@ def test_command_writes_numbers_and_a_picture(tmp_path, monkeypatch, capsys):
     arguments = ["bench", "--quick", "--rounds", "1", "--json", str(tmp_path / "b.json"), "--plot", str(tmp_path / "b.png")]
     assert main(arguments) == 0
     words, record = capsys.readouterr().out, json.loads((tmp_path / "b.json").read_text())
-    assert "step, Setting 1" in words and record["pieces"].keys() >= {"step, Setting 1", "Hessian", "sampling of states", "audit of the model"}
+    assert "step, Setting 1" in words and record["pieces"].keys() >= {
+        "step, Setting 1",
+        "Hessian",
+        "sampling of states",
+        "audit of the model",
+    }
     assert all(seconds > 0 for row in record["pieces"].values() for seconds in row.values())
     assert 0 < record["share_of_peak"]["gradient"] < 5 and (tmp_path / "b.png").stat().st_size > 10_000
     assert kernels._threads is None

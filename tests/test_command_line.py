@@ -11,7 +11,7 @@ import matplotlib.image
 import pytest
 
 from linattn_np.__main__ import COMMANDS, main
-from linattn_np.paper import command, scale
+from linattn_np.experiments import command, scale
 
 SMALL = dataclasses.replace(scale.QUICK, steps=40, batch=20, seeds=2, record_every=10, test_every=20)
 
@@ -56,7 +56,9 @@ def test_reproduce_draws_keeps_and_reuses(tmp_path, monkeypatch, capsys):
     record = json.loads((folder / "adam_vs_sgd.json").read_text())
     assert record["scale"]["steps"] == 40 and record["seeds"] == [0, 1] and record["alt"] and record["versions"]["numpy"]
     curve = record["panels"]["setting1"]["Adam"]["test"]
-    assert curve["iterations"] == [0, 20, 40] and all(a <= b for a, b in zip(curve["lower_quartile"], curve["median"], strict=True))
+    assert curve["iterations"] == [0, 20, 40] and all(
+        a <= b for a, b in zip(curve["lower_quartile"], curve["median"], strict=True)
+    )
     assert f"{curve['median'][-1]:.2e} for Adam" in words
     assert matplotlib.image.imread(folder / "adam_vs_sgd.png").shape[1] > 1000
     runs = {file: file.stat().st_mtime_ns for file in (folder / "runs").glob("*.npz")}

@@ -5,12 +5,15 @@ import pytest
 from points import relative
 
 import linattn_np as la
-from linattn_np import composed, kernels, kernels_composed, mlp
 from linattn_np.audit import audit_model
-from linattn_np.composed_diagonal import hessian_diagonal
+from linattn_np.batches import generators
+from linattn_np.kernels import composed as kernels_composed
+from linattn_np.kernels import linear as kernels
+from linattn_np.layers import mlp
+from linattn_np.measures.composed_diagonal import hessian_diagonal
+from linattn_np.models import composed
 from linattn_np.optimizers import SGD, Adam, clip
-from linattn_np.runs import Run
-from linattn_np.streams import generators
+from linattn_np.training.runs import Run
 
 MODEL = composed.Composed(d=5, hidden=7, layers=2, heads=2)
 SHAPES = pytest.mark.parametrize("layers, heads, hidden", [(1, 1, 3), (1, 2, 7), (2, 2, 7), (3, 1, 11)])

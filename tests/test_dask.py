@@ -10,7 +10,20 @@ import pytest
 
 pytest.importorskip("distributed", reason="the optional extra linattn_np[dask] is not installed")
 
-COMMAND = [sys.executable, "-m", "linattn_np", "sweep", "--steps", "400", "--batch", "500", "--seeds", "6", "--rates", "0.01,0.02"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "linattn_np",
+    "sweep",
+    "--steps",
+    "400",
+    "--batch",
+    "500",
+    "--seeds",
+    "6",
+    "--rates",
+    "0.01,0.02",
+]
 
 
 def start(module, *arguments):
@@ -29,7 +42,9 @@ def wait_for(condition, seconds=60):
 def cluster(tmp_path):
     """The scheduler's address and two workers."""
     file = tmp_path / "scheduler.json"
-    scheduler = start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show", "--scheduler-file", str(file))
+    scheduler = start(
+        "dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show", "--scheduler-file", str(file)
+    )
     workers = []
     try:
         wait_for(file.exists)
@@ -48,7 +63,9 @@ def test_a_worker_killed_mid_sweep_and_the_table_is_the_same(tmp_path, cluster):
     address, workers = cluster
     assert subprocess.run([*COMMAND, "--workers", "1", "--out", tmp_path / "here"], capture_output=True).returncode == 0
     out = tmp_path / "dask"
-    process = subprocess.Popen([*COMMAND, "--dask", address, "--out", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*COMMAND, "--dask", address, "--out", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     wait_for(lambda: len(list(out.glob("runs/*.npz"))) >= 3)
     assert not (out / "sweep.json").exists()  # mid-sweep
     workers[0].send_signal(signal.SIGKILL)

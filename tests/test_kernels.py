@@ -9,7 +9,10 @@ import pytest
 from points import model_point, relative
 
 import linattn_np as la
-from linattn_np import gram, kernels, programs, streams
+from linattn_np import batches
+from linattn_np.kernels import linear as kernels
+from linattn_np.kernels import programs
+from linattn_np.layers import gram
 
 # d = 5 blocks and d = 4 full matrices share one compilation (k = 5); 277 prompts leave a part of a block and of a chunk over
 SHAPES = pytest.mark.parametrize(
@@ -67,8 +70,8 @@ def test_lanes_hold_the_state_and_zeros_in_the_places_left_over():
 @pytest.mark.parametrize("n", [3, 5, 20])
 def test_lanes_from_draws_equal_the_numpy_states(n):
     task = la.RegressionTask(n=n, d=5)
-    draws = streams.draw_gaussian(task, 37, np.random.default_rng(0))
-    lanes, (state, y) = kernels.lanes_from_draws(task, draws), streams.gaussian_state(task, draws)
+    draws = batches.draw_gaussian(task, 37, np.random.default_rng(0))
+    lanes, (state, y) = kernels.lanes_from_draws(task, draws), batches.gaussian_state(task, draws)
     assert relative(lanes.G.transpose(0, 3, 1, 2).reshape(-1, 6, 6)[:37], state.G) < 1e-13
     assert np.array_equal(lanes.z.transpose(0, 2, 1).reshape(-1, 6)[:37], state.z)
     assert relative(lanes.y.ravel()[:37], y) < 1e-13 and np.all(lanes.y.ravel()[37:] == 0)

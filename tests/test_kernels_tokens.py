@@ -5,7 +5,8 @@ import pytest
 from points import model_point, relative
 
 import linattn_np as la
-from linattn_np import kernels, kernels_tokens
+from linattn_np.kernels import linear as kernels
+from linattn_np.kernels import tokens as kernels_tokens
 from linattn_np.optimizers import Adam
 
 KINDS = pytest.mark.parametrize("attention", ["softmax", "relu"])

@@ -7,7 +7,8 @@ import pytest
 from points import model_point, relative
 
 import linattn_np as la
-from linattn_np import kernels, landscape
+from linattn_np.kernels import linear as kernels
+from linattn_np.measures import landscape
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from points import LAYERS, B, H, N, add, dot, imag, layer_point, like, relative
 
-from linattn_np import attention, gram, softmax_attention
+from linattn_np.layers import gram, softmax_attention
+from linattn_np.layers import linear_attention as attention
 
 EVERY = pytest.mark.parametrize("name", LAYERS)
 TOKENS = pytest.mark.parametrize("name", ["linear", "softmax", "relu"])

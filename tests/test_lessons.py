@@ -151,7 +151,11 @@ def test_integer_examples_of_lesson_05():
     state = la.gram.compress(Z)
     after, tape = la.gram.forward(state, P, Q)
     assert (state.G[0] == [[10, 20], [20, 40]]).all() and (tape.U[0, 0] == [[-10, 0], [-20, 0]]).all()
-    assert (tape.T[0] == [[-4, 0], [-10, 1]]).all() and (after.z[0] == [-4, -10]).all() and (after.G[0] == [[160, 320], [320, 640]]).all()
+    assert (
+        (tape.T[0] == [[-4, 0], [-10, 1]]).all()
+        and (after.z[0] == [-4, -10]).all()
+        and (after.G[0] == [[160, 320], [320, 640]]).all()
+    )
     seen = {}
     mark = lambda name, value: seen.setdefault(name, value)
     dstate, dP, dQ = la.gram.backward(la.gram.readout_backward(np.array([16.0]), after), tape, mark)

@@ -5,8 +5,8 @@ import pytest
 from points import relative
 
 import linattn_np as la
-from linattn_np import mlp
 from linattn_np.audit import audit_layer, audit_model
+from linattn_np.layers import mlp
 
 B, N, d, h, o = 7, 11, 5, 13, 3
 # one token (1; 2), weights and biases of small integers, multiplied out on paper: R = (3, -2), E = (3, 0)

@@ -7,7 +7,9 @@ import pytest
 from points import model_point, relative
 
 import linattn_np as la
-from linattn_np import gram, kernels, noise
+from linattn_np.kernels import linear as kernels
+from linattn_np.layers import gram
+from linattn_np.measures import noise
 
 HEAVY = la.RegressionTask(n=7, d=5, covariates="gamma")
 GAUSSIAN = la.RegressionTask(n=7, d=5)

@@ -31,7 +31,9 @@ def test_sgd_by_hand():
 
 def test_sign_descent_and_normalized_descent_by_hand():
     assert path(optimizers.SignDescent(0.1, momentum=0.5)) == pytest.approx([0.9, 0.9, 0.8])  # sign(0) = 0
-    x, state = optimizers.NormalizedGD(0.5).update(np.array([1.0, 2.0]), np.array([3.0, -4.0]), optimizers.NormalizedGD(0.5).init(np.zeros(2)))
+    x, state = optimizers.NormalizedGD(0.5).update(
+        np.array([1.0, 2.0]), np.array([3.0, -4.0]), optimizers.NormalizedGD(0.5).init(np.zeros(2))
+    )
     assert x == pytest.approx([1 - 0.5 * 0.6, 2 + 0.5 * 0.8])
     still, _ = optimizers.NormalizedGD(0.5).update(x, np.zeros(2), optimizers.NormalizedGD(0.5).init(x))
     assert np.array_equal(still, x)

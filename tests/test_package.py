@@ -36,7 +36,9 @@ def test_every_test_asserts(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
             kinds = ast.dump(node)
-            assert "Assert(" in kinds or "attr='raises'" in kinds or "attr='fail'" in kinds, f"{path.name}: {node.name} asserts nothing"
+            assert "Assert(" in kinds or "attr='raises'" in kinds or "attr='fail'" in kinds, (
+                f"{path.name}: {node.name} asserts nothing"
+            )
 
 
 def test_import_is_light():
@@ -72,7 +74,9 @@ def claims(function):
                 comment = re.search(r"#\s*\(((?:\w+, ?)+\w*)\)", source[statement.end_lineno - 1])
                 if isinstance(statement, ast.Assign) and comment:
                     target = statement.targets[0]
-                    names = [n.id for n in (target.elts if isinstance(target, ast.Tuple) else [target]) if isinstance(n, ast.Name)]
+                    names = [
+                        n.id for n in (target.elts if isinstance(target, ast.Tuple) else [target]) if isinstance(n, ast.Name)
+                    ]
                     found[statement.lineno] = names, [part.strip() for part in comment[1].split(",") if part.strip()]
     return found
 

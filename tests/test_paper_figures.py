@@ -7,12 +7,13 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import linattn_np as la
-from linattn_np.landscape import Surface
-from linattn_np.paper import command, directional_smoothness, learning_rates, measured, robust_condition_number, scale, scorecard
-from linattn_np.paper.gradient_noise import initial
-from linattn_np.paper.settings import SETTINGS
-from linattn_np.runs import RunFolder
-from linattn_np.sweeps import Inline
+from linattn_np.experiments import command, measured, scale, scorecard
+from linattn_np.experiments.papers.maybe_all_you_need import directional_smoothness, learning_rates
+from linattn_np.experiments.papers.maybe_all_you_need.gradient_noise import initial
+from linattn_np.experiments.papers.maybe_all_you_need.settings import SETTINGS
+from linattn_np.measures.landscape import Surface
+from linattn_np.training.runs import RunFolder
+from linattn_np.training.sweeps import Inline
 
 TINY = scale.Scale(
     "tiny", steps=300, batch=53, seeds=2, record_every=10, test_every=50, hessian_every=100, noise_draws=127, search_steps=20,
@@ -62,10 +63,10 @@ def test_a_second_time_nothing_is_computed_and_nothing_changes(small, numbers, m
     def never(*_, **__):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("linattn_np.training.BatchGradient.__call__", never)
-    monkeypatch.setattr("linattn_np.landscape.Surface.hessian", never)
-    monkeypatch.setattr("linattn_np.landscape.Surface.hvps", never)
-    monkeypatch.setattr("linattn_np.noise._Gradients.batches", never)
+    monkeypatch.setattr("linattn_np.training.loop.BatchGradient.__call__", never)
+    monkeypatch.setattr("linattn_np.measures.landscape.Surface.hessian", never)
+    monkeypatch.setattr("linattn_np.measures.landscape.Surface.hvps", never)
+    monkeypatch.setattr("linattn_np.measures.noise._Gradients.batches", never)
     for name in NAMES:
         again = command.experiment(name).measure(small, TINY, False)
         assert json.dumps(again) == json.dumps(numbers[name]), name
@@ -86,7 +87,7 @@ def test_a_measurement_of_something_else_is_not_taken(tmp_path, monkeypatch):
     assert measured.kept(folder, "what", {"seed": 1}, lambda: {"x": np.arange(3)})["x"].tolist() == [0, 1, 2]
     assert measured.kept(folder, "what", {"seed": 2}, lambda: {"x": np.arange(5)})["x"].tolist() == [0, 1, 2, 3, 4]
     assert measured.kept(folder, "what", {"seed": 1}, lambda: {})["x"].tolist() == [0, 1, 2]
-    monkeypatch.setattr("linattn_np.runs.FORMAT", 10**6)  # runs with other numbers under the same description
+    monkeypatch.setattr("linattn_np.training.runs.FORMAT", 10**6)  # runs with other numbers under the same description
     assert measured.kept(folder, "what", {"seed": 1}, lambda: {"x": np.arange(7)})["x"].tolist() == [0, 1, 2, 3, 4, 5, 6]
 
 

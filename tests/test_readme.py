@@ -30,6 +30,8 @@ def test_commands_exist(command):
     assert command in COMMANDS
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", TEXT)) | set(re.findall(r"`(linattn_np/\S+?)`", TEXT))))
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", TEXT)) | set(re.findall(r"`(linattn_np/\S+?)`", TEXT)))
+)
 def test_files_that_it_names_exist(path):
     assert (ROOT / path).exists()

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 import linattn_np as la
-from linattn_np import runs
 from linattn_np.optimizers import SGD, Adam
+from linattn_np.training import runs
 
 
 def small_run(**changes):
-    return runs.Run(**{"task": la.RegressionTask(n=3), "optimizer": SGD(0.01), "steps": 7, "batch": 5, "record_every": 3, **changes})
+    return runs.Run(
+        **{"task": la.RegressionTask(n=3), "optimizer": SGD(0.01), "steps": 7, "batch": 5, "record_every": 3, **changes}
+    )
 
 
 def same(a, b):

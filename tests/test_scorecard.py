@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linattn_np.paper import claims, command, readers, rules, scorecard
-from linattn_np.paper.measured import spread
-from linattn_np.paper.rules import Above, Claim, Within, around, judge
+from linattn_np.experiments import command, rules, scorecard
+from linattn_np.experiments.measured import spread
+from linattn_np.experiments.papers.maybe_all_you_need import claims, readers
+from linattn_np.experiments.rules import Above, Claim, Within, around, judge
 
 FIGURES = Path(__file__).parent.parent / "figures"
 PAPER = {"scale": {"name": "paper", "seeds": 3}}
@@ -51,8 +52,8 @@ def test_spread_by_hand():
     assert spread([np.nan, np.nan])["median"] is None
 
 
-def claim(values, rule=Above(1.0, 0.0), **more):
-    return Claim("id", "statement", "where", "paper", None, "figure", values, rule, **more)
+def claim(values, rule=None, **more):
+    return Claim("id", "statement", "where", "paper", None, "figure", values, rule or Above(1.0, 0.0), **more)
 
 
 def test_a_row_says_what_it_is_made_of():

@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 import linattn_np as la
-from linattn_np import noise
-from linattn_np.composed import Composed
-from linattn_np.landscape import robust_condition_number
+from linattn_np.batches import generators
+from linattn_np.experiments import command, rules, scale
+from linattn_np.experiments import panels as three_rows
+from linattn_np.experiments.measured import spread
+from linattn_np.experiments.papers.maybe_all_you_need import full_batch, nonlinear_regression, readers_section4
+from linattn_np.experiments.papers.maybe_all_you_need.claims_section4 import CLAIMS
+from linattn_np.measures import noise
+from linattn_np.measures.landscape import robust_condition_number
+from linattn_np.models.composed import Composed
 from linattn_np.optimizers import SGD, Adam
-from linattn_np.paper import command, full_batch, nonlinear_regression, readers_section4, rules, scale, three_rows
-from linattn_np.paper.claims_section4 import CLAIMS
-from linattn_np.paper.measured import spread
-from linattn_np.runs import Run, RunFolder, history_arrays
-from linattn_np.streams import generators
+from linattn_np.training.runs import Run, RunFolder, history_arrays
 
 TINY = scale.Scale(
     "tiny", steps=60, batch=29, seeds=2, record_every=10, test_every=20, hessian_every=30, noise_draws=31, search_steps=20,

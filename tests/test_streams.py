@@ -4,25 +4,27 @@ import numpy as np
 import pytest
 
 import linattn_np as la
-from linattn_np import gram, kernels, streams
+from linattn_np import batches
+from linattn_np.kernels import linear as kernels
+from linattn_np.layers import gram
 
 
 def test_part_sizes_add_up_and_a_part_is_one_chunk_of_the_kernels():
-    assert streams.part_sizes(1000) == [256, 256, 256, 232]
-    assert streams.part_sizes(1) == [1] and streams.part_sizes(256) == [256]
-    assert streams.PART == kernels.LANES * kernels.CHUNK_BLOCKS
+    assert batches.part_sizes(1000) == [256, 256, 256, 232]
+    assert batches.part_sizes(1) == [1] and batches.part_sizes(256) == [256]
+    assert batches.PART == kernels.LANES * kernels.CHUNK_BLOCKS
 
 
 def test_generators_depend_on_seed_and_place_only():
-    first, more = streams.generators(3, 2), streams.generators(3, 5)
+    first, more = batches.generators(3, 2), batches.generators(3, 5)
     assert [g.random() for g in first] == [g.random() for g in more[:2]]
-    assert streams.generators(3, 1)[0].random() != streams.generators(4, 1)[0].random()
+    assert batches.generators(3, 1)[0].random() != batches.generators(4, 1)[0].random()
 
 
 def test_gaussian_state_worked_by_hand():
     task = la.RegressionTask(n=3, d=2)
     draws = np.array([[2.0], [1.0], [3.0], [1.0], [-1.0], [4.0], [5.0]])  # R = [[2, 0], [3, 1]], w = (1, -1), x = (4, 5)
-    state, y = streams.gaussian_state(task, draws)
+    state, y = batches.gaussian_state(task, draws)
     assert state.G.tolist() == [[[4, 6, -2], [6, 10, -4], [-2, -4, 2]]]
     assert state.z.tolist() == [[4, 5, 0]] and y.tolist() == [-1]
 
@@ -30,7 +32,7 @@ def test_gaussian_state_worked_by_hand():
 @pytest.mark.parametrize("n", [3, 7])  # fewer examples than covariates: G is singular
 def test_drawn_states_have_the_law_of_states_made_from_tokens(n):
     task, batch = la.RegressionTask(n=n, d=5), 20_000
-    state, y = streams.gaussian_state(task, streams.draw_gaussian(task, batch, np.random.default_rng(1)))
+    state, y = batches.gaussian_state(task, batches.draw_gaussian(task, batch, np.random.default_rng(1)))
     prompts = task.sample(batch, np.random.default_rng(2))
     other = gram.compress(prompts.Z)
     rows, columns = np.triu_indices(6)
@@ -48,7 +50,7 @@ def test_drawn_states_have_the_law_of_states_made_from_tokens(n):
 
 
 def test_only_plain_gaussian_tasks_have_the_shortcut():
-    assert streams.can_draw_states(la.RegressionTask())
-    assert not streams.can_draw_states(la.RegressionTask(covariates="sphere"))
-    assert not streams.can_draw_states(la.RegressionTask(label_noise=0.1))
-    assert not streams.can_draw_states(la.RegressionTask(d=2, covariance=np.eye(2)))
+    assert batches.can_draw_states(la.RegressionTask())
+    assert not batches.can_draw_states(la.RegressionTask(covariates="sphere"))
+    assert not batches.can_draw_states(la.RegressionTask(label_noise=0.1))
+    assert not batches.can_draw_states(la.RegressionTask(d=2, covariance=np.eye(2)))

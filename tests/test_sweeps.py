@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import linattn_np as la
-from linattn_np import runs, sweeps
 from linattn_np.optimizers import SGD, Adam
+from linattn_np.training import runs, sweeps
 
 RUNS = [
     runs.Run(la.RegressionTask(n=3), optimizer, 30, 40, seed=seed, record_every=10)
@@ -102,7 +102,9 @@ def uninterrupted(tmp_path_factory):
 def test_killed_at_20_random_moments_it_ends_with_the_same_table(tmp_path, uninterrupted):
     moments, killed, kept = random.Random(1), 0, []
     for _ in range(20):
-        process = subprocess.Popen([*COMMAND, "--out", tmp_path, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*COMMAND, "--out", tmp_path, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         time.sleep(moments.uniform(0.3, 1.1))
         if process.poll() is not None:  # a fast machine was done: begin again, so that there is something to interrupt
             shutil.rmtree(tmp_path / "runs")
@@ -120,7 +122,10 @@ def test_killed_at_20_random_moments_it_ends_with_the_same_table(tmp_path, unint
 
 
 def test_two_commands_in_one_folder_do_not_disturb_each_other(tmp_path, uninterrupted):
-    both = [subprocess.Popen([*COMMAND, "--out", tmp_path, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in "ab"]
+    both = [
+        subprocess.Popen([*COMMAND, "--out", tmp_path, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in "ab"
+    ]
     errors = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     assert table(tmp_path) == uninterrupted
@@ -146,7 +151,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    answer = subprocess.run([*COMMAND, "--out", tmp_path, "--workers", "1"], preexec_fn=limit, env=environment, capture_output=True, text=True)
+    answer = subprocess.run(
+        [*COMMAND, "--out", tmp_path, "--workers", "1"], preexec_fn=limit, env=environment, capture_output=True, text=True
+    )
     assert answer.returncode == 2 and answer.stderr.strip().splitlines()[-1].startswith("linattn_np sweep: [Errno 27]")
     assert "Traceback" not in answer.stderr
     assert list((tmp_path / "runs").iterdir()) == []

@@ -5,14 +5,15 @@ import pytest
 from points import relative
 
 import linattn_np as la
-from linattn_np import kernels, progress, streams
+from linattn_np import batches, progress
+from linattn_np.kernels import linear as kernels
 from linattn_np.optimizers import SGD, Adam, clip, global_norm
 
 
 def test_loop_equals_the_loop_written_out():
     task, optimizer = la.RegressionTask(n=7, d=5, covariates="sphere"), SGD(0.3, momentum=0.5)
     history = la.train(task, optimizer, 3, batch=300, clip=0.1, seed=5)
-    init, *parts = streams.generators(5, 3)
+    init, *parts = batches.generators(5, 3)
     x = la.init_params(init)
     state, clipped = optimizer.init(x), 0
     for t in range(3):
@@ -79,7 +80,9 @@ def test_training_learns_and_starts_from_given_params():
     assert np.array_equal(more.snapshots[0], first.params)
 
 
-@pytest.mark.parametrize("settings", [{"attention": "softmax"}, {"attention": "relu"}, {"full": True}, {"heads": 2}, {"clip_by": "block"}])
+@pytest.mark.parametrize(
+    "settings", [{"attention": "softmax"}, {"attention": "relu"}, {"full": True}, {"heads": 2}, {"clip_by": "block"}]
+)
 def test_every_kind_of_model_trains(settings):
     history = la.train(la.RegressionTask(n=3, d=2), Adam(0.02), 3, batch=7, layers=2, **settings)
     assert history.diverged_at is None and not np.array_equal(history.params, history.snapshots[0])

@@ -7,7 +7,8 @@ import pytest
 from points import model_point, relative
 
 import linattn_np as la
-from linattn_np import gram, transformer
+from linattn_np.layers import gram
+from linattn_np.models import transformer
 
 ORACLE = np.load(Path(__file__).parent / "data" / "oracle.npz", allow_pickle=False)
 CASES = sorted({key.split("/")[0] for key in ORACLE})

@@ -354,7 +354,7 @@ reveal("01.p1", d * (d + 1) / (n + d + 1),
 
 # %%
 params = la.init_params(np.random.default_rng(SEED))
-task = la.paper.SETTINGS["setting1"].task
+task = la.papers.maybe_all_you_need.SETTINGS["setting1"].task
 prompts = task.sample(20_000, np.random.default_rng(SEED))
 at_zero = la.loss(0 * params[:1], *prompts)
 facts([

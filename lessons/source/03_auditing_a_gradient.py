@@ -347,7 +347,8 @@ print(*report.summary()[:2], sep="\n")
 
 # %%
 TESTS = ("loss falls", "cosine > 0.99", "difference, 1 %", "within 0.02", "complex step")
-KIND = {"transformer": "linear", "attention": "linear", "gram": "linear",
+KIND = {"transformer": "linear", "linear_attention": "linear",
+        "gram": "linear",
         "softmax_attention": "softmax", "relu_attention": "relu"}
 real = [m for m in CATALOGUE if m.module in KIND and not m.why_equivalent]
 changed = {mutation.id: apply(mutation) for mutation in real}
@@ -478,7 +479,7 @@ table(("point", "planted mistake", "its error", "audit of the correct code"), ro
 # $\langle c, g \rangle > 0$.
 
 # %%
-linear = [mutation for mutation in real if mutation.module in ("transformer", "attention")]
+linear = [m for m in real if m.module in ("transformer", "linear_attention")]
 
 
 def relative_errors(mutations, sigma, seed, batch=8):

@@ -431,7 +431,8 @@ show(figure, "Relative error of H v against the step: the forward difference tur
 # what share in the six diagonal blocks.
 
 # %%
-setting, seeds, every = la.paper.SETTINGS["setting1"], by_profile(2, 5, 20), 50
+setting = la.papers.maybe_all_you_need.SETTINGS["setting1"]
+seeds, every = by_profile(2, 5, 20), 50
 count = by_profile(100, 300)
 Zt, yt = setting.task.sample(by_profile(50, 200), np.random.default_rng(SEED))
 with bar(seeds, "runs", unit="run") as shown:

@@ -29,7 +29,7 @@ import time
 import numpy as np
 
 import linattn_np as la
-from linattn_np.gram import outer, times
+from linattn_np.layers.gram import outer, times
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, facts, knob, predict, reveal, show
 from linattn_np.teaching import slider, symbols, table, versions
@@ -344,7 +344,7 @@ def split_backward(dS_next, ds_next, dx_next, dlabel, P, Q, S, s, x, U, A, b, r,
 
 
 # %%
-setting1 = la.paper.SETTINGS["setting1"].task
+setting1 = la.papers.maybe_all_you_need.SETTINGS["setting1"].task
 Z1, y1 = setting1.sample(by_profile(200, 1000), np.random.default_rng(SEED))
 model = la.init_params(np.random.default_rng(SEED), layers=3, d=5, std=0.3)
 
@@ -511,10 +511,10 @@ def moments(S):
 
 def drawn(task, count, rng, slip=False):
     """States by (5.30); ``slip``: chi-square with n degrees of freedom in every column."""
-    draws = la.streams.draw_gaussian(task, count, rng)
+    draws = la.batches.draw_gaussian(task, count, rng)
     if slip:
         draws[: task.d] = np.sqrt(rng.chisquare(task.n, (task.d, count)))
-    return la.streams.gaussian_state(task, draws)[0].G[:, :5, :5], draws.shape[0]
+    return la.batches.gaussian_state(task, draws)[0].G[:, :5, :5], draws.shape[0]
 
 
 # %%
@@ -581,7 +581,7 @@ def by_state(Z, y):
 
 
 def by_draws(task, rng):
-    lanes = la.kernels.lanes_from_draws(task, la.streams.draw_gaussian(task, 64, rng))
+    lanes = la.kernels.lanes_from_draws(task, la.batches.draw_gaussian(task, 64, rng))
     return la.kernels.loss_and_grad(model, lanes)
 
 
@@ -637,7 +637,7 @@ timed = {name: seconds(work, repeats=by_profile(2, 7)) for name, work in ways.it
 reference = timed["tokens, NumPy"]
 table(("way", "milliseconds", "times faster"), [
     (name, f"{1e3 * t:.2f}", f"{reference / t:.1f}") for name, t in timed.items()
-], f"One gradient of {len(y1)} prompts of Setting 1 on {la.machine.processors()} processors.")
+], f"A gradient of {len(y1)} prompts of Setting 1 on {la.processors.processors()} processors.")
 
 # %% [markdown]
 # ## 7. The paper and us
@@ -646,8 +646,8 @@ table(("way", "milliseconds", "times faster"), [
 
 # %%
 rng = np.random.default_rng(SEED)
-draws = la.streams.draw_gaussian(setting1, 20_000, rng)
-states, labels = la.streams.gaussian_state(setting1, draws)
+draws = la.batches.draw_gaussian(setting1, 20_000, rng)
+states, labels = la.batches.gaussian_state(setting1, draws)
 at_zero, _ = la.transformer.loss_and_grad_by(la.gram, 0 * model, states, labels, 6)
 _, grad = la.transformer.loss_and_grad_by(la.gram, model, la.gram.compress(Z1), y1, 6)
 Z_mixed = mixed(Z1, mixtures["any mixture"])
@@ -810,7 +810,7 @@ check("05.6", mean_inverse)
 # %% [markdown]
 # ### Exercise 05.7 (experiment, level 2, 10 min)
 #
-# Measure it: for $n = 12$, $d = 5$, draw 50,000 states with `la.streams` and take the mean of the *first* diagonal entry of $S^{-1}$.
+# Measure it: for $n = 12$, $d = 5$, draw 50,000 states with `la.batches` and take the mean of the *first* diagonal entry of $S^{-1}$.
 # *Done:* within 5 percent.
 #
 # <details><summary>Hint 1</summary>draw_gaussian(task, batch, rng), then gaussian_state(task, draws)[0].G.</details>
@@ -820,8 +820,8 @@ check("05.6", mean_inverse)
 def measure_inverse():
     ### BEGIN SOLUTION
     task = la.RegressionTask(n=12, d=5)
-    draws = la.streams.draw_gaussian(task, 50_000, np.random.default_rng(SEED))
-    G = la.streams.gaussian_state(task, draws)[0].G
+    draws = la.batches.draw_gaussian(task, 50_000, np.random.default_rng(SEED))
+    G = la.batches.gaussian_state(task, draws)[0].G
     return np.linalg.inv(G[:, :5, :5])[:, 0, 0].mean()
     ### END SOLUTION
 

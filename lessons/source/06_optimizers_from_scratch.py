@@ -549,7 +549,7 @@ METHODS = {
 FOUND = {"gradient descent": 0.64, "momentum": 0.16, "normalized": 0.16, "sign": 0.02,
          "Adagrad": 1.28, "RMSProp": 0.04, "Adam": 0.08, "AdamW": 0.04}  # by search()
 RATES, SEEDS, STEPS = 0.005 * 2.0 ** np.arange(10), 3, by_profile(20, 300)
-task = la.paper.SETTINGS["setting1"].task
+task = la.papers.maybe_all_you_need.SETTINGS["setting1"].task
 Z_test, y_test = task.sample(by_profile(250, 1000), np.random.default_rng(SEED))
 
 
@@ -676,7 +676,7 @@ table(("clipping", *(f"seed {seed}" for seed in range(SEEDS))), rows, "Final tes
 # The comparison of SGD and Adam over 10,000 iterations and six seeds is lesson 07. Here are the settings that it uses, as the library holds them.
 
 # %%
-setting = la.paper.SETTINGS["setting1"]
+setting = la.papers.maybe_all_you_need.SETTINGS["setting1"]
 sgd, adam_of_paper = setting.optimizer("SGD"), setting.optimizer("Adam")
 facts([
     ("momentum of SGD", "section 3.1", 0.9, sgd.momentum),

@@ -30,8 +30,8 @@ import numpy as np
 
 import linattn_np as la
 from linattn_np.optimizers import SGD, Adam, clip
-from linattn_np.paper import adam_vs_sgd
-from linattn_np.paper.scale import Scale, test_batch
+from linattn_np.experiments.papers.maybe_all_you_need import adam_vs_sgd
+from linattn_np.experiments.scale import Scale, test_batch
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions
@@ -226,10 +226,10 @@ def batches_of(task, batch, steps, rng):
 # own; so one part can be drawn again here, and all three must agree.
 
 # %%
-heavy = la.paper.SETTINGS["setting3"].task
+heavy = la.papers.maybe_all_you_need.SETTINGS["setting3"].task
 rows = []
 for name, optimizer in (("SGD", SGD(0.02, 0.9)), ("Adam", Adam(0.02, 0.9, 0.9))):
-    init, part = la.streams.generators(SEED, 2)
+    init, part = la.batches.generators(SEED, 2)
     start, batches = la.init_params(init), batches_of(heavy, 200, 30, part)
     x, losses, gradients = train_by_hand(start, batches, optimizer)
     by_sums = {"SGD": sgd_by_sums, "Adam": adam_by_sums}[name]
@@ -409,7 +409,7 @@ batch, names = by_profile(128, 128, 1000), ("setting1", "setting2", "setting3")
 runs = {}
 with bar(6 * seeds, "runs", unit="run") as shown:
     for name, opt, seed in product(names, ("SGD", "Adam"), range(seeds)):
-        setting = la.paper.SETTINGS[name]
+        setting = la.papers.maybe_all_you_need.SETTINGS[name]
         optimizer = setting.optimizer(opt)
         runs[name, opt, seed] = la.train(setting.task, optimizer, steps, batch=batch,
                                          clip=setting.clip, seed=seed, progress=False)
@@ -423,7 +423,7 @@ for ax, name in zip(axes[0], names):
         at = window * (np.arange(20) + 0.5)
         la.plotting.median_band(ax, at, np.quantile(medians, [0.25, 0.5, 0.75], axis=0), opt)
     ax.set(yscale="log", xlabel="step t")
-    ax.set_title(la.paper.SETTINGS[name].title, fontsize=10)
+    ax.set_title(la.papers.maybe_all_you_need.SETTINGS[name].title, fontsize=10)
 axes[0, 0].set_ylabel(f"loss of fresh batches, {seeds} seeds")
 axes[0, 0].legend(frameon=False)
 show(figure, "Loss of fresh batches against step in three settings: Adam's median falls below "
@@ -456,7 +456,7 @@ rng, pieces = np.random.default_rng([SEED, 1]), by_profile(1, 10, 20)
 errors = {key: [] for key in runs}
 for name in names:
     for _ in range(pieces):
-        Z, y = la.paper.SETTINGS[name].task.sample(5000, rng)
+        Z, y = la.papers.maybe_all_you_need.SETTINGS[name].task.sample(5000, rng)
         state = la.gram.compress(Z)
         for opt, seed in product(("SGD", "Adam"), range(seeds)):
             found = squared_errors(runs[name, opt, seed].params, state, y)
@@ -502,7 +502,7 @@ for ax, name in zip(axes[0], ("setting1", "setting3")):
         running = np.cumsum(e)[count - 1] / count
         ax.plot(count, running, label=opt if seed == 0 else None, **style)
     ax.set(xscale="log", yscale="log", xlabel="prompts averaged")
-    ax.set_title(la.paper.SETTINGS[name].title, fontsize=10)
+    ax.set_title(la.papers.maybe_all_you_need.SETTINGS[name].title, fontsize=10)
 axes[0, 0].set_ylabel("mean loss so far")
 axes[0, 0].legend(frameon=False)
 show(figure, "Mean loss against the number of prompts averaged, one line a seed. Setting 1: "
@@ -598,7 +598,7 @@ table(("setting", "SGD / Adam, test batch", "SGD / Adam, fresh batches",
 # train one seed far enough.
 
 # %%
-setting, long_run = la.paper.SETTINGS["setting2"], by_profile(50, 4000)
+setting, long_run = la.papers.maybe_all_you_need.SETTINGS["setting2"], by_profile(50, 4000)
 Z, y = test_batch(setting.task)
 X = Z[:, :-1, :-1]  # (B, n, d)
 suspects = np.linalg.eigvalsh(X.mT @ X / setting.task.n)[:, -1].argsort()[-3:]

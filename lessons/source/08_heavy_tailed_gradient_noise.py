@@ -29,9 +29,10 @@ from itertools import product
 import numpy as np
 
 import linattn_np as la
-from linattn_np import kernels, noise
-from linattn_np.paper import gradient_noise
-from linattn_np.paper.scale import Scale
+from linattn_np.kernels import linear as kernels
+from linattn_np.measures import noise
+from linattn_np.experiments.papers.maybe_all_you_need import gradient_noise
+from linattn_np.experiments.scale import Scale
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions
@@ -199,7 +200,7 @@ def noise_by_matrices(params, Z, y, batch, reference):
 # the statistics, from their definitions, against the library's:
 
 # %%
-heavy = la.paper.SETTINGS["setting3"].task
+heavy = la.papers.maybe_all_you_need.SETTINGS["setting3"].task
 params = la.init_params(np.random.default_rng(SEED))
 reference = noise.gradient_mean(params, heavy, 20_000, np.random.default_rng(0))
 second = int(np.random.default_rng(1).integers(2**63, size=2)[1])
@@ -350,7 +351,7 @@ with bar(len(names) * seeds * len(draws), "noise", unit="batch size") as shown:
     for name, seed, B in product(names, range(seeds), draws):
         rng = np.random.default_rng([SEED, seed, B])
         params = la.init_params(np.random.default_rng([SEED, seed]))
-        task = la.paper.SETTINGS[name].task
+        task = la.papers.maybe_all_you_need.SETTINGS[name].task
         found = noise.measure_noise(params, task, B, draws[B], rng, progress=False)  # (8.1)
         control = noise.gaussian_norms(found.spectrum, 20_000, rng)  # (8.3)
         measured[name, seed, B] = found.norms, control
@@ -365,7 +366,7 @@ looks = zip(names, ("#0072B2", "#009E73", "#D55E00"), ("-", "-.", "--"))
 for name, colour, line in looks:
     each = [[beyond[name, seed, B] for B in draws] for seed in range(seeds)]
     quartiles = np.quantile(each, [0.25, 0.5, 0.75], axis=0)
-    title = la.paper.SETTINGS[name].title
+    title = la.papers.maybe_all_you_need.SETTINGS[name].title
     la.plotting.median_band(ax, list(draws), quartiles, title, color=colour, linestyle=line)
 ax.axhline(1, color="0.4", linewidth=1, linestyle=":")
 ax.text(1, 1.04, "Gaussian, same covariance", fontsize=9)

@@ -27,7 +27,7 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np.paper import robust_condition_number as at_scale
+from linattn_np.experiments.papers.maybe_all_you_need import robust_condition_number as at_scale
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict
 from linattn_np.teaching import reveal, show, slider, symbols, table, versions
@@ -334,7 +334,7 @@ table(("measure", "scale", "order", "sign", "robust", "dead"),
 # seeds, and the two runs of a seed start from the same weights.
 
 # %%
-setting = la.paper.SETTINGS["setting1"]
+setting = la.papers.maybe_all_you_need.SETTINGS["setting1"]
 steps, every, batch = by_profile((60, 20, 100), (750, 125, 1000), (1500, 125, 1000))
 seeds, names = by_profile(3, 3, 6), ("SGD", "Adam")
 times = np.arange(0, steps + 1, every)

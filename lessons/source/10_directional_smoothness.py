@@ -27,7 +27,7 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np.paper import directional_smoothness as at_scale
+from linattn_np.experiments.papers.maybe_all_you_need import directional_smoothness as at_scale
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict
 from linattn_np.teaching import reveal, show, slider, symbols, table, versions
@@ -176,7 +176,7 @@ def meeting(H, g, u):
     return kappa, slope / np.sqrt(g @ g), decrease
 
 
-task = la.paper.SETTINGS["setting1"].task
+task = la.papers.maybe_all_you_need.SETTINGS["setting1"].task
 small, few = la.init_params(np.random.default_rng(SEED), d=3), la.RegressionTask(n=7, d=3)
 Zs, ys = few.sample(40, np.random.default_rng(SEED))
 H, u = la.hessian(small, Zs, ys), np.random.default_rng(SEED).standard_normal(small.size)
@@ -193,7 +193,7 @@ table(("compared", "relative difference"), [
 # eigenvector of the largest eigenvalue, and one entry of the dead $P'$.
 
 # %%
-setting, record = la.paper.SETTINGS["setting1"], by_profile(4, 10)
+setting, record = la.papers.maybe_all_you_need.SETTINGS["setting1"], by_profile(4, 10)
 steps, batch, prompts = by_profile((40, 100, 100), (600, 1000, 1000))
 surface = la.landscape.Surface(*task.sample(prompts, np.random.default_rng(99)))
 

@@ -183,7 +183,7 @@ show(figure, "Left: the curvature of t^4 against its gradient, touching the line
 # First the data: a run of Adam as in the paper, and along it the norm of the gradient on a fixed batch, $\kappa$ of every recorded step, and (11.9).
 
 # %%
-setting = la.paper.SETTINGS["setting1"]
+setting = la.papers.maybe_all_you_need.SETTINGS["setting1"]
 steps, record, batch = by_profile((80, 4, 100), (1000, 10, 1000))
 prompts = setting.task.sample(by_profile(200, 1000), np.random.default_rng(99))
 surface = la.landscape.Surface(*prompts)

@@ -31,9 +31,10 @@ from math import gamma
 import numpy as np
 
 import linattn_np as la
-from linattn_np import kernels, noise
-from linattn_np.paper import data_distribution
-from linattn_np.paper.scale import Scale
+from linattn_np.kernels import linear as kernels
+from linattn_np.measures import noise
+from linattn_np.experiments.papers.maybe_all_you_need import data_distribution
+from linattn_np.experiments.scale import Scale
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions
@@ -236,7 +237,7 @@ def task_of(shape, mean):
     return la.RegressionTask(covariates="gamma", gamma_shape=shape, gamma_scale=mean / shape)
 
 
-heavy = la.paper.SETTINGS["setting3"].task
+heavy = la.papers.maybe_all_you_need.SETTINGS["setting3"].task
 drawn = [f(300, 20, 5, 0.1, 10.0, np.random.default_rng(SEED))
          for f in (prompts_by_loops, prompts_by_arrays)]
 drawn += [task.sample(300, np.random.default_rng(SEED)) for task in (heavy, task_of(0.1, 1.0))]
@@ -577,7 +578,8 @@ table(("covariates", "(12.10), one prompt", "measured", "batch of 1000",
 # %%
 steps, batch = by_profile(60, 600, 10_000), by_profile(64, 128, 1000)
 runs_of_each = by_profile(3, 3, 6)
-settings = {"sphere": la.paper.SETTINGS["sphere"], "Setting 3": la.paper.SETTINGS["setting3"]}
+paper = la.papers.maybe_all_you_need.SETTINGS
+settings = {"sphere": paper["sphere"], "Setting 3": paper["setting3"]}
 losses = {}
 with bar(8 * runs_of_each, "runs", unit="run") as shown:
     for data, rates, opt, seed in product(settings, settings, ("SGD", "Adam"),

@@ -30,7 +30,7 @@ import numpy as np
 
 import linattn_np as la
 from linattn_np.optimizers import SGD, Adam
-from linattn_np.paper import three_rows
+from linattn_np.experiments import panels as three_rows
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions
@@ -555,10 +555,10 @@ show(figure, "Loss against depth at each depth's own rates, new seeds: both opti
 # %%
 def prompts_of_step(seed, t):
     """The states (5.30) and labels of a run's batch of step t, drawn again."""
-    _, part = la.streams.generators(seed, 2)
+    _, part = la.batches.generators(seed, 2)
     for _ in range(t + 1):
-        draws = la.streams.draw_gaussian(task, 128, part)
-    return la.streams.gaussian_state(task, draws)
+        draws = la.batches.draw_gaussian(task, 128, part)
+    return la.batches.gaussian_state(task, draws)
 
 
 def squared_errors(params, state, y):

@@ -27,11 +27,11 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np import kernels, kernels_tokens
+from linattn_np.kernels import linear as kernels, tokens as kernels_tokens
 from linattn_np.audit.mutations import CATALOGUE, apply
 from linattn_np.optimizers import Adam, clip
-from linattn_np.paper import attention_kinds
-from linattn_np.paper.scale import Scale, test_batch
+from linattn_np.experiments.papers.maybe_all_you_need import attention_kinds
+from linattn_np.experiments.scale import Scale, test_batch
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions

@@ -27,12 +27,12 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np import gram, mlp
-from linattn_np.composed import Composed
-from linattn_np.composed_diagonal import hessian_diagonal
+from linattn_np.layers import gram, mlp
+from linattn_np.models.composed import Composed
+from linattn_np.measures.composed_diagonal import hessian_diagonal
 from linattn_np.optimizers import SGD, Adam
-from linattn_np.paper import nonlinear_regression as at_scale
-from linattn_np.paper.scale import Scale, test_batch
+from linattn_np.experiments.papers.maybe_all_you_need import nonlinear_regression as at_scale
+from linattn_np.experiments.scale import Scale, test_batch
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions

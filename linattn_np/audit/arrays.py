@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .. import transformer
-from ..marks import keep
+from ..layers.marks import keep
+from ..models import transformer
 from .checks import array_row
 from .report import Report
 

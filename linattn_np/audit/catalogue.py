@@ -240,7 +240,7 @@ COMPOSED = (
 
 MODULES = {
     "transformer": TRANSFORMER,
-    "attention": ATTENTION,
+    "linear_attention": ATTENTION,
     "gram": GRAM,
     "softmax_attention": SOFTMAX_ATTENTION,
     "relu_attention": RELU_ATTENTION,

@@ -5,7 +5,7 @@ Every check takes a subject, its oracle and what the backward recorded, and retu
 
 import numpy as np
 
-from ..marks import keep
+from ..layers.marks import keep
 from .oracle import central_difference
 from .report import CANNOT_JUDGE, OK, WRONG, Row
 from .slips import explain, explain_line
@@ -47,7 +47,7 @@ def check_purity(subject, oracle):
     call("forward", subject.forward, seen, keep)
     kept = [n for n, a in subject.theta.items() if not (np.array_equal(a, theta[n]) and np.array_equal(a, seen[n]))]
     names = kept + ["the cotangent"] * (not np.array_equal(dout, oracle.cotangent))
-    return rows + [_purity("arguments kept", not names, f"changed in place: {', '.join(names)}")]
+    return [*rows, _purity("arguments kept", not names, f"changed in place: {', '.join(names)}")]
 
 
 def _purity(quantity, good, note):
@@ -209,6 +209,6 @@ def place(index):
 
 
 def _row(subject, check, quantity, got, reference, error, tolerance, verdict, note):
-    number = lambda x: None if x is None else float(x)  # noqa: E731
+    number = lambda x: None if x is None else float(x)
     equation = subject.equation(quantity)
     return Row(check, quantity, number(got), number(reference), number(error), tolerance, verdict, note, equation)

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .. import composed, gram
-from ..composed_diagonal import hessian_diagonal
-from ..marks import keep
+from ..layers import gram
+from ..layers.marks import keep
+from ..measures.composed_diagonal import hessian_diagonal
+from ..models import composed
 from ..prompts import RegressionTask
 from .arrays import array_row
 from .lines import derivation

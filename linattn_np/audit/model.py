@@ -6,8 +6,10 @@ from types import ModuleType
 
 import numpy as np
 
-from .. import attention, gram, mlp, relu_attention, softmax_attention, transformer
 from .._checks import as_count, as_real, one_of
+from ..layers import gram, mlp, relu_attention, softmax_attention
+from ..layers import linear_attention as attention
+from ..models import transformer
 from ..prompts import RegressionTask
 from .arrays import check_agreement
 from .composed import check_composed, composed_subject, draw_network
@@ -166,11 +168,11 @@ def model_subject(entry, module, stack, rng, point):
     X = module.compress(Z) if hasattr(module, "compress") else Z
 
     def run(values, mark):
-        seen = lambda name, value: value if name.rpartition(".")[2].startswith("d") else mark(name, value)  # noqa: E731
+        seen = lambda name, value: value if name.rpartition(".")[2].startswith("d") else mark(name, value)
         return stack.loss_and_grad_by(module, values["params"], X, y, D, seen)[0]
 
     def back(values, _, mark):
-        seen = lambda name, value: mark(name, value) if name.rpartition(".")[2].startswith("d") else value  # noqa: E731
+        seen = lambda name, value: mark(name, value) if name.rpartition(".")[2].startswith("d") else value
         return {"params": stack.loss_and_grad_by(module, values["params"], X, y, D, seen)[1]}
 
     def second(values, _, v):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..marks import keep
+from ..layers.marks import keep
 from ..progress import bar
 from .checks import check_complex, check_dot, check_probes, record
 from .ladder import check_ladder
@@ -23,7 +23,10 @@ from .subject import bare
 STRONG = ("complex", "probe", "dot", "taylor", "second")
 WEAK = ("loss falls", "cosine > 0.99", "absolute 2e-2")
 GENERIC = ({}, {"layers": 2, "d": 3, "n": 7, "batch": 5}, {"layers": 3, "d": 2, "n": 11, "batch": 3, "heads": 2})
-LAYER_OF = {entry.module.__name__.rpartition(".")[2]: name for name, entry in REGISTRY.items()} | {"transformer": "linear", "composed": "mlp"}
+LAYER_OF = {entry.module.__name__.rpartition(".")[2]: name for name, entry in REGISTRY.items()} | {
+    "transformer": "linear",
+    "composed": "mlp",
+}
 
 
 @dataclass

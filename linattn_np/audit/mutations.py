@@ -31,23 +31,27 @@ class Mutation:
     @property
     def equation(self):
         """The derivation number beside the changed line, read from the source; empty where it has none."""
-        source = source_of(import_module(f"linattn_np.{self.module}"))
+        source = source_of(_module(self.module))
         changed = source[source.index(self.old) :].partition("\n")[0]
         found = NUMBER.search(changed.partition("#")[2])
         return found.group(1) if found else ""
 
 
+def _module(name):
+    """The module of the package that is reached by a short name."""
+    return getattr(import_module("linattn_np"), name)
+
+
 def apply(mutation):
     """The mutated module. Raises ValueError when the line to change does not stand in the source exactly once."""
-    name = f"linattn_np.{mutation.module}"
-    original = import_module(name)
+    original = _module(mutation.module)
     source = source_of(original)
     count = source.count(mutation.old)
     if count != 1:
         raise ValueError(f"mutation {mutation.id}: expected its line once in {mutation.module}.py, found it {count} times")
     changed = source.replace(mutation.old, mutation.new)
-    module = ModuleType(f"{name}__{mutation.id}", original.__doc__)
-    module.__package__, module.__file__, module.__mutated__ = "linattn_np", original.__file__, changed
+    module = ModuleType(f"{original.__name__}__{mutation.id}", original.__doc__)
+    module.__package__, module.__file__, module.__mutated__ = original.__package__, original.__file__, changed
     exec(compile(changed, f"<{mutation.id}>", "exec"), module.__dict__)
     return module
 
@@ -62,7 +66,7 @@ CATALOGUE = tuple(
 def find_slip(module, function, answer, *arguments):
     """The mutation whose ``function`` gives ``answer``, for a hint to a reader; None when no mutation does.
 
-    ``find_slip("attention", "backward", (dZ, dP, dQ), dout, tape).hint`` may be "one use of Z is missing". Cost: one call each.
+    ``find_slip("linear_attention", "backward", (dZ, dP, dQ), dout, tape).hint`` may be "one use of Z is missing". Cost: one call each.
     """
     answer = answer if isinstance(answer, tuple) else (answer,)
     for mutation in CATALOGUE:
@@ -77,7 +81,7 @@ def find_slip(module, function, answer, *arguments):
 
 def _function_of(mutation):
     """The name of the function in which the mutation's line stands."""
-    source = source_of(import_module(f"linattn_np.{mutation.module}"))
+    source = source_of(_module(mutation.module))
     return source[: source.index(mutation.old)].rpartition("\ndef ")[2].partition("(")[0]
 
 

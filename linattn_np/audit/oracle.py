@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..marks import keep
+from ..layers.marks import keep
 from ..progress import bar
 from .subject import STEP, AuditError, call, copied, imaginary, inner, moved
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..marks import keep
+from ..layers.marks import keep
 from .subject import AuditError, Line, Subject, call, copied
 
 
@@ -61,7 +61,7 @@ def _named(theta):
     elif isinstance(theta, tuple | list):
         kind = tuple if isinstance(theta, tuple) else list
         named = {f"theta[{i}]": value for i, value in enumerate(theta)}
-        pack = lambda values: kind(values.values())  # noqa: E731
+        pack = lambda values: kind(values.values())
     else:
         named, pack = {"theta": theta}, lambda values: values["theta"]
     if not named:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from ..runs import write_text
+from ..training.runs import write_text
 from . import course_map
 from .profiles import PROFILES, profile
 from .sources import find_lessons, read_source

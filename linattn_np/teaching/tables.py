@@ -72,7 +72,7 @@ def paper_and_us(ids):
 
     Raises ValueError when the file is absent, or when it has no such claim.
     """
-    from ..paper.scorecard import in_words
+    from ..experiments.scorecard import in_words
 
     claims = {row["id"]: row for row in scorecard()}
     missing = [id for id in ids if id not in claims]

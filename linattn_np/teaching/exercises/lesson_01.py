@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ... import attention
+from ...layers import linear_attention as attention
 from ..exercise import Exercise, Slip, choice
 
 
@@ -98,7 +98,9 @@ def best_loss(n, d):
 
 EXERCISES = (
     Exercise(
-        "01.1", "Which eta makes one layer answer the prompt of section 3 exactly?", 0.2,
+        "01.1",
+        "Which eta makes one layer answer the prompt of section 3 exactly?",
+        0.2,
         slips=(
             Slip("that is the mean of x^2; the step is its inverse", 5.0),
             Slip("the sum of x^2 is 10, and the layer divides it by n = 2", 0.1),
@@ -107,8 +109,11 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "01.2", "Write make_tokens(X, w): covariates (B, N, d) and tasks (B, d) -> tokens Z (B, N, d+1).", make_tokens,
-        covariates_and_tasks, ("Z",),
+        "01.2",
+        "Write make_tokens(X, w): covariates (B, N, d) and tasks (B, d) -> tokens Z (B, N, d+1).",
+        make_tokens,
+        covariates_and_tasks,
+        ("Z",),
         (
             Slip("the query's own label stands in its slot: the answer has leaked into the prompt", _leaked),
             Slip("every prompt has a task vector of its own; this uses the first one for all", _one_task),
@@ -117,7 +122,10 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "01.3", "Write layer(Z, P, Q): tokens (B, N, D) and matrices (D, D) -> the next tokens.", layer, tokens_and_matrices,
+        "01.3",
+        "Write layer(Z, P, Q): tokens (B, N, D) and matrices (D, D) -> the next tokens.",
+        layer,
+        tokens_and_matrices,
         ("Z'",),
         (
             Slip("1/n counts the examples: the query is no example", _one_more_example),
@@ -130,18 +138,27 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "01.4", "Repair descend(Z, eta, layers), which is right for one layer and wrong for two.", descend, prompts_and_step,
+        "01.4",
+        "Repair descend(Z, eta, layers), which is right for one layer and wrong for two.",
+        descend,
+        prompts_and_step,
         ("prediction",),
         (
-            Slip("from the second layer on the query reads its own prediction: which M is missing?",
-                 lambda Z, eta, layers: _descend(Z, eta, layers, 1.0)),
+            Slip(
+                "from the second layer on the query reads its own prediction: which M is missing?",
+                lambda Z, eta, layers: _descend(Z, eta, layers, 1.0),
+            ),
             Slip("the labels of the examples must move too: they hold the residuals of the step before", _labels_frozen),
             Slip("the sign: the label slot holds minus the prediction", lambda Z, eta, layers: -descend(Z, eta, layers)),
             Slip("only one layer is applied", lambda Z, eta, layers: descend(Z, eta, 1)),
         ),
-    ),  # fmt: skip
+    ),
     Exercise(
-        "01.5", "Write best_loss(n, d), the loss at the best eta.", best_loss, lambda rng, s: (s["n"], s["d"]), ("loss",),
+        "01.5",
+        "Write best_loss(n, d), the loss at the best eta.",
+        best_loss,
+        lambda rng, s: (s["n"], s["d"]),
+        ("loss",),
         (
             Slip("that is the leading term for large n; keep the whole denominator", lambda n, d: d * (d + 1) / n),
             Slip("the trace of the identity is d: the loss adds up over the covariates", lambda n, d: (d + 1) / (n + d + 1)),
@@ -150,7 +167,9 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "01.6", "Measure the best eta for n = 5 and d = 5, to 5 %.", 5 / 11,
+        "01.6",
+        "Measure the best eta for n = 5 and d = 5, to 5 %.",
+        5 / 11,
         slips=(
             Slip("that is the best eta for n = 20: with fewer examples the mean of x x^T is further from I", 20 / 26),
             Slip("eta = 1 would be best with infinitely many examples", 1.0),
@@ -159,21 +178,27 @@ EXERCISES = (
         tolerance=0.05,
     ),
     choice(
-        "01.t1", "A new task w: what changes inside the model?", "b",
+        "01.t1",
+        "A new task w: what changes inside the model?",
+        "b",
         a="the weights P and Q are the same for every prompt",
         c="the mask depends on the number of tokens only",
         d="the predictions change, so something before them must",
     ),
     choice(
-        "01.t2", "Why is the prediction minus the label slot?", "c",
+        "01.t2",
+        "Why is the prediction minus the label slot?",
+        "c",
         a="the loss is a square: it would not see a common sign, and the labels of the examples would",
         b="the minus in Q' makes the step a descent; the one in the readout is another",
         d="the two conventions differ by a transposition, not by a sign",
     ),
     choice(
-        "01.t3", "Without the factor 1/n: how does the best eta change from n = 20 to n = 40, for d = 5?", "a",
+        "01.t3",
+        "Without the factor 1/n: how does the best eta change from n = 20 to n = 40, for d = 5?",
+        "a",
         b="with 1/n it hardly changes; without, the sum it multiplies doubles",
         c="more examples make a longer sum, so the step must be shorter, not longer",
         d="1/n does not cancel: the sum over the examples grows with n",
     ),
-)  # fmt: skip
+)

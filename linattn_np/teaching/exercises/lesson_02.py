@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ... import attention, transformer
+from ...layers import linear_attention as attention
+from ...models import transformer
 from ...prompts import RegressionTask
 from ..exercise import Exercise, Slip, choice, from_catalogue
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ... import attention
+from ...layers import linear_attention as attention
 from ..exercise import Exercise, Slip, choice
 
 STEP = 1e-30

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ... import attention, transformer
+from ...layers import linear_attention as attention
+from ...models import transformer
 from ...prompts import RegressionTask
 from ..exercise import Exercise, Slip, choice
 
@@ -54,7 +55,7 @@ def backward_tangent(dout, hout, Z, P, Q, vZ, vP, vQ):
 def _by_hand(dout, hout, Z, P, Q, vZ, vP, vQ, drop=()):
     """The same with room for what people leave out."""
     n, M = Z.shape[1] - 1, attention.key_mask(Z.shape[1])
-    k = lambda name: float(name not in drop)  # noqa: E731
+    k = lambda name: float(name not in drop)
     W, V, vV = Z @ Q.T @ Z.mT * M, Z @ P.T, vZ @ P.T + Z @ vP.T
     vW = (vZ @ Q.T @ Z.mT + Z @ vQ.T @ Z.mT + Z @ Q.T @ vZ.mT) * M
     dA, dV = dout @ V.mT / n * M, W.mT @ dout / n

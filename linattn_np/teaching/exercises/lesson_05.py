@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ... import gram
-from ...gram import State
+from ...layers import gram
+from ...layers.gram import State
 from ..exercise import Exercise, Slip, choice, from_catalogue
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ... import optimizers, transformer
+from ... import optimizers
+from ...models import transformer
 from ...prompts import RegressionTask
 from ..exercise import Exercise, Slip, choice
 

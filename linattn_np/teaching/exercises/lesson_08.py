@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ... import noise
+from ...measures import noise
 from ..exercise import Exercise, Slip, choice
 
 SKEWNESS = 26368 / 104**1.5  # of the gradient in section 3

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...landscape import robust_condition_number
+from ...measures.landscape import robust_condition_number
 from ..exercise import Exercise, Slip, choice
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ... import transformer
-from ...landscape import directional_smoothness, preconditioned_sharpness
+from ...measures.landscape import directional_smoothness, preconditioned_sharpness
+from ...models import transformer
 from ...prompts import RegressionTask
 from ..exercise import Exercise, Slip, choice
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ... import transformer
-from ...estimators import fit_log
-from ...landscape import Surface
-from ...landscape import path_smoothness as path_smoothness_of
+from ...measures.estimators import fit_log
+from ...measures.landscape import Surface
+from ...measures.landscape import path_smoothness as path_smoothness_of
+from ...models import transformer
 from ...optimizers import clip, global_norm
 from ...prompts import RegressionTask
 from ..exercise import Exercise, Slip, choice

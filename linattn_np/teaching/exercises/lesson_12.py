@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...transformer import init_params
+from ...models.transformer import init_params
 from ..exercise import Exercise, Slip, choice
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...softmax_attention import softmax
+from ...layers.softmax_attention import softmax
 from ..exercise import Exercise, Slip, choice
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ... import mlp
+from ...layers import mlp
 from ..exercise import Exercise, Slip, choice, from_catalogue
 
 

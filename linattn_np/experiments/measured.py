@@ -1,0 +1,169 @@
+"""What was measured along a run, kept beside the runs: an interruption loses one measurement at most.
+
+A measurement is one ``.npz`` file of plain arrays in ``runs/measured``, named by a hash of everything that decides its numbers.
+"""
+
+import hashlib
+import json
+
+import numpy as np
+
+from ..measures.landscape import Surface, directions_at, meet, off_diagonal_share, path_smoothness
+from ..optimizers import global_norm
+from ..progress import bar
+from ..training import runs
+from .scale import TEST_PROMPTS, TEST_SEED, histories, runs_of, test_batch
+
+FORMAT = 1  # raise it when the same description would give other numbers; so does raising that of the runs
+PATH_STEPS = 2_000  # the length of the path that generalized smoothness is measured on, as in the paper's code
+
+
+def kept(folder, what, description, compute):
+    """The arrays of a measurement: kept from before, or computed now and kept. -> {name: array}"""
+    file, text = place(folder, what, description)
+    found = runs.read_arrays(file, text, "measurement")
+    return write(file, text, compute()) if found is None else found
+
+
+def kept_each(folder, what, descriptions, function, arguments, label, progress=None):
+    """:func:`kept` for each description, by ``function(*arguments[k])``; the folder's executor takes all that are missing."""
+    places = [place(folder, what, description) for description in descriptions]
+    found = {k: runs.read_arrays(*at, "measurement") for k, at in enumerate(places)}
+    missing = [k for k, arrays in found.items() if arrays is None]
+    waiting = {k: folder.executor.submit(function, *arguments[k]) for k in missing} if folder.executor else {}
+    with bar(len(places), label, progress, unit="run") as shown:
+        shown.update(len(places) - len(missing))
+        for k in missing:
+            found[k] = write(*places[k], waiting[k].result() if k in waiting else function(*arguments[k]))
+            shown.update()
+    return list(found.values())
+
+
+def place(folder, what, description):
+    """The file of a measurement, and the text that its name is a hash of."""
+    text = json.dumps({"format": [FORMAT, runs.FORMAT], "what": what, **description}, sort_keys=True)
+    return folder.path / "measured" / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz", text
+
+
+def write(file, text, found):
+    """Keep the arrays of a measurement, whole or not at all. -> the arrays"""
+    with runs.atomic_file(file) as out:
+        np.savez(out, description=np.array(text), **found)
+    return found
+
+
+def along_runs(folder, setting, optimizer, scale, what, compute, arguments=None, progress=None):
+    """A measurement on each seed's run: ``compute(surface, history)`` on the fixed test batch. -> a list of {name: array}"""
+    asked = runs_of(setting, optimizer, scale)
+    trained = histories(folder, asked, f"{optimizer} on {setting.title}", progress)
+    surface, found = Surface(*test_batch(setting.task)), []
+    with bar(len(asked), f"{what} of {optimizer}, {setting.title}", progress, unit="run") as shown:
+        for run, history in zip(asked, trained, strict=True):
+            description = {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, **(arguments or {})}
+            found.append(kept(folder, what, description, lambda history=history: compute(surface, history)))
+            shown.update()
+    return found
+
+
+def hessians(folder, setting, optimizer, scale, progress=None):
+    """times (T,), diagonals (T, p), eigenvalues (T, p) ascending, off_diagonal (T,), for each seed."""
+
+    def compute(surface, history):
+        times = [t for t in sorted(history.snapshots) if t % scale.hessian_every == 0]
+        every = [surface.hessian(history.snapshots[t]) for t in times]
+        return {
+            "times": np.array(times), "diagonals": np.stack([np.diag(H) for H in every]),
+            "eigenvalues": np.stack([np.linalg.eigvalsh(H) for H in every]),
+            "off_diagonal": np.array([off_diagonal_share(H) for H in every]),
+        }  # fmt: skip
+
+    return along_runs(folder, setting, optimizer, scale, "hessians", compute, {"every": scale.hessian_every}, progress)
+
+
+def other_diagonals(folder, setting, optimizer, scale, times, seeds, progress=None):
+    """Hessian diagonals on test batches of other seeds: times (T,), diagonals (T, batches, p), for each seed of the runs."""
+    surfaces = [Surface(*test_batch(setting.task, seed)) for seed in seeds]
+
+    def compute(_, history):
+        known = [t for t in times if t in history.snapshots]
+        every = [[surface.diagonal(history.snapshots[t]) for surface in surfaces] for t in known]
+        return {"times": np.array(known), "diagonals": np.array(every)}
+
+    arguments = {"times": list(times), "other_seeds": list(seeds)}
+    return along_runs(folder, setting, optimizer, scale, "diagonals", compute, arguments, progress)
+
+
+def steps(folder, setting, optimizer, scale, progress=None):
+    """What every recorded step meets at the point before it: times, kappa, cosine, decrease, norm, each (T,), for each seed."""
+
+    def compute(surface, history):
+        times = [t for t in sorted(history.updates) if history.updates[t].any()]
+        met = [meet(history.snapshots[t], {"step": history.updates[t]}, surface)["step"] for t in times]
+        norms = [global_norm(surface.grad(history.snapshots[t])) for t in times]
+        kappa, cosine, decrease = np.array(met).T
+        return {"times": np.array(times), "kappa": kappa, "cosine": cosine, "decrease": decrease, "norm": np.array(norms)}
+
+    return along_runs(folder, setting, optimizer, scale, "steps", compute, progress=progress)
+
+
+def other_steps(folder, setting, optimizer, scale, every, seeds, progress=None):
+    """The curvature that steps meet on test batches of other seeds: times (T,), kappa (T, batches), for each seed of the runs."""
+    surfaces = [Surface(*test_batch(setting.task, seed)) for seed in seeds]
+
+    def compute(_, history):
+        times = [t for t in sorted(history.updates) if t % every == 0 and history.updates[t].any()]
+        steps = [(history.snapshots[t], {"step": history.updates[t]}) for t in times]
+        kappa = [[meet(x, step, surface)["step"].kappa for surface in surfaces] for x, step in steps]
+        return {"times": np.array(times), "kappa": np.array(kappa)}
+
+    arguments = {"every": every, "other_seeds": list(seeds)}
+    return along_runs(folder, setting, optimizer, scale, "other-steps", compute, arguments, progress)
+
+
+def directions(folder, setting, scale, progress=None):
+    """Every optimizer's direction at the same points, those of the Adam runs: times (T,), then for each direction (T, 3)."""
+
+    def compute(surface, history):
+        times = [t for t in sorted(history.updates) if t % scale.hessian_every == 0]
+        rows = []
+        for t in times:
+            x = history.snapshots[t]
+            rows.append(meet(x, directions_at(surface.grad(x), history.updates[t]), surface))
+        return {"times": np.array(times), **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
+
+    return along_runs(folder, setting, "Adam", scale, "directions", compute, {"every": scale.hessian_every}, progress)
+
+
+def paths(folder, setting, optimizer, scale, progress=None):
+    """Smoothness over the whole length of the first steps: times (T,), smoothness (T,), for each seed."""
+
+    def compute(surface, history):
+        times = [t for t in sorted(history.updates) if t <= PATH_STEPS and history.updates[t].any()]
+        values = [path_smoothness(history.snapshots[t], history.updates[t], surface) for t in times]
+        return {"times": np.array(times), "smoothness": np.array(values)}
+
+    return along_runs(folder, setting, optimizer, scale, "paths", compute, {"steps": PATH_STEPS}, progress)
+
+
+def table(found, name, times):
+    """One series of all seeds at common times, (seeds, T, ..); NaN where a run that diverged has none."""
+    shape = np.shape(found[0][name])[1:]
+    values = np.full((len(found), len(times), *shape), np.nan)
+    for row, series in zip(values, found, strict=True):
+        known = np.isin(series["times"], times)
+        row[np.searchsorted(times, series["times"][known])] = series[name][known]
+    return values
+
+
+def spread(values):
+    """The numbers of each seed in short: median, quartiles, mean, standard deviation (over n - 1), and the numbers themselves."""
+    values = np.asarray(values, float)
+    finite = values[np.isfinite(values)]
+    if len(finite) == 0:
+        return {**dict.fromkeys(("median", "lower_quartile", "upper_quartile", "mean", "std")), "each_seed": [None] * len(values)}
+    low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]).tolist()
+    std = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
+    return {
+        "median": middle, "lower_quartile": low, "upper_quartile": high, "mean": float(finite.mean()), "std": std,
+        "each_seed": values.tolist(),
+    }  # fmt: skip

@@ -1,0 +1,92 @@
+"""Section 3.2: a bigger model, 8 layers, 20 covariates and 60 examples: loss curves and gradient noise."""
+
+from dataclasses import replace
+
+from ....plotting import new_figure
+from ....prompts import RegressionTask
+from ...panels import (
+    OPTIMIZERS,
+    draw_losses,
+    draw_noise,
+    draw_quantiles,
+    limits_in_words,
+    losses,
+    losses_in_words,
+    noise,
+    noise_in_words,
+    number,
+    search,
+)
+from ...scale import differences, limited
+from .settings import Setting
+
+TITLE = "A bigger model: 8 layers, d = 20, n = 60"
+TIME = "12 minutes"
+TASK = RegressionTask(n=60, d=20)
+RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+ALT = (
+    "Four panels for a model of 8 layers on 60 examples of 20 covariates. Loss on one fixed test batch against iteration for SGD "
+    "with momentum and Adam, logarithmic; loss of the fresh training batches, medians of windows; density of the gradient noise "
+    "norm at initialization in units of its median; its quantiles against those of a normal law beside Gaussian noise with the "
+    "same covariance. Lines are medians over seeds, bands quartiles."
+)
+
+
+def sized(scale):
+    """A prompt costs this model some 50 microseconds, a hundred times what Setting 1 costs: batches and iterations are cut.
+
+    -> the scale of the training, and that of the noise, whose batches are not cut at the paper's scale.
+    """
+    every = {"record_every": scale.test_every}
+    if scale.name == "paper":
+        used = limited(scale, every, steps=3_500, batch=250, noise_draws=500, search_steps=1_000, search_seeds=1)
+        return used, replace(used, batch=scale.batch)
+    used = limited(scale, every, steps=100, batch=16, seeds=2, noise_draws=50, search_steps=20, search_seeds=1)
+    return used, used
+
+
+def measure(folder, scale, progress=None):
+    """Search the rates, train what is missing and measure losses and noise: plain numbers, ready for JSON."""
+    used, of_noise = sized(scale)
+    setting = Setting("L = 8, d = 20, n = 60", TASK, {}, 1.0, layers=8)
+    found = search(folder, setting, RATES if scale.name == "paper" else RATES[::2], used, progress)
+    setting = replace(setting, learning_rates={o: found[o]["best"] for o in OPTIMIZERS})
+    panel = {
+        "title": setting.title, "search": found, **losses(folder, setting, used, progress),
+        "noise": noise(folder, setting, of_noise, progress),
+    }  # fmt: skip
+    return {
+        "limits": differences(scale, used), "seeds_used": used.seeds, "batch_used": used.batch,
+        "noise_batch": of_noise.batch, "draws": used.noise_draws, "panels": {"bigger": panel},
+    }  # fmt: skip
+
+
+def draw(numbers, scale):
+    """The figure: two panels of losses, two of noise."""
+    panel = numbers["panels"]["bigger"]
+    figure, axes = new_figure(columns=2, rows=2, height=3.1, width=4.6)
+    (test, fresh), (density, quantiles) = axes
+    for ax, kind in ((test, "test"), (fresh, "fresh")):
+        draw_losses(ax, panel, kind)
+        ax.set_xlabel("iteration t")
+    test.set_ylabel("test loss f, fixed batch")
+    fresh.set_ylabel(f"loss f of fresh batches,\nmedian of {scale.test_every}")
+    test.legend(title=f"median and quartiles,\n{numbers['seeds_used']} seeds", frameon=False, fontsize=9)
+    draw_noise(density, panel)
+    density.set(xlabel=r"noise norm $||e||$ / its median", ylabel=f"density, batch {numbers['noise_batch']}")
+    draw_quantiles(quantiles, panel["noise"])
+    rates = ", ".join(f"{o} {panel[o]['learning_rate']:g}" for o in OPTIMIZERS)
+    figure.suptitle(f"{panel['title']}; batch {numbers['batch_used']}; learning rates: {rates}", fontsize=11)
+    return figure
+
+
+def summary(numbers):
+    """What came out, in words."""
+    panel = numbers["panels"]["bigger"]
+    tried = []
+    for o in OPTIMIZERS:
+        found = panel["search"][o]
+        scores = ", ".join(f"{r:g}: {number(s)}" for r, s in zip(found["rates"], found["scores"], strict=True))
+        tried.append(f"{o} {scores}{' (best at the edge)' if found['at_the_edge'] else ''}")
+    lines = [limits_in_words(numbers["limits"]), losses_in_words(panel), noise_in_words(panel)]
+    return "\n".join([*lines, f"  rates searched, median loss of each: {'; '.join(tried)}"])

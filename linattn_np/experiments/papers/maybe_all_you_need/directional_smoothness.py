@@ -1,0 +1,150 @@
+"""The paper's fourth result: the curvature that each optimizer's steps meet, with its sign, and the descent (section 3.2)."""
+
+import numpy as np
+
+from ....plotting import STYLES, median_band, new_figure
+from ...measured import directions, other_steps, spread, steps, table
+from .adam_vs_sgd import NAMES, OPTIMIZERS
+from .robust_condition_number import band
+from .settings import SETTINGS
+
+TITLE = "Directional smoothness of the steps of SGD and Adam"
+TIME = "3 minutes"
+EARLY = 2_000  # iterations that are also looked at alone: the start decides how far Adam gets ahead
+WINDOW = 100  # iterations whose recorded steps are taken together
+DIRECTIONS = ("gradient", "sign", "coordinate-clipped", "Adam")  # normalized and clipped gradients are parallel to the gradient
+ALT = (
+    "Three rows of three panels, one column for each data setting. Top: curvature along the step, u^T H u over u^T u, "
+    "against iteration for SGD with momentum and Adam on a scale that is logarithmic on both sides of zero; medians and "
+    "quartiles of windows of 100 iterations and all seeds. Middle: the cosine of the angle between step and gradient. "
+    "Bottom: the curvature along four directions at the same points of Adam's path: gradient, its sign, the gradient "
+    "clipped by coordinate, and Adam's step."
+)
+
+
+def measure(folder, scale, progress=None):
+    """What every recorded step meets, and every direction at the same points: plain numbers, ready for JSON."""
+    times = np.arange(0, scale.steps, scale.record_every)
+    panels = {}
+    for name in NAMES:
+        found = {o: steps(folder, SETTINGS[name], o, scale, progress) for o in OPTIMIZERS}
+        kappa = {o: table(found[o], "kappa", times) for o in OPTIMIZERS}  # (seeds, T)
+        middle = {o: np.nanmedian(in_windows(kappa[o], scale), axis=2) for o in OPTIMIZERS}  # (seeds, windows)
+        panels[name] = {"title": SETTINGS[name].title}
+        for o in OPTIMIZERS:
+            cosine, decrease = table(found[o], "cosine", times), table(found[o], "decrease", times)
+            negative = np.where(np.isnan(kappa[o]), np.nan, kappa[o] <= 0)
+            panels[name][o] = {
+                "kappa": windowed(kappa[o], scale), "cosine": windowed(cosine, scale), "decrease": windowed(decrease, scale),
+                "negative_share": spread(np.nanmean(negative, axis=1)),
+            }  # fmt: skip
+        above = middle["SGD"] > middle["Adam"]  # (seeds, windows)
+        panels[name]["share_sgd_above"] = spread(above.mean(axis=1))
+        panels[name]["share_sgd_above_early"] = spread(above[:, : EARLY // WINDOW].mean(axis=1))
+        panels[name]["other_batches"] = other_batches(folder, SETTINGS[name], scale, progress)
+        panels[name]["adam_over_sgd"] = spread(np.median(middle["Adam"] / middle["SGD"], axis=1))
+        panels[name]["at_one_point"] = at_one_point(directions(folder, SETTINGS[name], scale, progress), scale)
+    return {"window": WINDOW, "panels": panels}
+
+
+def other_batches(folder, setting, scale, progress):
+    """On each of as many other test batches as seeds: the share of steps, one a window, at which SGD's kappa is above Adam's."""
+    times, seeds = np.arange(0, scale.steps, WINDOW), range(1000, 1000 + scale.seeds)
+    sgd, adam = (table(other_steps(folder, setting, o, scale, WINDOW, seeds, progress), "kappa", times) for o in OPTIMIZERS)
+    return (sgd > adam).mean(axis=(0, 1)).tolist()  # from (seeds, T, batches)
+
+
+def in_windows(values, scale):
+    """(seeds, T) -> (seeds, windows, steps of a window)"""
+    return values.reshape(len(values), -1, WINDOW // scale.record_every)
+
+
+def windowed(values, scale):
+    """Quartiles over the seeds and the recorded steps of each window; an infinite decrease counts as the largest."""
+    cut = in_windows(values, scale).swapaxes(0, 1)
+    cut = cut.reshape(len(cut), -1)
+    low, middle, high = np.nanquantile(cut, [0.25, 0.5, 0.75], axis=1, method="inverted_cdf")
+    centres = (np.arange(len(cut)) * WINDOW + WINDOW // 2).tolist()
+    return {"iterations": centres, "lower_quartile": low.tolist(), "median": middle.tolist(), "upper_quartile": high.tolist()}
+
+
+def at_one_point(found, scale):
+    """The curvature, cosine and allowed decrease of each direction at the points of Adam's runs: medians over seeds."""
+    times = np.arange(0, scale.steps, scale.hessian_every)
+    rows = {}
+    for name in DIRECTIONS:
+        values = table(found, name, times)  # (seeds, T, 3)
+        kappa, cosine, decrease = np.nanquantile(values, 0.5, axis=0, method="inverted_cdf").T
+        known = np.isfinite(values[..., 0])
+        rows[name] = {
+            "iterations": times.tolist(), "kappa": kappa.tolist(), "cosine": cosine.tolist(), "decrease": decrease.tolist(),
+            "negative_share": float((values[..., 0] <= 0).sum() / known.sum()),
+        }  # fmt: skip
+    return rows
+
+
+def draw(numbers, scale):
+    """The figure: curvature along the steps, their angle with the gradient, and all directions at the same points."""
+    figure, axes = new_figure(columns=len(NAMES), rows=3, height=2.8)
+    for (top, middle, bottom), name in zip(axes.T, NAMES, strict=True):
+        panel = numbers["panels"][name]
+        for o in OPTIMIZERS:
+            label = f"{o}: {panel[o]['negative_share']['median']:.1%} negative"
+            median_band(top, panel[o]["kappa"]["iterations"], band(panel[o]["kappa"]), label, **STYLES[o])
+            median_band(middle, panel[o]["cosine"]["iterations"], band(panel[o]["cosine"]), o)
+        for direction in DIRECTIONS:
+            row = panel["at_one_point"][direction]
+            bottom.plot(row["iterations"], row["kappa"], label=direction, linewidth=1.6, **STYLES[direction])
+        for ax in (top, bottom):
+            ax.set_yscale("symlog", linthresh=threshold(panel))
+            ax.axhline(0.0, color="0.5", linewidth=0.8)
+        head_room(top, 1.6)
+        head_room(bottom, 1.9)
+        top.legend(frameon=False, fontsize=8, loc="upper right", handlelength=2.6)
+        middle.axhline(0.0, color="0.5", linewidth=0.8)
+        top.set_title(panel["title"])
+        bottom.set_xlabel("iteration t")
+    axes[0][0].set_ylabel("directional smoothness\n" + r"$\kappa = u^T H u / u^T u$")
+    axes[1][0].set_ylabel("cosine of step and gradient\ncos(u, g)")
+    axes[2][0].set_ylabel(r"$\kappa$ of every direction" + "\nat Adam's points")
+    axes[2][0].legend(frameon=False, fontsize=8, loc="upper right", ncols=2, handlelength=2.6)
+    what = f"Medians and quartiles of windows of {WINDOW} iterations and {scale.seeds} seeds"
+    figure.suptitle(f"{what}; bottom: medians over seeds", fontsize=11)
+    return figure
+
+
+def threshold(panel):
+    """Where the scale turns linear: a power of ten below nearly all medians."""
+    size = np.abs([panel[o]["kappa"]["median"] for o in OPTIMIZERS])
+    return 10.0 ** np.floor(np.log10(max(np.quantile(size, 0.05), 1e-6)))
+
+
+def head_room(ax, factor):
+    """Room for the legend above the lines, on a symmetric logarithmic scale."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high * 10 ** (factor - 1.0) * 2)
+
+
+def summary(numbers):
+    """What came out, in words."""
+    lines = []
+    for panel in numbers["panels"].values():
+        above, ratio = panel["share_sgd_above"], panel["adam_over_sgd"]
+        lines.append(
+            f"{panel['title']}: SGD's kappa is above Adam's in {above['median']:.0%} of the windows "
+            f"[{above['lower_quartile']:.0%}, {above['upper_quartile']:.0%}], in "
+            f"{panel['share_sgd_above_early']['median']:.0%} of those in the first {EARLY} iterations; "
+            f"Adam's over SGD's, median window: {ratio['median']:.3g}"
+        )
+        for o in OPTIMIZERS:
+            share, cosine = panel[o]["negative_share"], panel[o]["cosine"]["median"]
+            lines.append(
+                f"  {o}: {share['median']:.2%} of the steps meet negative curvature (quartiles {share['lower_quartile']:.2%} to "
+                f"{share['upper_quartile']:.2%}); cosine with the gradient, median {np.median(cosine):.2f}"
+            )
+        other = panel["other_batches"]
+        lines.append(f"  single steps, on {len(other)} other test batches: above in {min(other):.0%} to {max(other):.0%}")
+        middle = {name: [np.median(row[key]) for key in ("kappa", "cosine")] for name, row in panel["at_one_point"].items()}
+        words = [f"{name} kappa {kappa:.3g} cos {cosine:.2f}" for name, (kappa, cosine) in middle.items()]
+        lines.append(f"  at Adam's points, medians: {', '.join(words)}")
+    return "\n".join(lines)

@@ -1,0 +1,122 @@
+"""Does the gap between SGD and Adam need noise? Four optimizers on batches of 10, 100, 1000 and on one fixed batch.
+
+Kunstner et al. 2023 say that it does not, and the paper quotes them. On the fixed batch there is no noise at all: what is left
+of the gap is the optimizers' own. Each optimizer has, for each batch, the best of its rates by the rule of
+``three_rows.search`` with the training loss in the place of the test loss.
+"""
+
+import numpy as np
+
+from ....optimizers import SGD, Adam, NormalizedGD, SignDescent
+from ....plotting import STYLES, median_band, new_figure
+from ....training.loop import losses_along
+from ....training.runs import Run
+from ...measured import spread
+from ...panels import band, chosen, curve, finite_or_infinite, limits_in_words, number
+from ...scale import differences, histories, limited, test_batch
+from .settings import SETTINGS
+
+TITLE = "The gap between SGD and Adam without noise: from batches of 10 to one fixed batch"
+TIME = "5 minutes"
+COARSE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+RATES = {
+    "SGD": COARSE, "Adam": COARSE, "NormalizedGD": COARSE,
+    "SignDescent": tuple(round(rate / 10, 5) for rate in COARSE),  # every coordinate moves by the rate itself
+}  # fmt: skip
+NAMES = {"SGD": "SGD", "Adam": "Adam", "SignDescent": "sign descent", "NormalizedGD": "normalized descent"}
+LINES = {"SGD": STYLES["SGD"], "Adam": STYLES["Adam"], "SignDescent": STYLES["sign"], "NormalizedGD": STYLES["normalized"]}
+BATCHES = (10, 100)  # and the scale's own batch, fresh and fixed
+ALT = (
+    "Four panels, for batches of 10, 100 and 1000 fresh prompts and for one fixed batch of 1000: training loss against "
+    "iteration, logarithmic, for SGD with momentum, Adam, sign descent and normalized descent, all with momentum 0.9, each at the rate "
+    "found best for that batch. Lines are medians over seeds of the median of a window, bands quartiles. Each title names SGD's "
+    "loss over Adam's at the end."
+)
+
+
+def optimizer(name, rate):
+    """The optimizer with the paper's momentum or betas of 0.9."""
+    if name == "Adam":
+        return Adam(rate, beta1=0.9, beta2=0.9)
+    return {"SGD": SGD, "SignDescent": SignDescent, "NormalizedGD": NormalizedGD}[name](rate, momentum=0.9)
+
+
+def runs_for(name, rate, batch, fixed, steps, seeds):
+    """One run for each seed."""
+    setting = SETTINGS["setting1"]
+    return [
+        Run(
+            setting.task, optimizer(name, rate), steps, batch, clip=setting.clip, seed=seed, record_every=steps, fixed_batch=fixed,
+        )
+        for seed in range(seeds)
+    ]  # fmt: skip
+
+
+def measure(folder, scale, progress=None):
+    """Search the rates, train what is missing and measure the training losses: plain numbers, ready for JSON."""
+    used = scale if scale.name == "paper" else limited(scale, seeds=2, steps=500, search_steps=50)
+    cells = {str(batch): (batch, False) for batch in (*BATCHES, used.batch)} | {"full": (used.batch, True)}
+    panels = {key: {name: cell(folder, name, *what, used, progress) for name in RATES} for key, what in cells.items()}
+    for key, panel in panels.items():
+        panel["title"] = f"one fixed batch of {used.batch}" if key == "full" else f"fresh batches of {key}"
+    return {"limits": differences(scale, used), "seeds_used": used.seeds, "window": used.test_every, "panels": panels}
+
+
+def cell(folder, name, batch, fixed, used, progress):
+    """One optimizer on one kind of batch."""
+    rates = RATES[name]
+    runs = {rate: runs_for(name, rate, batch, fixed, used.search_steps, used.search_seeds) for rate in rates}
+    tried = histories(folder, [run for each in runs.values() for run in each], f"rates of {name}, batch {batch}", progress)
+    last = [np.inf if h.diverged_at is not None else np.median(h.loss[-max(1, len(h.loss) // 5) :]) for h in tried]
+    search = chosen(rates, np.median(np.reshape(last, (len(rates), -1)), axis=1))
+    runs = runs_for(name, search["best"], batch, fixed, used.steps, used.seeds)
+    trained = histories(folder, runs, f"{name}, batch {batch}", progress)
+    starts = range(0, used.steps, used.test_every)
+    train = np.array([[np.median(h.loss[t : t + used.test_every]) for t in starts] for h in trained])
+    test = test_batch(SETTINGS["setting1"].task)
+    tested = [losses_along(h, *test)[1][-1] if h.diverged_at is None else np.nan for h in trained]
+    return {
+        "search": search, "learning_rate": search["best"], "diverged_at": [h.diverged_at for h in trained],
+        "train": curve([t + used.test_every // 2 for t in starts], finite_or_infinite(train)), "final_test_loss": spread(tested),
+    }  # fmt: skip
+
+
+def ratio(panel, name, other="Adam"):
+    """The median over seeds of one optimizer's last loss over another's; the last tenth of the run."""
+    tenth = max(1, len(panel[name]["train"]["iterations"]) // 10)
+    ends = [np.median(np.array(panel[o]["train"]["each_seed"], float)[:, -tenth:], axis=1) for o in (name, other)]
+    return float(np.median(ends[0] / ends[1]))
+
+
+def draw(numbers, scale):
+    """The figure: one panel for each kind of batch."""
+    panels = numbers["panels"].values()
+    figure, axes = new_figure(columns=len(panels), width=3.4, height=3.8)
+    for ax, panel in zip(axes[0], panels, strict=True):
+        for name, words in NAMES.items():
+            median_band(ax, panel[name]["train"]["iterations"], band(panel[name]["train"]), words, **LINES[name])
+        ax.set(yscale="log", xlabel="iteration t")
+        ax.set_title(f"{panel['title']}\nSGD's last loss / Adam's: {ratio(panel, 'SGD'):.3g}", fontsize=10)
+    axes[0][0].set_ylabel(f"training loss f, median of {numbers['window']} iterations")
+    limits = np.array([ax.get_ylim() for ax in axes[0]])
+    for ax in axes[0]:
+        ax.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False,
+                  title=f"each at its best rate; median and quartiles of {numbers['seeds_used']} seeds")  # fmt: skip
+    return figure
+
+
+def summary(numbers):
+    """What came out, in words."""
+    lines = [limits_in_words(numbers["limits"])]
+    for panel in numbers["panels"].values():
+        words = []
+        for name in NAMES:
+            found = panel[name]
+            gone = sum(at is not None for at in found["diverged_at"])
+            edge = ", edge of the rates" if found["search"]["at_the_edge"] else ""
+            words.append(f"{NAMES[name]} {number(found['train']['median'][-1])} (rate {found['learning_rate']:g}{edge}"
+                         f"{f', {gone} diverged' if gone else ''}; "
+                         f"test {number(found['final_test_loss']['median'])})")  # fmt: skip
+        lines.append(f"{panel['title']}: last training loss {', '.join(words)}; SGD's over Adam's {ratio(panel, 'SGD'):.3g}")
+    return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""The paper's second result: gradient noise at initialization, and how heavy its tail is beside Gaussian noise (section 3.2)."""
+
+from functools import cache
+
+import numpy as np
+
+from ....batches import generators
+from ....measures.noise import REFERENCE, gaussian_norms, gradient_mean, measure_noise, statistics
+from ....measures.noise import qq_normal as normal_quantiles
+from ....models.transformer import init_params
+from ....plotting import NOISE_STYLES, new_figure
+from ....progress import bar
+from ....training.runs import Run
+from ...measured import kept, spread
+from .adam_vs_sgd import NAMES
+from .settings import SETTINGS
+
+TITLE = "Gradient noise at initialization, beside Gaussian controls"
+TIME = "5 minutes"
+BATCHES = (1, 10, 100, 1000)
+LAWS = ("noise", "covariance", "diagonal")  # ours; Gaussian with the same covariance; with the same variances
+NAMES_OF_LAWS = {"noise": "gradient noise", "covariance": "Gaussian, same covariance", "diagonal": "Gaussian, same variances"}
+BINS, POINTS = 60, 100  # of the histogram, and of the quantile plot
+TAIL = 1.0 - np.logspace(0, -3.5, 29)  # levels of the tail plot: 10,000 draws show P(X > x) down to about 3e-4
+ALT = (
+    "Three rows of panels, one column for each data setting. Top: density of the distance between the gradient of a batch "
+    "of 1000 prompts and that of a batch 100 times larger, with two Gaussian controls. Middle: quantiles of the same "
+    "numbers against those of a normal law. Bottom: the share of batches whose noise exceeds a multiple of its median, on "
+    "two logarithmic scales, for batches of 1 to 1000 prompts and one Gaussian control."
+)
+
+
+def measure(folder, scale, progress=None):
+    """The noise of every setting, batch size and seed: plain numbers, ready for JSON."""
+    panels = {}
+    for name in NAMES:
+        found = setting_noise(folder, SETTINGS[name].task, scale, progress)
+        panels[name] = {"title": SETTINGS[name].title, "batches": {}}
+        for batch in BATCHES:
+            samples = [in_laws(arrays, scale.noise_draws, seed, batch) for seed, arrays in enumerate(found[batch])]
+            panels[name]["batches"][str(batch)] = {law: summarized([sample[law] for sample in samples]) for law in LAWS}
+            if batch == BATCHES[-1]:
+                panels[name]["histogram"] = histogram(samples)
+    axes = {"normal_quantiles": normal_quantiles(np.arange(2.0), POINTS)[0].tolist(), "share_above": (1.0 - TAIL).tolist()}
+    return {"batches": list(BATCHES), "draws": scale.noise_draws, **axes, "panels": panels, "checks": checks(panels)}
+
+
+def setting_noise(folder, task, scale, progress):
+    """{batch: for each seed {norms, diagonal, spectrum}} at each seed's initialization."""
+    found = {batch: [] for batch in BATCHES}
+    with bar(scale.seeds * len(BATCHES), f"noise, {task.covariates} n={task.n}", progress, unit="batch size") as shown:
+        for seed in range(scale.seeds):
+            x, reference = initial(task, seed), cached_reference(task, seed)
+            for batch in BATCHES[::-1]:
+                description = {"task": vars(task), "params": x.tolist(), "seed": seed, "batch": batch, "draws": scale.noise_draws}
+
+                def compute(x=x, reference=reference, batch=batch, seed=seed):
+                    rng = np.random.default_rng([seed, batch])
+                    noise = measure_noise(x, task, batch, scale.noise_draws, rng, reference=reference(), progress=progress)
+                    return {"norms": noise.norms, "diagonal": noise.diagonal, "spectrum": noise.spectrum}
+
+                found[batch].append(kept(folder, "noise", description, compute))
+                shown.update()
+    return found
+
+
+def cached_reference(task, seed):
+    """g_ref at a seed's initialization when first called for: one for all batch sizes, 100 times the largest of them."""
+    return cache(lambda: gradient_mean(initial(task, seed), task, REFERENCE * BATCHES[-1], np.random.default_rng([seed, 0])))
+
+
+def initial(task, seed):
+    """The params that a run with this seed starts from."""
+    run = Run(task, None)
+    return init_params(generators(seed, 1)[0], run.layers, task.d, run.heads, run.std, run.full)
+
+
+def in_laws(arrays, draws, seed, batch):
+    """The noise and as many draws of its two controls."""
+    rng = np.random.default_rng([seed, batch, 1])
+    controls = {"covariance": arrays["spectrum"], "diagonal": arrays["diagonal"]}
+    return {"noise": arrays["norms"], **{law: gaussian_norms(variances, draws, rng) for law, variances in controls.items()}}
+
+
+def summarized(samples):
+    """Each statistic over the seeds, and the curves of the picture: medians over the seeds of quantiles."""
+    each = [statistics(x) for x in samples]
+    scalars = ("mode", "mean", "standard_deviation", "skewness", "excess_kurtosis", "p99.9_over_p50", "minimum", "maximum")
+    return {
+        **{key: spread([row[key] for row in each]) for key in scalars},
+        "hill": {k: spread([row["hill"][k] for row in each]) for k in each[0]["hill"]},
+        "qq": np.median([normal_quantiles(x, POINTS)[1] for x in samples], axis=0).tolist(),
+        "tail": np.median([np.quantile(x, TAIL) / np.median(x) for x in samples], axis=0).tolist(),
+    }  # fmt: skip
+
+
+def histogram(samples):
+    """Densities on common bins: the median over seeds."""
+    pooled = np.concatenate([sample["noise"] for sample in samples])
+    edges = np.linspace(*np.quantile(pooled, [0.0, 0.997]), BINS + 1)
+    density = {}
+    for law in LAWS:
+        rows = [np.histogram(sample[law], edges)[0] / (len(sample[law]) * np.diff(edges)) for sample in samples]
+        density[law] = np.median(rows, axis=0).tolist()
+    return {"edges": edges.tolist(), **density}
+
+
+def checks(panels):
+    """Noise of one prompt is heavy-tailed beyond its control, that of 1000 prompts much less so; bounds set before the run."""
+    found = []
+    for name in NAMES:
+        excess = {}
+        for batch in (BATCHES[0], BATCHES[-1]):
+            laws = panels[name]["batches"][str(batch)]
+            excess[batch] = laws["noise"]["p99.9_over_p50"]["median"] / laws["covariance"]["p99.9_over_p50"]["median"]
+        heavy, less = excess[BATCHES[0]] >= 2.0, excess[BATCHES[-1]] - 1.0 <= 0.5 * (excess[BATCHES[0]] - 1.0)
+        claim = f"{name}: batch 1, p99.9/p50 at least 2 times its control's"
+        found.append({"claim": claim, "ours": excess[BATCHES[0]], "holds": bool(heavy)})
+        claim = f"{name}: batch 1000, p99.9/p50 over its control's at most half as far above 1"
+        found.append({"claim": claim, "ours": excess[BATCHES[-1]], "holds": bool(less)})
+    return found
+
+
+def draw(numbers, scale):
+    """The figure: density, quantiles against a normal law, tails."""
+    figure, axes = new_figure(columns=len(NAMES), rows=3, height=3.1)
+    for column, name in zip(axes.T, NAMES, strict=True):
+        panel = numbers["panels"][name]
+        draw_density(column[0], panel)
+        draw_quantiles(column[1], panel["batches"][str(BATCHES[-1])], numbers["normal_quantiles"])
+        draw_tails(column[2], panel["batches"], numbers["share_above"])
+        column[0].set_title(panel["title"])
+    axes[0][0].set_ylabel("density, batch 1000")
+    axes[1][0].set_ylabel("quantiles of $||e||$, standardized,\nbatch 1000")
+    axes[2][0].set_ylabel(r"share of batches with $||e|| > c \cdot$ median")
+    for ax, place, columns in zip(axes[:, 0], ("upper right", "upper left", "upper right"), (1, 1, 2), strict=True):
+        ax.legend(frameon=False, fontsize=8, loc=place, handlelength=2.6, ncols=columns)
+    what = "Gradient noise $e = g_{batch} - g_{ref}$ at initialization"
+    figure.suptitle(f"{what}, {scale.seeds} seeds, {numbers['draws']} batches each", fontsize=11)
+    return figure
+
+
+def draw_density(ax, panel):
+    edges = np.array(panel["histogram"]["edges"])
+    for law in LAWS:
+        style = NOISE_STYLES[law]
+        filled = {"fill": True, "alpha": 0.35} if law == "noise" else {"linestyle": style["linestyle"], "linewidth": 1.5}
+        ax.stairs(panel["histogram"][law], edges, color=style["color"], label=NAMES_OF_LAWS[law], **filled)
+    ax.set(xlabel="noise norm $||e||$")
+    ax.set_ylim(top=1.35 * max(max(panel["histogram"][law]) for law in LAWS))
+
+
+def draw_quantiles(ax, laws, normal):
+    ax.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
+    for law in LAWS:
+        ax.plot(normal, laws[law]["qq"], label=NAMES_OF_LAWS[law], linewidth=1.6, **NOISE_STYLES[law])
+    ax.set(xlabel="quantiles of a normal law")
+
+
+def draw_tails(ax, batches, share):
+    for batch in BATCHES:
+        ax.plot(batches[str(batch)]["noise"]["tail"], share, label=f"batch {batch}", linewidth=1.6, **NOISE_STYLES[batch])
+    control = batches[str(BATCHES[-1])]["covariance"]["tail"]
+    ax.plot(control, share, label="Gaussian control\nof batch 1000", linewidth=1.6, **NOISE_STYLES["covariance"])
+    right = 1.2 * batches[str(BATCHES[0])]["noise"]["tail"][-1]
+    ax.set(xscale="log", yscale="log", xlabel="multiple c of the median", xlim=(0.8, right), ylim=(None, 30.0))
+    ax.set_yticks([1.0, 0.1, 0.01, 0.001])  # room above for the legend, but no share above 1
+
+
+def summary(numbers):
+    """What came out, in words."""
+    lines = []
+    for panel in numbers["panels"].values():
+        last = panel["batches"][str(BATCHES[-1])]["noise"]
+        lines.append(f"{panel['title']}: batch 1000, mode {last['mode']['median']:.3g}, from {last['minimum']['median']:.3g} to "
+                     f"{last['maximum']['median']:.3g} (medians over seeds)")  # fmt: skip
+        lines.append("  batch   skewness (control)   excess kurtosis (control)   p99.9/p50 (control)   Hill(100) (control)")
+        for batch, laws in panel["batches"].items():
+            ours, control = laws["noise"], laws["covariance"]
+            keys = ("skewness", "excess_kurtosis", "p99.9_over_p50")
+            cells = [f"{ours[key]['median']:8.2f} ({control[key]['median']:.2f})" for key in keys]
+            cells.append(f"{ours['hill']['100']['median']:8.2f} ({control['hill']['100']['median']:.1f})")
+            lines.append(f"  {batch:>5s}   " + "   ".join(f"{cell:>20s}" for cell in cells))
+    for check in numbers["checks"]:
+        lines.append(f"  {'holds' if check['holds'] else 'DOES NOT HOLD'}: {check['claim']} (ours {check['ours']:.3g})")
+    return "\n".join(lines)

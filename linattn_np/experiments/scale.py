@@ -1,0 +1,71 @@
+"""How large an experiment is: at the paper's scale, or small and quick."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..training.runs import Run
+from ..training.sweeps import sweep
+
+TEST_SEED = 99  # the paper's fixed test batch: 1000 prompts from seed 99
+TEST_PROMPTS = 1000
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The size of every experiment of one ``reproduce``."""
+
+    name: str
+    steps: int
+    batch: int
+    seeds: int
+    record_every: int  # distance of the snapshots that all figures share
+    test_every: int  # distance of the test losses
+    hessian_every: int  # distance of the exact Hessians
+    noise_draws: int  # batches whose gradient noise is measured, for each seed
+    search_steps: int  # the learning-rate search: iterations and seeds of each rate
+    search_seeds: int
+
+
+PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=10, test_every=50,
+              hessian_every=250, noise_draws=10_000, search_steps=2_000, search_seeds=3)  # fmt: skip
+QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=10, test_every=50,
+              hessian_every=250, noise_draws=500, search_steps=200, search_seeds=1)  # fmt: skip
+
+
+def limited(scale, every=None, **at_most):
+    """A scale with numbers of at most these; ``every``: record_every and hessian_every of at least these."""
+    changed = {name: min(getattr(scale, name), most) for name, most in at_most.items()}
+    return replace(scale, **changed, **{name: max(getattr(scale, name), least) for name, least in (every or {}).items()})
+
+
+def differences(scale, used):
+    """What an experiment did at another size than the scale says, for its JSON and its summary. -> {name: [scale's, used]}"""
+    return {name: [value, getattr(used, name)] for name, value in vars(scale).items() if value != getattr(used, name)}
+
+
+def runs_of(setting, name, scale):
+    """The runs of one optimizer on one setting, one for each seed."""
+    return [
+        Run(
+            setting.task, setting.optimizer(name), scale.steps, scale.batch, setting.layers,
+            clip=setting.clip, seed=seed, record_every=scale.record_every,
+        )
+        for seed in range(scale.seeds)
+    ]  # fmt: skip
+
+
+def test_batch(task, seed=TEST_SEED):
+    """The fixed batch that losses and curvatures are measured on."""
+    return task.sample(TEST_PROMPTS, np.random.default_rng(seed))
+
+
+def histories(folder, runs, label, progress=None):
+    """The histories of the runs, in order; those not yet in the folder are trained by its executor and kept."""
+    found = dict(sweep(runs, folder, folder.executor, progress, label))
+    return [found[run] for run in runs]
+
+
+def quartiles(values):
+    """Lower quartile, median and upper quartile over the first axis (seeds); NaN only where every seed is NaN."""
+    return np.nanquantile(np.asarray(values), [0.25, 0.5, 0.75], axis=0)

@@ -1,0 +1,143 @@
+"""``python -m linattn_np sweep``: a grid of learning rates, seeds, settings and optimizers, on processes or a Dask cluster."""
+
+import contextlib
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .._checks import as_count, as_real, one_of
+from ..optimizers import KINDS
+from ..processors import processors
+from ..training.loop import losses_along
+from ..training.runs import Run, RunFolder, write_text
+from ..training.sweeps import Inline, Processes, sweep
+from .papers.maybe_all_you_need.settings import SETTINGS
+from .scale import quartiles, test_batch
+
+MOMENTA = {
+    "SGD": {"momentum": 0.9},
+    "Adam": {"beta1": 0.9, "beta2": 0.9},
+    "AdamW": {"beta1": 0.9, "beta2": 0.9},
+}  # as in the paper
+
+
+def add_arguments(parser):
+    parser.add_argument("--settings", default="setting1", metavar="A,B", help=f"of {', '.join(SETTINGS)} (default: setting1)")
+    parser.add_argument("--optimizers", default="SGD,Adam", metavar="A,B", help=f"of {', '.join(KINDS)} (default: SGD,Adam)")
+    parser.add_argument(
+        "--rates", default="0.005,0.01,0.02,0.05", metavar="R,R", help="learning rates (default: 0.005,0.01,0.02,0.05)"
+    )
+    parser.add_argument("--seeds", type=int, default=3, metavar="K", help="seeds 0 .. K-1 (default: 3)")
+    parser.add_argument("--steps", type=int, default=1000, metavar="T", help="iterations of each run (default: 1000)")
+    parser.add_argument("--batch", type=int, default=1000, metavar="B", help="prompts in a batch (default: 1000)")
+    parser.add_argument("--out", default="sweep", metavar="OUT", help="folder for the runs and the table (default: sweep)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--workers",
+        type=int,
+        metavar="K",
+        help="processes on this machine (default: one for each processor; 1: none besides this)",
+    )
+    where.add_argument(
+        "--dask", metavar="ADDRESS", help="a Dask scheduler, such as tcp://127.0.0.1:8786 (pip install 'linattn_np[dask]')"
+    )
+
+
+def run(args):
+    """-> exit status: 0 when every run was done."""
+    cells = grid(args)
+    out = Path(args.out)
+    with contextlib.ExitStack() as stack:
+        executor = stack.enter_context(make_executor(args))
+        folder = RunFolder(out / "runs")
+        print(f"{len(cells)} cells of {args.seeds} seeds; finished runs are kept in {folder.path}", flush=True)
+        runs = [run for cell in cells.values() for run in cell]
+        found = {}
+        for done, history in sweep(runs, folder, executor):
+            found[done] = history
+    rows = [row(key, [found[run] for run in cell]) for key, cell in cells.items()]
+    write_text(out / "sweep.json", json.dumps({"steps": args.steps, "batch": args.batch, "rows": rows}, indent=1) + "\n")
+    print(table(rows))
+    print(f"written: {out / 'sweep.json'}")
+    return 0
+
+
+def grid(args):
+    """The runs of each cell: {(setting, optimizer, rate): [one for each seed]}. Raises ValueError before any work."""
+    settings = [one_of("--settings", name, tuple(SETTINGS)) for name in args.settings.split(",")]
+    optimizers = [one_of("--optimizers", name, tuple(KINDS)) for name in args.optimizers.split(",")]
+    rates = [as_rate(text) for text in args.rates.split(",")]
+    seeds, steps, batch = as_count("--seeds", args.seeds), as_count("--steps", args.steps), as_count("--batch", args.batch)
+    cells = {}
+    for name, kind, rate in itertools.product(settings, optimizers, rates):
+        setting, optimizer = SETTINGS[name], KINDS[kind](rate, **MOMENTA.get(kind, {}))
+        cells[name, kind, rate] = [
+            Run(setting.task, optimizer, steps, batch, clip=setting.clip, seed=seed, record_every=steps) for seed in range(seeds)
+        ]
+    return cells
+
+
+def as_rate(text):
+    """A learning rate from the command line."""
+    try:
+        rate = float(text)
+    except ValueError:
+        raise ValueError(f"--rates: expected numbers separated by commas, got {text!r}") from None
+    return as_real("--rates", rate, above=0)
+
+
+def make_executor(args):
+    """Processes on this machine, or a Dask cluster, to be used in a ``with``."""
+    if args.dask is None:
+        workers = processors() if args.workers is None else as_count("--workers", args.workers)
+        return Processes(workers) if workers > 1 else Inline()
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError("--dask: needs dask.distributed; install it with: pip install 'linattn_np[dask]'") from None
+    try:
+        return dask_executor(Client(args.dask, timeout="10s"))
+    except OSError as error:
+        raise ValueError(f"--dask: no Dask scheduler answers at {args.dask!r}: {error}") from None
+
+
+@contextlib.contextmanager
+def dask_executor(client):
+    """The cluster's executor; what is under way there is cancelled when the block is left."""
+    with client:
+        executor = client.get_executor()
+        try:
+            yield executor
+        finally:
+            executor.shutdown(wait=False)
+
+
+def row(key, histories):
+    """One row of the table: final test loss, quartiles over seeds of the runs that did not diverge."""
+    name, kind, rate = key
+    test = test_batch(SETTINGS[name].task)
+    losses = [losses_along(history, *test)[1][-1] for history in histories if history.diverged_at is None]
+    low, median, high = quartiles(losses) if losses else (np.nan,) * 3
+    return {
+        "setting": name, "optimizer": kind, "rate": rate, "seeds": len(histories), "diverged": len(histories) - len(losses),
+        "lower_quartile": number(low), "median": number(median), "upper_quartile": number(high),
+    }  # fmt: skip
+
+
+def number(value):
+    """A JSON number, or None where there is none."""
+    return float(value) if np.isfinite(value) else None
+
+
+def table(rows):
+    """The rows as text."""
+    lines = [f"{'setting':10s} {'optimizer':12s} {'rate':>8s} {'test loss':>11s} {'quartiles':>23s} {'diverged':>9s}"]
+    for r in rows:
+        median = "-" if r["median"] is None else f"{r['median']:.3e}"
+        band = "-" if r["median"] is None else f"{r['lower_quartile']:.3e} {r['upper_quartile']:.3e}"
+        lines.append(
+            f"{r['setting']:10s} {r['optimizer']:12s} {r['rate']:8g} {median:>11s} {band:>23s} {r['diverged']:4d} of {r['seeds']}"
+        )
+    return "\n".join(lines)

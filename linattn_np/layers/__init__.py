@@ -1,0 +1,1 @@
+"""The layers: forward, backward, tangent and tangent of the backward, one file each, every line derived by hand."""

@@ -1,0 +1,144 @@
+"""One layer of softmax attention on tokens, with its derivatives by hand.
+
+The same layer as ``attention.py`` with the scores normalised before they are masked. As in the paper's released code the
+softmax runs over all N = n+1 tokens, the query included, the mask M acts after it, and the factor 1/n stays. Tokens are rows.
+
+Forward                                          Backward, from dZ' = df/dZ'
+(14.1)  A  = Z Q^T Z^T                           (14.6)  dW = dZ' V^T / n          (14.11)  dE = dW M
+(14.2)  E_ij = exp(A_ij) / sum_k exp(A_ik)       (14.7)  dV = W^T dZ' / n          (14.12)  dA = E (dE - sum_j dE_ij E_ij)
+(14.3)  W  = E M                                 (14.8)  dZ += dZ'    residual     (14.13)  dQ = sum_b Z^T dA^T Z
+(14.4)  V  = Z P^T                               (14.9)  dP = sum_b dV^T Z         (14.14)  dZ += dA Z Q        reader
+(14.5)  Z' = Z + (1/n) sum_h W V                 (14.10) dZ += dV P   value        (14.15)  dZ += dA^T Z Q^T    read
+
+(14.12) is the product of the symmetric Jacobian diag(e) - e e^T of the softmax with dE, row by row. Derived in lesson 14.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .linear_attention import key_mask, readout, readout_backward  # noqa: F401  the readout is the same for every attention
+from .marks import keep
+
+
+class Tape(NamedTuple):
+    """What the backward pass needs of a forward pass (or, of a tangent pass, the tangents of the same)."""
+
+    Z: np.ndarray  # (B, N, D)
+    P: np.ndarray  # (H, D, D)
+    Q: np.ndarray  # (H, D, D)
+    E: np.ndarray  # (B, H, N, N)
+    V: np.ndarray  # (B, H, N, D)
+
+
+def softmax(A):
+    """(14.2) along the last axis. The shift by the largest real part leaves the value as it is and exp in range."""
+    E = np.exp(A - A.real.max(axis=-1, keepdims=True))
+    return E / E.sum(axis=-1, keepdims=True)
+
+
+def forward(Z, P, Q, mark=keep):
+    """One layer: (14.1) to (14.5).
+
+    Z (B, N, D), P and Q (H, D, D) -> Z' (B, N, D) and the tape. Cost O(B H N^2 D).
+    Paper, appendix on softmax attention and its released code; derived in lesson 14.
+    """
+    N, n = Z.shape[1], Z.shape[1] - 1
+    Z, P, Q = mark("Z", Z), mark("P", P), mark("Q", Q)
+    reader, read, value, residual = (mark(name, Z) for name in ("Z_reader", "Z_read", "Z_value", "Z_residual"))
+    # F1  A = Z Q^T Z^T                  scores                                                  (14.1)
+    A = mark("A", reader[:, None] @ Q.mT @ read[:, None].mT)  # (B, H, N, N)
+    # F2  E = softmax(A)                 over all N keys, the query included                     (14.2)
+    E = mark("E", softmax(A))  # (B, H, N, N)
+    # F3  W = E M                        the mask acts after the softmax                         (14.3)
+    W = mark("W", E * key_mask(N))  # (B, H, N, N)
+    # F4  V = Z P^T                      values                                                  (14.4)
+    V = mark("V", value[:, None] @ P.mT)  # (B, H, N, D)
+    # F5  Z' = Z + sum_h W V / n                                                                 (14.5)
+    out = mark("out", residual + (W @ V).sum(axis=1) / n)  # (B, N, D)
+    return out, Tape(Z, P, Q, E, V)
+
+
+def backward(dout, tape, mark=keep):
+    """Gradients of one layer: (14.6) to (14.15), the forward lines undone in reverse.
+
+    dout (B, N, D) -> dZ (B, N, D), dP and dQ (H, D, D), summed over the batch. Cost O(B H N^2 D). Derived in lesson 14.
+    """
+    Z, P, Q, E, V = tape
+    N, n = Z.shape[1], Z.shape[1] - 1
+    Zh = Z[:, None]  # (B, 1, N, D)
+    douth = mark("dout", dout)[:, None]  # (B, 1, N, D)
+    W = E * key_mask(N)  # (B, H, N, N)
+    # B5  undoes F5  Z' = Z + sum_h W V / n
+    dW = mark("dW", douth @ V.mT / n)  # (B, H, N, N)                          (14.6)
+    dV = mark("dV", W.mT @ douth / n)  # (B, H, N, D)                          (14.7)
+    dZ_residual = mark("dZ_residual", dout)  # (B, N, D)                       (14.8)  use 1 of 4
+    # B4  undoes F4  V = Z P^T
+    dP = mark("dP", (dV.mT @ Zh).sum(axis=0))  # (H, D, D)                     (14.9)
+    dZ_value = mark("dZ_value", (dV @ P).sum(axis=1))  # (B, N, D)             (14.10) use 2 of 4
+    # B3  undoes F3  W = E M
+    dE = mark("dE", dW * key_mask(N))  # (B, H, N, N)                          (14.11)
+    # B2  undoes F2  E = softmax(A)
+    dA = mark("dA", E * (dE - (dE * E).sum(axis=-1, keepdims=True)))  # (B, H, N, N)     (14.12)
+    # B1  undoes F1  A = Z Q^T Z^T
+    dQ = mark("dQ", (Zh.mT @ dA.mT @ Zh).sum(axis=0))  # (H, D, D)             (14.13)
+    dZ_reader = mark("dZ_reader", (dA @ Zh @ Q).sum(axis=1))  # (B, N, D)      (14.14) use 3 of 4
+    dZ_read = mark("dZ_read", (dA.mT @ Zh @ Q.mT).sum(axis=1))  # (B, N, D)    (14.15) use 4 of 4
+    dZ = mark("dZ", dZ_residual + dZ_value + dZ_reader + dZ_read)  # (B, N, D)
+    return dZ, dP, dQ
+
+
+def tangent(vZ, vP, vQ, tape):
+    """Derivative of the layer along (vZ, vP, vQ): the tangents of (14.1) to (14.5).
+
+    Shapes as Z, P, Q -> vZ' (B, N, D) and the tangents of the tape. Cost O(B H N^2 D). Derived in lesson 14.
+    """
+    Z, P, Q, E, V = tape
+    N, n = Z.shape[1], Z.shape[1] - 1
+    Zh, vZh = Z[:, None], vZ[:, None]  # (B, 1, N, D)
+    # F1  A = Z Q^T Z^T: one term for each of the three factors                                  of (14.1)
+    vA = vZh @ Q.mT @ Zh.mT + Zh @ vQ.mT @ Zh.mT + Zh @ Q.mT @ vZh.mT  # (B, H, N, N)
+    # F2  E = softmax(A)                                                                         of (14.2)
+    vE = E * (vA - (vA * E).sum(axis=-1, keepdims=True))  # (B, H, N, N)
+    # F3  W = E M                                                                                of (14.3)
+    W, vW = E * key_mask(N), vE * key_mask(N)  # (B, H, N, N)
+    # F4  V = Z P^T                                                                              of (14.4)
+    vV = vZh @ P.mT + Zh @ vP.mT  # (B, H, N, D)
+    # F5  Z' = Z + sum_h W V / n                                                                 of (14.5)
+    vout = vZ + (vW @ V + W @ vV).sum(axis=1) / n  # (B, N, D)
+    return vout, Tape(vZ, vP, vQ, vE, vV)
+
+
+def backward_tangent(dout, hout, tape, vtape):
+    """Derivative of :func:`backward` along the direction of ``vtape``: the tangents of (14.6) to (14.15).
+
+    dout and its tangent hout (B, N, D) -> hZ (B, N, D), hP and hQ (H, D, D). Cost O(B H N^2 D). Derived in lesson 14.
+    """
+    Z, P, Q, E, V = tape
+    vZ, vP, vQ, vE, vV = vtape
+    N, n = Z.shape[1], Z.shape[1] - 1
+    Zh, vZh = Z[:, None], vZ[:, None]  # (B, 1, N, D)
+    douth, houth = dout[:, None], hout[:, None]  # (B, 1, N, D)
+    W, vW = E * key_mask(N), vE * key_mask(N)  # (B, H, N, N)
+    # B5  of dW = dZ' V^T / n, dV = W^T dZ' / n and the residual
+    dW = douth @ V.mT / n  # (B, H, N, N)
+    hW = (houth @ V.mT + douth @ vV.mT) / n  # (B, H, N, N)                    of (14.6)
+    dV = W.mT @ douth / n  # (B, H, N, D)
+    hV = (W.mT @ houth + vW.mT @ douth) / n  # (B, H, N, D)                    of (14.7)
+    hZ = hout  # (B, N, D)                                                     of (14.8)
+    # B4  of dP = sum_b dV^T Z and dZ += dV P
+    hP = (hV.mT @ Zh + dV.mT @ vZh).sum(axis=0)  # (H, D, D)                   of (14.9)
+    hZ = hZ + (hV @ P + dV @ vP).sum(axis=1)  # (B, N, D)                      of (14.10)
+    # B3  of dE = dW M
+    dE = dW * key_mask(N)  # (B, H, N, N)
+    hE = hW * key_mask(N)  # (B, H, N, N)                                      of (14.11)
+    # B2  of dA = E (dE - sum_j dE_ij E_ij): E and dE both move
+    mean = (dE * E).sum(axis=-1, keepdims=True)  # (B, H, N, 1)
+    hmean = (hE * E + dE * vE).sum(axis=-1, keepdims=True)  # (B, H, N, 1)
+    dA = E * (dE - mean)  # (B, H, N, N)
+    hA = vE * (dE - mean) + E * (hE - hmean)  # (B, H, N, N)                   of (14.12)
+    # B1  of dQ = sum_b Z^T dA^T Z, dZ += dA Z Q and dZ += dA^T Z Q^T: one term for each factor
+    hQ = (vZh.mT @ dA.mT @ Zh + Zh.mT @ hA.mT @ Zh + Zh.mT @ dA.mT @ vZh).sum(axis=0)  # (H, D, D)     of (14.13)
+    hZ = hZ + (hA @ Zh @ Q + dA @ vZh @ Q + dA @ Zh @ vQ).sum(axis=1)  # (B, N, D)                       of (14.14)
+    hZ = hZ + (hA.mT @ Zh @ Q.mT + dA.mT @ vZh @ Q.mT + dA.mT @ Zh @ vQ.mT).sum(axis=1)  # (B, N, D)     of (14.15)
+    return hZ, hP, hQ

@@ -1,0 +1,1 @@
+"""What is measured of a model at a point: its gradient's noise and the curvature of its loss."""

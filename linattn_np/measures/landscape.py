@@ -1,0 +1,245 @@
+"""The shape of the loss around a point: its exact Hessian, what is read off it, and the curvature that a step meets.
+
+H is the Hessian of the loss on one fixed batch, p x p, in the C order of params; g its gradient; u a direction.
+(9.1)  R_med = max_i |H_ii| / median_i |H_ii|           robust condition number
+(10.1) kappa(u) = u^T H u / u^T u                       directional smoothness, with its sign
+(10.3) ||g||^2 cos^2(u, g) / (2 kappa(u))               the best decrease that the quadratic model allows along u
+(10.6) P = (1 - beta1^t) (sqrt(v_hat) + eps)            Adam's preconditioner; its sharpness is lambda_1(P^-1/2 H P^-1/2)
+(11.9) max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||)     smoothness along the path of a step
+At 150 parameters all of it is exact; ``estimators.py`` has what one uses where it is not. Derived in lessons 09 to 11.
+Source: paper, section 3.2, for (9.1) and (10.1); Cohen et al. 2022 for (10.6).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .._checks import as_numbers, as_params, as_prompts, as_real, check_attention, check_fit, one_of
+from ..models.transformer import LAYERS, Linearization, hessian, loss_and_grad, use_kernels
+from ..optimizers import clip, global_norm
+from .estimators import fit_l0_l1, fit_log, hutchinson, lanczos, power_iteration
+
+__all__ = [
+    "Meeting", "Spectrum", "Surface", "best_decrease", "block_spectra", "blocks", "directional_smoothness", "directions_at",
+    "fit_l0_l1", "fit_log", "hessian_diagonal", "hutchinson", "lanczos", "meet", "off_diagonal_share", "path_smoothness", "power_iteration",
+    "preconditioned_sharpness", "robust_condition_number", "spectrum",
+]  # fmt: skip
+
+
+class Surface:
+    """The loss on one fixed batch, with its derivatives at any params; the batch is prepared once."""
+
+    def __init__(self, Z, y, attention="linear", backend="numba"):
+        check_attention(attention)
+        self.Z, self.y = as_prompts(Z, y)
+        self.attention, self.backend, self._lanes = attention, backend, None
+
+    def _kernels(self, params):
+        """Whether the kernels serve these params; the batch is put in lanes when they first do."""
+        check_fit(params, self.Z)
+        if not use_kernels(params, self.attention, self.backend):
+            return None
+        from ..kernels import linear as kernels
+
+        if self._lanes is None:
+            self._lanes = kernels.lanes_from_tokens(self.Z, self.y)
+        return kernels
+
+    def loss_and_grad(self, params):
+        """-> (float, like params)"""
+        kernels = self._kernels(params)
+        if kernels:
+            return kernels.loss_and_grad(params, self._lanes)
+        return loss_and_grad(params, self.Z, self.y, self.attention, self.backend)
+
+    def grad(self, params):
+        """-> like params"""
+        return self.loss_and_grad(params)[1]
+
+    def hvps(self, params, directions):
+        """H times each of the directions (m, *params.shape). -> the same shape"""
+        kernels = self._kernels(params)
+        if kernels:
+            return kernels.hvps(params, self._lanes, directions)
+        product = Linearization(LAYERS[self.attention], params, self.Z, self.y, self.Z.shape[-1])
+        return np.stack([product(v) for v in directions])
+
+    def hessian(self, params):
+        """The exact Hessian (p, p), symmetric to the last bit."""
+        if self._kernels(params):
+            H = self.hvps(params, np.eye(params.size).reshape(-1, *params.shape)).reshape(params.size, params.size)
+        else:
+            H = hessian(params, self.Z, self.y, self.attention, self.backend)
+        return 0.5 * (H + H.T)
+
+    def diagonal(self, params):
+        """The exact diagonal of the Hessian (p,)."""
+        return np.diag(self.hessian(params)).copy()
+
+
+def hessian_diagonal(params, Z, y, attention="linear", backend="numba"):
+    """The exact diagonal of the loss's Hessian, from hand-derived second order. -> (p,)
+
+    Cost: p Hessian-vector products, about 0.1 s for 1000 prompts, L = 3, d = 5 on two cores. Derived in lesson 04.
+    """
+    return Surface(Z, y, attention, backend).diagonal(params)
+
+
+# ---------------------------------------------------------------- read off the Hessian
+
+
+def robust_condition_number(diagonal, median="lower", dead=True):
+    """R_med = max |H_ii| / median |H_ii| (9.1).
+
+    diagonal (p,); median "lower": of an even count the lower of the two middle values, as the paper's code computes it,
+    "usual": their mean; dead=False leaves out entries that are exactly 0, parameters that never reach the prediction.
+    -> float, infinite where the median is 0. Raises ValueError for anything else, or when every entry is 0. Source: paper, 3.2.
+    """
+    one_of("median", median, ("lower", "usual"))
+    size = np.sort(np.abs(as_numbers("diagonal", diagonal, ndim=1)))
+    if not dead:
+        size = size[size > 0]
+    if len(size) == 0 or size[-1] == 0:
+        raise ValueError("diagonal: expected an entry other than 0, got none; R_med is not defined")
+    middle = size[(len(size) - 1) // 2]
+    if median == "usual":
+        middle = 0.5 * (middle + size[len(size) // 2])
+    return float(size[-1] / middle) if middle > 0 else float("inf")
+
+
+def off_diagonal_share(H):
+    """The share of ||H||_F^2 that lies off the diagonal: 0 for a diagonal matrix. H (p, p), not zero -> float"""
+    H = _as_hessian(H)
+    total, diagonal = (H * H).sum(), np.diag(H)
+    if total == 0:
+        raise ValueError("H: expected an entry other than 0, got none")
+    return float(1.0 - (diagonal * diagonal).sum() / total)
+
+
+class Spectrum(NamedTuple):
+    """What the eigenvalues say."""
+
+    eigenvalues: np.ndarray  # (p,) ascending
+    sharpness: float  # the largest
+    negative: int  # how many are below -rounding
+    condition: float  # lambda_max / lambda_median, the median of all p, usual; the text's condition number
+
+
+def spectrum(H):
+    """The eigenvalues of H (p, p) and what is read off them; rounding is p eps times the largest |eigenvalue|."""
+    H = _as_hessian(H)
+    values = np.linalg.eigvalsh(H)
+    middle, rounding = np.median(values), len(H) * np.finfo(float).eps * np.abs(values).max()
+    condition = float(values[-1] / middle) if middle != 0 else float("inf")
+    return Spectrum(values, float(values[-1]), int((values < -rounding).sum()), condition)
+
+
+def blocks(H, shape):
+    """The diagonal blocks of H (p, p), one for each matrix: (L, H, 2, k k, k k) for params of ``shape`` (L, H, 2, k, k)."""
+    H = _as_hessian(H)
+    L, heads, _, k, _ = shape
+    if len(H) != np.prod(shape):
+        raise ValueError(f"shape: expected {len(H)} parameters, as H has rows, got {shape}")
+    count = L * heads * 2
+    every = H.reshape(count, k * k, count, k * k)
+    return np.stack([every[i, :, i] for i in range(count)]).reshape(L, heads, 2, k * k, k * k)
+
+
+def block_spectra(H, shape):
+    """The eigenvalues of each block, ascending: (L, H, 2, k k)."""
+    return np.linalg.eigvalsh(blocks(H, shape))
+
+
+def preconditioned_sharpness(H, v_hat, beta1, t, eps=1e-8):
+    """The largest eigenvalue of P^-1/2 H P^-1/2, P = (1 - beta1^t) (sqrt(v_hat) + eps) (10.6).
+
+    H (p, p); v_hat Adam's corrected mean of squares, like params, >= 0; t >= 1 updates so far, the coming one included.
+    Near its stability edge Adam with rate lr holds it at about (2 + 2 beta1) / ((1 - beta1) lr). Source: Cohen et al. 2022.
+    """
+    H = _as_hessian(H)
+    v_hat = as_numbers("v_hat", v_hat).ravel()
+    if v_hat.shape != (len(H),) or (v_hat < 0).any():
+        raise ValueError(f"v_hat: expected {len(H)} numbers of at least 0, got shape {v_hat.shape}")
+    as_real("eps", eps, above=0)
+    root = 1.0 / np.sqrt((1.0 - as_real("beta1", beta1, least=0, below=1) ** t) * (np.sqrt(v_hat) + eps))
+    return float(np.linalg.eigvalsh(root[:, None] * H * root)[-1])
+
+
+def _as_hessian(H):
+    H = as_numbers("H", H, ndim=2)
+    if H.shape[0] != H.shape[1] or not np.allclose(H, H.T, rtol=1e-6, atol=1e-9 * np.abs(H).max(initial=0.0)):
+        raise ValueError(f"H: expected a symmetric matrix, got shape {H.shape}")
+    return H
+
+
+# ---------------------------------------------------------------- what a step meets
+
+
+class Meeting(NamedTuple):
+    """What a direction u meets at a point."""
+
+    kappa: float  # directional smoothness (10.1)
+    cosine: float  # cos(u, g): -1 along steepest descent
+    decrease: float  # (10.3); infinite where kappa <= 0, 0 where u is orthogonal to g
+
+
+def directional_smoothness(params, direction, Z, y, attention="linear"):
+    """kappa(u) = u^T H u / u^T u, the curvature along a direction at params, with its sign (10.1).
+
+    params, direction (L, H, 2, k, k), direction not zero; Z (B, n+1, d+1), y (B,) -> float. Raises ValueError for bad arguments.
+    Cost: one Hessian-vector product. Source: paper, section 3.2, with u the step from the point.
+    """
+    return meet(params, {"direction": direction}, Surface(Z, y, attention))["direction"].kappa
+
+
+def meet(params, directions, surface):
+    """What each of the named directions {name: like params} meets at params. -> {name: Meeting}"""
+    params = as_params(as_numbers("params", params))
+    u = np.stack([_unit(name, value, params) for name, value in directions.items()])  # (m, *params.shape)
+    grad = surface.grad(params).ravel()
+    kappa = (u * surface.hvps(params, u)).reshape(len(u), -1).sum(axis=1)
+    slopes, norm = u.reshape(len(u), -1) @ grad, global_norm(grad)
+    return {
+        name: Meeting(float(k), float(slope / norm) if norm > 0 else 0.0, best_decrease(slope, k))
+        for name, k, slope in zip(directions, kappa, slopes, strict=True)
+    }
+
+
+def best_decrease(slope, kappa):
+    """(10.3) for a unit direction: slope^2 / (2 kappa), slope = u^T g; infinite where kappa <= 0 and the slope is not 0."""
+    if slope == 0:
+        return 0.0
+    return float(slope * slope / (2 * kappa)) if kappa > 0 else float("inf")
+
+
+def _unit(name, direction, params):
+    direction = as_numbers(name, direction)
+    if direction.shape != params.shape:
+        raise ValueError(f"{name}: expected the shape of params, {params.shape}, got {direction.shape}")
+    norm = global_norm(direction)
+    if not norm > 0:
+        raise ValueError(f"{name}: expected a direction other than 0, got 0")
+    return direction / norm
+
+
+def directions_at(grad, adam_step=None, threshold=1.0, quantile=0.9):
+    """The directions in which the optimizers would leave one point, given its gradient. -> {name: like grad}
+
+    gradient, normalized and clipped are parallel: what they change is the length. sign moves every live coordinate alike;
+    "coordinate-clipped" cuts |g_i| at a quantile of the |g_i|; "Adam" is ``adam_step``, the update that its state makes.
+    """
+    grad = as_numbers("grad", grad)
+    found = {
+        "gradient": -grad, "normalized": -grad / global_norm(grad), "clipped": -clip(grad, threshold),
+        "sign": -np.sign(grad),
+        "coordinate-clipped": -clip(grad, float(np.quantile(np.abs(grad), quantile)), "coordinate"),
+    }  # fmt: skip
+    return found if adam_step is None else {**found, "Adam": adam_step}
+
+
+def path_smoothness(params, step, surface, gammas=(0.25, 0.5, 0.75, 1.0)):
+    """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its length (11.9). -> float"""
+    norm, grad = global_norm(step), surface.grad(params)
+    if not norm > 0:
+        raise ValueError("step: expected a step other than 0, got 0")
+    return max(global_norm(surface.grad(params + gamma * step) - grad) / (gamma * norm) for gamma in gammas)
