@@ -22,7 +22,7 @@ from .models.transformer import hessian, hvp, init_params, loss, loss_and_grad, 
 from .prompts import NonlinearTask, Prompts, RegressionTask
 from .training.loop import History, losses_along, train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "History", "NonlinearTask", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "losses_along",
     "optimizers", "predict", "train",
