@@ -16,33 +16,44 @@ Equation numbers (1.1), (2.7), ... count within the lesson of that number.
 """
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+from typing import Any as _Any
 
-from . import optimizers
-from .models.transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
-from .prompts import NonlinearTask, Prompts, RegressionTask
-from .training.loop import History, losses_along, train
+if TYPE_CHECKING:  # what the names below load when they are first used
+    from . import optimizers as optimizers
+    from .models.transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
+    from .prompts import NonlinearTask, Prompts, RegressionTask
+    from .training.loop import History, losses_along, train
 
 __version__ = "0.2.0"
 __all__ = [
     "History", "NonlinearTask", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "losses_along",
     "optimizers", "predict", "train",
 ]  # fmt: skip
-_PLACES = {  # where the modules that are reached by a short name stand; they load when first used, so that the import stays light
-    "attention": "layers.linear_attention", "linear_attention": "layers.linear_attention", "gram": "layers.gram", "mlp": "layers.mlp", "relu_attention": "layers.relu_attention",
-    "softmax_attention": "layers.softmax_attention", "composed": "models.composed", "transformer": "models.transformer",
-    "composed_diagonal": "measures.composed_diagonal", "estimators": "measures.estimators", "landscape": "measures.landscape",
-    "noise": "measures.noise", "programs": "kernels.programs", "runs": "training.runs", "sweeps": "training.sweeps",
-    "papers": "experiments.papers",
-    **{name: name for name in ("audit", "batches", "bench", "experiments", "kernels", "layers", "measures", "models", "plotting",
-                               "processors", "prompts", "teaching", "training")},
+_PLACES = {  # where each name stands, "module" or "module:name". It loads when first used: the import takes no time, not even NumPy's
+    **{name: f"models.transformer:{name}" for name in ("hessian", "hvp", "init_params", "loss", "loss_and_grad", "predict")},
+    **{name: f"prompts:{name}" for name in ("NonlinearTask", "Prompts", "RegressionTask")},
+    **{name: f"training.loop:{name}" for name in ("History", "losses_along", "train")},
+    "attention": "layers.linear_attention", "linear_attention": "layers.linear_attention", "gram": "layers.gram", "mlp": "layers.mlp",
+    "relu_attention": "layers.relu_attention", "softmax_attention": "layers.softmax_attention", "composed": "models.composed",
+    "transformer": "models.transformer", "composed_diagonal": "measures.composed_diagonal", "estimators": "measures.estimators",
+    "landscape": "measures.landscape", "noise": "measures.noise", "programs": "kernels.programs", "runs": "training.runs",
+    "sweeps": "training.sweeps", "papers": "experiments.papers",
+    **{name: name for name in ("audit", "batches", "bench", "experiments", "kernels", "layers", "measures", "models", "optimizers",
+                               "plotting", "processors", "progress", "prompts", "teaching", "training")},
 }  # fmt: skip
 
 
-def __getattr__(name):
-    if name in _PLACES:
-        return _import_module(f".{_PLACES[name]}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __getattr__(name: str) -> _Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    found = _import_module(f".{module}", __name__)
+    if attribute:
+        found = getattr(found, attribute)
+    globals()[name] = found  # the next use finds it at once
+    return found
 
 
-def __dir__():
-    return sorted([*globals(), *_PLACES])
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})
