@@ -12,12 +12,13 @@ import pytest
 
 import linattn_np as la
 from linattn_np import optimizers
-from linattn_np.audit import AuditError, audit_gradient, audit_layer, audit_model, ladder
+from linattn_np.audit import AuditError, audit_gradient, audit_layer, audit_model
+from linattn_np.audit.checks import taylor
+from linattn_np.audit.library.model import REGISTRY, register
+from linattn_np.audit.library.optimizers import SETTINGS, audit_optimizers
 from linattn_np.audit.lines import NUMBER, derivation, formulas, source_of
-from linattn_np.audit.model import REGISTRY, register
-from linattn_np.audit.optimizers import SETTINGS, audit_optimizers
 from linattn_np.audit.oracle import suspects
-from linattn_np.audit.report import CANNOT_JUDGE, OK, WRONG
+from linattn_np.audit.row import CANNOT_JUDGE, OK, WRONG
 from linattn_np.layers import gram, softmax_attention
 from linattn_np.layers import linear_attention as attention
 from linattn_np.models import transformer
@@ -59,7 +60,7 @@ def test_correct_code_passes_with_room(name, full):
     assert worst(report, "complex") <= 1e-13 and worst(report, "probe") <= 1e-12 and worst(report, "second") <= 1e-12
     slopes = [(row.got, row.reference) for row in report.rows if row.check == "taylor"]
     assert len(slopes) == 6 and all(abs(got - order) <= {2: 0.05, 3: 0.1}[order] for got, order in slopes)
-    assert all(sum(rungs["counted"]) >= 6 for rungs in report.ladders)
+    assert all(sum(rungs["counted"]) >= 6 for rungs in report.taylor)
     assert {"purity", "oracle", "complex", "probe", "dot", "taylor", "second", "point"} <= {row.check for row in report.rows}
 
 
@@ -142,9 +143,9 @@ def test_every_layer_is_registered():
 
 
 def test_registering_is_one_line(monkeypatch):
-    monkeypatch.setattr("linattn_np.audit.model.REGISTRY", dict(REGISTRY))
+    monkeypatch.setattr("linattn_np.audit.library.model.REGISTRY", dict(REGISTRY))
     register("again", softmax_attention, REGISTRY["linear"].draw, residual=("Z",))
-    from linattn_np.audit import model
+    from linattn_np.audit.library import model
 
     assert "again" in model.REGISTRY and "again" not in REGISTRY
     assert audit_layer("again", d=3, n=5, batch=2).ok
@@ -389,17 +390,17 @@ def test_relu_layer_at_a_kink_is_not_judged():
     assert report.verdict == CANNOT_JUDGE and "kink" in " ".join(report.summary())
 
 
-def test_ladder_counts_only_rungs_it_may():
+def test_the_taylor_test_counts_only_rungs_it_may():
     a = np.array([1.0, 1.0, 2.0, 3.0, 1.0])
-    true = a[2] * ladder.RUNGS**2 + a[3] * ladder.RUNGS**3
-    counted, straight, why = ladder.usable(true, a, 2, 1e-14)
+    true = a[2] * taylor.RUNGS**2 + a[3] * taylor.RUNGS**3
+    counted, straight, why = taylor.usable(true, a, 2, 1e-14)
     assert not why and not straight
-    assert (2 * ladder.RUNGS[counted] ** 2 >= 1e-14).all() and (3 * ladder.RUNGS[counted] <= 0.06).all()
-    kinked = np.where(ladder.RUNGS > 2.0**-12, true + ladder.RUNGS, true)
-    counted, _, _ = ladder.usable(kinked, a, 2, 1e-14)
-    assert ladder.RUNGS[counted].max() <= 2.0**-12
-    assert "kink" in ladder.usable(np.where(ladder.RUNGS > 2.0**-22, true + ladder.RUNGS, true), a, 2, 1e-14)[2]
-    assert "only 2 rungs" in ladder.usable(2 * ladder.RUNGS**2, np.array([1, 1, 2, 0, 0]), 2, 0.02)[2]
+    assert (2 * taylor.RUNGS[counted] ** 2 >= 1e-14).all() and (3 * taylor.RUNGS[counted] <= 0.06).all()
+    kinked = np.where(taylor.RUNGS > 2.0**-12, true + taylor.RUNGS, true)
+    counted, _, _ = taylor.usable(kinked, a, 2, 1e-14)
+    assert taylor.RUNGS[counted].max() <= 2.0**-12
+    assert "kink" in taylor.usable(np.where(taylor.RUNGS > 2.0**-22, true + taylor.RUNGS, true), a, 2, 1e-14)[2]
+    assert "only 2 rungs" in taylor.usable(2 * taylor.RUNGS**2, np.array([1, 1, 2, 0, 0]), 2, 0.02)[2]
 
 
 def test_linear_functions_have_no_slope_and_are_judged_all_the_same():
@@ -474,8 +475,8 @@ def test_report_as_text_html_dictionary_and_picture():
     found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert found["verdict"] == OK and found["first_wrong"] is None and len(found["rows"]) == len(report.rows)
     pytest.importorskip("matplotlib").use("Agg")
-    ladders, errors = report.plot()
-    assert len(ladders.lines) > 12 and len(errors.patches) > 15
+    remainders, errors = report.plot()
+    assert len(remainders.lines) > 12 and len(errors.patches) > 15
 
 
 def test_report_escapes_html_and_keeps_nan_out_of_json():

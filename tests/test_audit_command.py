@@ -134,9 +134,9 @@ def test_files_are_written_in_full_or_not_at_all(folder, monkeypatch):
     def broken(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(command.os, "replace", broken)
+    monkeypatch.setattr("linattn_np.training.runs.os.replace", broken)
     with pytest.raises(OSError, match="disk full"):
-        command.write_atomically("a.json", b"new")
+        command.write_whole("a.json", b"new")
     assert Path("a.json").read_text() == "old" and len(list(folder.iterdir())) == 1
 
 

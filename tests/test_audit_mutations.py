@@ -6,12 +6,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from linattn_np.audit import audit_layer, audit_model, checks
+from linattn_np.audit import audit_layer, audit_model
+from linattn_np.audit.library.model import REGISTRY
 from linattn_np.audit.lines import derivation
-from linattn_np.audit.model import REGISTRY
-from linattn_np.audit.mutate import STRONG, WEAK, run_mutations
-from linattn_np.audit.mutations import CATALOGUE, Mutation, apply, find_slip
-from linattn_np.audit.report import CANNOT_JUDGE, WRONG
+from linattn_np.audit.mutation import CATALOGUE, Mutation, apply, find_slip
+from linattn_np.audit.mutation.run import STRONG, WEAK, run_mutations
+from linattn_np.audit.row import CANNOT_JUDGE, WRONG
 from linattn_np.layers import linear_attention as attention
 
 ONE_BY_ONE = pytest.mark.parametrize("mutation", CATALOGUE, ids=lambda m: m.id)
@@ -129,9 +129,8 @@ def test_symmetric_weights_hide_a_transposition_from_the_gradient():
 
 
 def test_a_survivor_is_reported(monkeypatch):
-    monkeypatch.setattr(checks, "WRONG", "ok")
-    for module in ("ladder", "second"):
-        monkeypatch.setattr(f"linattn_np.audit.{module}.WRONG", "ok")
+    for module in ("complex_step", "probes", "dot", "taylor", "second"):
+        monkeypatch.setattr(f"linattn_np.audit.checks.{module}.WRONG", "ok")
     run = run_mutations(catalogue=CATALOGUE[:1], d=3, n=7)
     assert not run.ok and "survived: loss_not_doubled" in str(run)
 

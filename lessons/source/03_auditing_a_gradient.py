@@ -27,7 +27,7 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np.audit.mutations import CATALOGUE, apply
+from linattn_np.audit.mutation import CATALOGUE, apply
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, facts, knob, predict, reveal, show
 from linattn_np.teaching import slider, symbols, table, versions
@@ -805,4 +805,4 @@ check("03.t3", t3)
 # - Squire and Trapp, *Using complex variables to estimate derivatives of real functions*, SIAM Review 40, 1998. Two pages: (3.5).
 # - Martins, Sturdza and Alonso, *The complex-step derivative approximation*, ACM TOMS 29, 2003. What to do about `abs`, `max` and comparisons.
 # - Higham, *Accuracy and Stability of Numerical Algorithms*, SIAM 2002. Where the $\varepsilon |\varphi|$ of (3.2) comes from.
-# - `linattn_np/audit/ladder.py`: how the audit decides which steps of (3.7) count, before it looks at $g$. Lesson 04 adds the next order.
+# - `linattn_np/audit/checks/taylor.py`: how the audit decides which steps of (3.7) count, before it looks at $g$. Lesson 04 adds the next order.

@@ -28,7 +28,7 @@ import numpy as np
 
 import linattn_np as la
 from linattn_np.kernels import linear as kernels, tokens as kernels_tokens
-from linattn_np.audit.mutations import CATALOGUE, apply
+from linattn_np.audit.mutation import CATALOGUE, apply
 from linattn_np.optimizers import Adam, clip
 from linattn_np.experiments.papers.maybe_all_you_need import attention_kinds
 from linattn_np.experiments.scale import Scale, test_batch

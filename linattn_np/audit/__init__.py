@@ -10,8 +10,9 @@
 """
 
 from .gradient import audit_gradient
-from .model import audit_layer, audit_model
-from .report import Report, Row
+from .library.model import audit_layer, audit_model
+from .report import Report
+from .row import Row
 from .subject import AuditError
 
 __all__ = ["AuditError", "Report", "Row", "audit_gradient", "audit_layer", "audit_model"]

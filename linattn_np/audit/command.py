@@ -6,20 +6,21 @@ import io
 import json
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
 from ..progress import bar
-from .arrays import audit_arrays
+from ..training.runs import atomic_file
 from .gradient import audit_gradient
-from .model import DEFAULT_POINT, REGISTRY, audit_layer, audit_model
-from .mutate import LAYER_OF, run_mutations
-from .mutations import CATALOGUE
-from .optimizers import audit_optimizers
-from .report import CANNOT_JUDGE, OK, STATUS, WRONG
+from .library.agreement import audit_arrays
+from .library.model import DEFAULT_POINT, REGISTRY, audit_layer, audit_model
+from .library.optimizers import audit_optimizers
+from .mutation import CATALOGUE
+from .mutation.run import LAYER_OF, STRONG, WEAK, run_mutations
+from .picture import draw, draw_scores
+from .row import CANNOT_JUDGE, OK, STATUS, WRONG
 from .subject import AuditError
 
 EXPLANATION = """\
@@ -38,7 +39,7 @@ def add_arguments(parser):
     parser.add_argument("--mutate", action="store_true", help="audit wrong derivations instead: none may pass")
     parser.add_argument("--point", default="", metavar="KEY=VALUE,..", help=f"where, of {', '.join(DEFAULT_POINT)}")
     parser.add_argument("--json", metavar="FILE", help="write everything that was found to a JSON file")
-    parser.add_argument("--plot", metavar="FILE", help="draw the Taylor ladders and the errors to a picture file")
+    parser.add_argument("--plot", metavar="FILE", help="draw the Taylor tests and the errors to a picture file")
     parser.add_argument("--seed", type=int, default=0, help="seed of the point and of all random directions (default 0)")
 
 
@@ -66,9 +67,9 @@ def run(args):
     print(f"{verdict} ({time.perf_counter() - start:.1f} s)")
     if args.json:
         found = {"verdict": verdict, "ok": verdict == OK, "audits": [report.to_dict() for report in reports]}
-        write_atomically(args.json, json.dumps(found, indent=1, allow_nan=False).encode())
+        write_whole(args.json, json.dumps(found, indent=1, allow_nan=False).encode())
     if args.plot:
-        write_atomically(args.plot, _picture(reports, Path(args.plot).suffix))
+        write_whole(args.plot, _picture(reports, Path(args.plot).suffix))
     return STATUS[verdict]
 
 
@@ -100,11 +101,11 @@ def _mutate(args, point, start):
     print(outcome)
     print(f"{'ok' if outcome.ok else CANNOT_JUDGE} ({time.perf_counter() - start:.1f} s)")
     if args.json:
-        write_atomically(args.json, json.dumps(outcome.to_dict(), indent=1, allow_nan=False).encode())
+        write_whole(args.json, json.dumps(outcome.to_dict(), indent=1, allow_nan=False).encode())
     if args.plot:
-        from .picture import draw_scores
-
-        write_atomically(args.plot, _figure(lambda figure: draw_scores(figure.subplots(), outcome), (8, 4.5), args.plot))
+        strong, weak = ({check: outcome.score(check) for check in checks} for checks in (STRONG, WEAK))
+        picture = _figure(lambda figure: draw_scores(figure.subplots(), strong, weak, len(outcome.real)), (8, 4.5), args.plot)
+        write_whole(args.plot, picture)
     return 0 if outcome.ok else 2
 
 
@@ -194,9 +195,7 @@ def _load(where):
 
 def _picture(reports, suffix):
     """All reports below each other, as the bytes of a picture file."""
-    from .picture import draw
-
-    drawn = [report for report in reports if report.ladders] or reports
+    drawn = [report for report in reports if report.taylor] or reports
 
     def fill(figure):
         axes = figure.subplots(len(drawn), 2, squeeze=False)
@@ -222,22 +221,7 @@ def _figure(fill, size, path):
     return target.getvalue()
 
 
-def write_atomically(path, data):
+def write_whole(path, data):
     """Write bytes to a file that is there in full or not at all."""
-    path = Path(path).absolute()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask():
-    """The permissions that new files do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with atomic_file(path) as file:
+        file.write(data)

@@ -2,14 +2,19 @@
 
 import numpy as np
 
-from .checks import check_arrays, check_complex, check_dot, check_probes, check_purity, record
-from .ladder import check_ladder
+from .checks.arrays import check_arrays
+from .checks.complex_step import check_complex
+from .checks.dot import check_dot
+from .checks.point import check_point
+from .checks.probes import check_probes
+from .checks.purity import check_purity
+from .checks.second import check_second
+from .checks.taylor import check_taylor
 from .oracle import CannotJudge, Oracle
-from .point import check_point
 from .reader import reader_subject
-from .report import CANNOT_JUDGE, OK, WRONG, Report, Row
-from .second import check_second
-from .subject import gradient_of
+from .report import Report
+from .row import CANNOT_JUDGE, OK, WRONG, Row
+from .subject import gradient_of, record
 
 
 def audit_gradient(forward, backward, theta, *, hvp=None, reference=None, equations=None, seed=0, title="your gradient"):
@@ -52,7 +57,7 @@ def _judge(subject, oracle, gradient, lines, report):
     report.extend(check_complex(subject, oracle, gradient, {"dout": oracle.cotangent, **lines}))
     report.extend(check_probes(subject, oracle, lines))
     report.extend(check_dot(subject, oracle, gradient))
-    rows, report.ladders = check_ladder(subject, oracle, gradient)
+    rows, report.taylor = check_taylor(subject, oracle, gradient)
     report.extend(rows)
     rows, notes = check_second(subject, oracle)
     report.extend(rows).notes += notes

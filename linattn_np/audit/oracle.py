@@ -112,13 +112,6 @@ class Oracle:
         drawn = [self.rng.standard_normal(shape) for _ in range(draws)]
         return [(W, self.probe(name, W)) for W in drawn]
 
-    @functools.cache  # noqa: B019
-    def lines(self, order):
-        """Random lines for the Taylor ladder of this order."""
-        from .ladder import find_lines
-
-        return find_lines(self, order)
-
     def direction(self):
         """A random direction, each array of theta moved in proportion to its own size."""
         sizes = {name: np.sqrt(np.mean(array**2)) for name, array in self.subject.theta.items()}

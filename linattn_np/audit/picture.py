@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .report import CANNOT_JUDGE, OK
+from .row import CANNOT_JUDGE, OK
 
 COLOURS = {2: "#0072b2", 3: "#d55e00"}
 STYLES = {2: "o-", 3: "s--"}
@@ -14,20 +14,20 @@ def draw(report, axes=None):
         import matplotlib.pyplot as plt
 
         axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")[1]
-    draw_ladders(axes[0], report)
+    draw_taylor(axes[0], report)
     draw_errors(axes[1], report)
     return axes
 
 
-def draw_ladders(ax, report):
+def draw_taylor(ax, report):
     """|remainder| against the step, rungs that count filled; the guide lines have slope 2 and 3."""
-    for ladder in report.ladders:
-        order, t = ladder["order"], np.array(ladder["t"])
-        counted, remainder = np.array(ladder["counted"]), np.maximum(np.array(ladder["remainder"]), 1e-300)
+    for line in report.taylor:
+        order, t = line["order"], np.array(line["t"])
+        counted, remainder = np.array(line["counted"]), np.maximum(np.array(line["remainder"]), 1e-300)
         name = {2: "after the gradient", 3: "after the Hessian"}[order]
-        first = not any(line.get_label().startswith(name) for line in ax.lines)
+        first = not any(drawn.get_label().startswith(name) for drawn in ax.lines)
         ax.loglog(t, remainder, STYLES[order][1:], color=COLOURS[order], alpha=0.3, lw=0.8)
-        label = f"{name}: slope {ladder['slope']:.3f}" if ladder["slope"] and first else None
+        label = f"{name}: slope {line['slope']:.3f}" if line["slope"] and first else None
         ax.loglog(t[counted], remainder[counted], STYLES[order][0], color=COLOURS[order], ms=4, label=label)
         if first and counted.any():
             end = np.flatnonzero(counted)[0]
@@ -37,10 +37,10 @@ def draw_ladders(ax, report):
     ax.set_xlabel("step t along a random line")
     ax.set_ylabel("remainder of the Taylor sum")
     ax.set_title("filled: rungs that count; dotted: the slope it must have", fontsize=9)
-    if report.ladders:
+    if report.taylor:
         ax.legend(fontsize=8)
     else:
-        ax.text(0.5, 0.5, "no ladder was climbed", ha="center", transform=ax.transAxes)
+        ax.text(0.5, 0.5, "no Taylor test was made", ha="center", transform=ax.transAxes)
 
 
 def draw_errors(ax, report):
@@ -58,17 +58,13 @@ def draw_errors(ax, report):
     ax.set_title(f"{report.title}: {report.verdict}", fontsize=9)
 
 
-def draw_scores(ax, run):
-    """How many of the mutations each check catches, the strong ones beside the weak."""
-    from .mutate import STRONG, WEAK
-
-    names = (*STRONG, *WEAK)
-    scores = [run.score(name) for name in names]
-    bars = ax.bar(names, scores, color=["#0072b2"] * len(STRONG) + ["#e69f00"] * len(WEAK))
-    for bar in bars[len(STRONG) :]:
+def draw_scores(ax, strong, weak, total):
+    """How many of ``total`` mutations each check catches, {check: number}: the audit's own checks beside weak ones."""
+    bars = ax.bar([*strong, *weak], [*strong.values(), *weak.values()], color=["#0072b2"] * len(strong) + ["#e69f00"] * len(weak))
+    for bar in bars[len(strong) :]:
         bar.set_hatch("//")
     ax.bar_label(bars)
-    ax.axhline(len(run.real), color="k", ls=":", lw=1)
-    ax.set_ylabel(f"wrong derivations caught, of {len(run.real)}")
+    ax.axhline(total, color="k", ls=":", lw=1)
+    ax.set_ylabel(f"wrong derivations caught, of {total}")
     ax.tick_params(axis="x", rotation=30, labelsize=8)
     ax.set_title("blue: the audit's checks; orange, hatched: weak checks", fontsize=9)

@@ -1,40 +1,16 @@
 """What an audit found: rows, one verdict, and four ways to look at them (text, HTML, dictionary, picture)."""
 
 import html
+import textwrap
 from dataclasses import dataclass, field
 
-from .slips import UNEXPLAINED
+from .known_mistakes import UNEXPLAINED
+from .picture import draw
+from .row import CANNOT_JUDGE, OK, WRONG, Row
 from .subject import bare
 
-OK, WRONG, CANNOT_JUDGE = "ok", "WRONG", "CANNOT JUDGE"
-STATUS = {OK: 0, WRONG: 1, CANNOT_JUDGE: 2}  # exit status of the command
 COLUMNS = ("check", "quantity", "got", "reference", "error", "limit", "verdict")
 WIDTHS = (8, 21, 9, 9, 7, 5, 12)  # 77 characters with the blanks between
-
-
-@dataclass(frozen=True)
-class Row:
-    """One comparison: ``got`` against ``reference``, the ``error`` between them and the ``tolerance`` it had to keep."""
-
-    check: str
-    quantity: str
-    got: float | None
-    reference: float | None
-    error: float | None
-    tolerance: float | None
-    verdict: str
-    note: str = ""
-    equation: str = ""  # derivation number of the line, such as "2.12"
-
-    @property
-    def label(self):
-        """The quantity with its derivation number: ``1.dZ_reader (2.12)``."""
-        return f"{self.quantity} ({self.equation})" if self.equation else self.quantity
-
-    def cells(self):
-        """The row as seven short strings."""
-        numbers = (_short(self.got, 2), _short(self.reference, 2), _short(self.error, 1), _short(self.tolerance, 0))
-        return (self.check, self.label, *numbers, self.verdict)
 
 
 @dataclass
@@ -44,7 +20,7 @@ class Report:
     title: str
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    ladders: list[dict] = field(default_factory=list)  # the Taylor remainders behind the slopes, for the picture
+    taylor: list[dict] = field(default_factory=list)  # the Taylor remainders behind the slopes, for the picture
     point: dict = field(default_factory=dict)
 
     @property
@@ -125,13 +101,11 @@ class Report:
             "point": dict(self.point),
             "rows": [_plain(vars(row)) for row in self.rows],
             "notes": list(self.notes),
-            "ladders": [_plain(ladder) for ladder in self.ladders],
+            "taylor": [_plain(line) for line in self.taylor],
         }
 
     def plot(self, axes=None):
         """Taylor remainders with their guide lines, and the error of each line against its limit. -> the two axes."""
-        from .picture import draw
-
         return draw(self, axes)
 
 
@@ -149,11 +123,6 @@ def _plain(entries):
     return int(number) if isinstance(entries, int) else number
 
 
-def _short(number, digits):
-    """A number for the table; a dash where there is none."""
-    return "-" if number is None else f"{number:.{digits}e}"
-
-
 def _line(cells):
     """One line of the table. Names are at the left, numbers at the right; a name too long is cut in the middle."""
     out = []
@@ -166,6 +135,4 @@ def _line(cells):
 
 def wrapped(lines, width=78):
     """The lines broken at blanks so that none is longer than ``width``."""
-    import textwrap
-
     return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="    ", break_on_hyphens=False)]

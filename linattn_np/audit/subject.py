@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..layers.marks import keep
+
 STEP = 1e-30  # h of the complex step: (h W)^2 vanishes beside h W, so the imaginary part is the exact first derivative
 
 
@@ -120,3 +122,26 @@ def call(what, function, *arguments):
         where = f" (line {frames[-1].lineno} of {frames[-1].filename.rsplit('/', 1)[-1]})" if frames else ""
         message = " ".join(str(error).split()) or "no message"
         raise AuditError(f"{what} raised {type(error).__name__}: {message[:200]}{where}") from error
+
+
+def run_backward(subject, cotangent, theta=None, mark=keep, dtype=np.float64):
+    """The gradient {name: array}, from copies of everything."""
+    theta = subject.theta if theta is None else theta
+    return call(subject.asked, subject.backward, copied(theta, dtype), np.array(cotangent), mark)
+
+
+def record(subject, cotangent):
+    """The gradient and every line that the backward marks, in its order: {name: array}, {"dA": array}."""
+    lines = {}
+
+    def write(name, value):
+        if name in lines:
+            raise AuditError(f"mark: the backward uses the name {name!r} twice; each line needs its own")
+        lines[name] = np.array(value)
+        return value
+
+    gradient = run_backward(subject, cotangent, mark=write)
+    for name, array in gradient.items():
+        if np.iscomplexobj(array):
+            raise AuditError(f"backward: expected real numbers for real theta, got {array.dtype} for {name}")
+    return gradient, lines

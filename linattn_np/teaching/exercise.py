@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 
-from ..audit import mutations
+from ..audit import mutation as planted
 from . import exercises
 
 POINTS = ({"B": 3, "n": 7, "d": 5, "H": 2}, {"B": 2, "n": 11, "d": 3, "H": 1})  # n, N = n+1, d, D = d+1, B all differ
@@ -60,7 +60,7 @@ def from_catalogue(call, *ids):
 
     The hint names the slip, the line to look at, and its equation.
     """
-    known = {mutation.id: mutation for mutation in mutations.CATALOGUE}
+    known = {mutation.id: mutation for mutation in planted.CATALOGUE}
     slips = []
     for id in ids:
         if id not in known:
@@ -76,7 +76,7 @@ def _mutated(call, mutation):
     """A function like the reference that answers as the mutated module does."""
 
     def wrong(*inputs):
-        return call(mutations.apply(mutation), *inputs)
+        return call(planted.apply(mutation), *inputs)
 
     return wrong
 

@@ -8,7 +8,7 @@ from numbers import Number
 
 import numpy as np
 
-from ..audit.slips import factor_between
+from ..audit.known_mistakes import factor_between
 from .display import emit, html_box
 from .exercise import POINTS, find
 

@@ -1,12 +1,14 @@
-"""What kind of slip would explain a wrong number: a factor, a transposition, a missing use. Words for the reader."""
+"""What known mistake would explain a wrong number: a factor, a transposition, a missing use. Words for the reader."""
 
 import numpy as np
 
-UNEXPLAINED = "no factor, transposition or single use explains it"  # the others are closer to the slip, and are named first
+from .row import place
+
+UNEXPLAINED = "no factor, transposition or single use explains it"  # the others are closer to the mistake, and are named first
 
 
 def explain(got, true, lines, worst):
-    """The slip that turns ``true`` into ``got``, in words; where they differ most when none fits."""
+    """The known mistake that turns ``true`` into ``got``, in words; where they differ most when none fits."""
     seen = ~np.isnan(true)
     g, c = np.where(seen, got, 0.0), np.where(seen, true, 0.0)
     if not np.isfinite(g).all():
@@ -24,13 +26,12 @@ def explain(got, true, lines, worst):
         times = factor_between(c - g, line)
         if times is not None:
             return use_in_words(name, times)
-    here = "[" + ", ".join(str(int(i)) for i in worst) + "]" if worst else ""
     off = np.mean(np.abs(g - c) > 1e-9 * np.abs(c).max())
-    return f"{UNEXPLAINED}: {100 * off:.0f} % of the entries are off, most at {here or 'the only one'}"
+    return f"{UNEXPLAINED}: {100 * off:.0f} % of the entries are off, most at {place(worst) or 'the only one'}"
 
 
 def explain_line(formula, dx, W, true, got, lines):
-    """The note of a wrong line: its formula, and the slip where a few random products already tell."""
+    """The note of a wrong line: its formula, and the known mistake where a few random products already tell."""
     says = f"should be {formula}" if formula else "this line differs from the derivative"
     with np.errstate(all="ignore"):
         ratios = got / true

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from .checks import place, run_backward
-from .oracle import CannotJudge, central_difference
-from .report import CANNOT_JUDGE, OK, WRONG, Row
-from .subject import STEP, AuditError, call, copied, imaginary, inner, moved
+from ..oracle import CannotJudge, central_difference
+from ..row import CANNOT_JUDGE, OK, WRONG, Row, place
+from ..subject import STEP, AuditError, call, copied, imaginary, inner, moved, run_backward
 
 
 def check_second(subject, oracle):

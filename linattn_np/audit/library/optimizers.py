@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 
-from .. import optimizers
-from .checks import array_row
-from .report import OK, WRONG, Report, Row
+from ... import optimizers
+from ..checks.arrays import array_row
+from ..report import Report
+from ..row import OK, WRONG, Row
 
 SIZE, STEPS = 7, 11
 SETTINGS = {

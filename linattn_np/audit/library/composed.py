@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from ..layers import gram
-from ..layers.marks import keep
-from ..measures.composed_diagonal import hessian_diagonal
-from ..models import composed
-from ..prompts import RegressionTask
-from .arrays import array_row
-from .lines import derivation
-from .subject import Subject
+from ...layers import gram
+from ...layers.marks import keep
+from ...measures.composed_diagonal import hessian_diagonal
+from ...models import composed
+from ...prompts import RegressionTask
+from ..checks.arrays import array_row
+from ..lines import derivation
+from ..subject import Subject
 
 HIDDEN = 7  # units of the network under audit: few, so that a line rarely meets a kink
 
@@ -47,7 +47,14 @@ def composed_subject(entry, module, stack, rng, point):
         parts |= {f"{l}.{name}": ("params", matrices[l, :, i]) for i, name in enumerate("PQ")}
     lines = {**derivation(gram, "backward"), **derivation(module, "backward"), **derivation(stack, "loss_and_grad_by")}
     title = f"model {entry.name} and attention, L={model.layers} d={model.d} n={point['n']}"
-    subject = Subject(title, run, back, {"params": theta}, second, False, True, lines, parts, True, module.forward)
+    subject = Subject(
+        *(title, run, back, {"params": theta}, second),
+        takes_cotangent=False,
+        lines=lines,
+        parts=parts,
+        complete=True,
+        source=module.forward,
+    )
     return subject, theta, Z, y
 
 

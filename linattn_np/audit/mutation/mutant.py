@@ -11,8 +11,8 @@ from types import ModuleType
 
 import numpy as np
 
+from ..lines import NUMBER, source_of
 from . import catalogue
-from .lines import NUMBER, source_of
 
 
 @dataclass(frozen=True)

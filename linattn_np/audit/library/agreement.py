@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ..layers.marks import keep
-from ..models import transformer
-from .checks import array_row
-from .report import Report
+from ...layers.marks import keep
+from ...models import transformer
+from ..checks.arrays import array_row
+from ..report import Report
 
 
 def check_agreement(subject, params, Z, y, attention, backend="numba"):

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..layers.marks import keep
-from ..progress import bar
-from .checks import check_complex, check_dot, check_probes, record
-from .ladder import check_ladder
-from .model import REGISTRY, as_point, model_subject
-from .mutations import CATALOGUE, apply
-from .oracle import CannotJudge, Oracle
-from .point import check_point
-from .report import CANNOT_JUDGE, WRONG, wrapped
-from .second import check_second
-from .subject import bare
+from ...layers.marks import keep
+from ...progress import bar
+from ..checks.complex_step import check_complex
+from ..checks.dot import check_dot
+from ..checks.point import check_point
+from ..checks.probes import check_probes
+from ..checks.second import check_second
+from ..checks.taylor import check_taylor
+from ..library.model import REGISTRY, as_point, model_subject
+from ..oracle import CannotJudge, Oracle
+from ..report import wrapped
+from ..row import CANNOT_JUDGE, WRONG
+from ..subject import bare, record
+from .mutant import CATALOGUE, apply
 
 STRONG = ("complex", "probe", "dot", "taylor", "second")
 WEAK = ("loss falls", "cosine > 0.99", "absolute 2e-2")
@@ -168,7 +171,7 @@ def _judge(mutation, layer, right, oracle, seed, point):
         "complex": check_complex(subject, oracle, gradient, lines, witness=False),
         "probe": probes,
         "dot": check_dot(subject, oracle, gradient),
-        "taylor": check_ladder(subject, oracle, gradient)[0],
+        "taylor": check_taylor(subject, oracle, gradient)[0],
         "second": check_second(subject, oracle)[0],
     }
     caught = {check: any(row.verdict == WRONG for row in rows[check]) for check in STRONG}

@@ -1,4 +1,4 @@
-"""The Taylor ladder: along a line, the remainder after the gradient falls with slope 2, after the Hessian with slope 3.
+"""The Taylor test: along a line, the remainder after the gradient falls with slope 2, after the Hessian with slope 3.
 
 phi(t) = f(theta + t v),  a_k = phi^(k)(0) / k!
 R1(t) = |phi(t) - phi(0) - t <g, v>|           = |a_2| t^2 + ...        slope 2 if and only if <g, v> = a_1
@@ -8,16 +8,18 @@ count is therefore decided before g or H is looked at, from the forward alone: a
 """
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .oracle import CannotJudge
-from .report import CANNOT_JUDGE, OK, WRONG, Row
-from .subject import call, copied, inner, moved
+from ..oracle import CannotJudge
+from ..row import CANNOT_JUDGE, OK, WRONG, Row
+from ..subject import call, copied, inner, moved
 
 RUNGS = 2.0 ** -np.arange(2, 31)  # t = 2^-k, k = 2..30
 FEWEST = 6
 BANDS = {2: 0.05, 3: 0.1}
+KEPT = WeakKeyDictionary()  # the lines of an oracle, which serves many backward functions: {oracle: {order: lines}}
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,26 @@ def find_lines(oracle, order, wanted=3, draws=60):
     return found, f"{len(found)} of {draws} random lines have {FEWEST} usable rungs; most often {max(why, key=why.get)}"
 
 
-def check_ladder(subject, oracle, gradient):
-    """The slopes along lines chosen without g and H. -> rows and the ladders behind them; CANNOT JUDGE where lines are missing"""
-    rows, ladders = [], []
+def lines_of(oracle, order):
+    """:func:`find_lines`, once for each oracle and order."""
+    kept = KEPT.setdefault(oracle, {})
+    if order not in kept:
+        kept[order] = find_lines(oracle, order)
+    return kept[order]
+
+
+def check_taylor(subject, oracle, gradient):
+    """The slopes along lines chosen without g and H. -> rows and the behind behind them; CANNOT JUDGE where lines are missing"""
+    rows, behind = [], []
     for order in (2, 3) if subject.hvp else (2,):
-        found, why = oracle.lines(order)
+        found, why = lines_of(oracle, order)
         for i, line in enumerate(found):
-            ladder = _climb(subject, oracle, gradient, line, order)
-            ladders.append(ladder)
-            rows.append(_row(ladder, f"order {order}, line {i + 1}"))
+            seen = _climb(subject, oracle, gradient, line, order)
+            behind.append(seen)
+            rows.append(_row(seen, f"order {order}, line {i + 1}"))
         if why:
             rows.append(Row("taylor", f"order {order}", None, None, None, BANDS[order], CANNOT_JUDGE, why))
-    return rows, ladders
+    return rows, behind
 
 
 def _climb(subject, oracle, gradient, line, order):
@@ -79,17 +89,17 @@ def _climb(subject, oracle, gradient, line, order):
         Hv = call("hvp", subject.hvp, copied(subject.theta), oracle.cotangent, line.v)
         own = own + RUNGS**2 * inner(line.v, Hv) / 2
     remainder, counted = np.abs(line.rise - own), line.counted
-    ladder = {"order": order, "t": list(RUNGS), "remainder": list(remainder), "counted": [bool(c) for c in counted]}
+    seen = {"order": order, "t": list(RUNGS), "remainder": list(remainder), "counted": [bool(c) for c in counted]}
     if line.straight:
-        return {**ladder, "slope": None, "left": float(remainder[counted].max() / line.floor)}
+        return {**seen, "slope": None, "left": float(remainder[counted].max() / line.floor)}
     x, y = np.log2(RUNGS[counted]), np.log2(np.maximum(remainder[counted], 1e-300))
-    return {**ladder, "slope": float(np.polyfit(x, y, 1)[0])}
+    return {**seen, "slope": float(np.polyfit(x, y, 1)[0])}
 
 
-def _row(ladder, quantity):
-    order, slope, band = ladder["order"], ladder["slope"], BANDS[ladder["order"]]
+def _row(seen, quantity):
+    order, slope, band = seen["order"], seen["slope"], BANDS[seen["order"]]
     if slope is None:  # no power is left: the remainder itself must vanish
-        left = ladder["left"]
+        left = seen["left"]
         note = "" if left <= 10 else "the remainder does not vanish, though f has no higher power here"
         return Row("taylor", quantity, None, None, left, 10.0, WRONG if note else OK, note)
     note = "" if abs(slope - order) <= band else f"the remainder falls with slope {slope:.3f}, not {order}"

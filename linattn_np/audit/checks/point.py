@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from .checks import run_backward
-from .oracle import CannotJudge
-from .report import CANNOT_JUDGE, OK, Row
-from .subject import bare, gradient_of, moved, part
+from ..oracle import CannotJudge
+from ..row import CANNOT_JUDGE, OK, Row
+from ..subject import bare, gradient_of, moved, part, run_backward
 
 FAINT = 1e-9  # a line whose total loss changes the gradient by less than this is out of reach of a limit of 1e-12
 

@@ -6,17 +6,17 @@ from types import ModuleType
 
 import numpy as np
 
-from .._checks import as_count, as_real, one_of
-from ..layers import gram, mlp, relu_attention, softmax_attention
-from ..layers import linear_attention as attention
-from ..models import transformer
-from ..prompts import RegressionTask
-from .arrays import check_agreement
+from ..._checks import as_count, as_real, one_of
+from ...layers import gram, mlp, relu_attention, softmax_attention
+from ...layers import linear_attention as attention
+from ...models import transformer
+from ...prompts import RegressionTask
+from ..gradient import audit_subject
+from ..lines import derivation
+from ..row import CANNOT_JUDGE, Row
+from ..subject import Line, Subject
+from .agreement import check_agreement
 from .composed import check_composed, composed_subject, draw_network
-from .gradient import audit_subject
-from .lines import derivation
-from .report import CANNOT_JUDGE, Row
-from .subject import Line, Subject
 
 DEFAULT_POINT = {"layers": 3, "d": 5, "n": 20, "batch": 8, "heads": 1, "sigma": 0.3, "full": False, "symmetric": False}
 REGISTRY = {}
@@ -31,7 +31,7 @@ class Entry:
     draw: object  # (rng, point) -> {argument of forward: array or NamedTuple of arrays}
     attention: str  # its name in transformer.loss, or ""
     residual: tuple  # entries of theta that the residual carries through
-    smooth: bool  # False: kinks, so the ladder needs few scores
+    smooth: bool  # False: kinks, so the Taylor test needs few scores
     composed: bool  # its model is attention on the features that it makes
 
     @property
@@ -182,8 +182,15 @@ def model_subject(entry, module, stack, rng, point):
     lines = {**derivation(module, "backward"), **derivation(stack, "loss_and_grad_by")}
     lines["dout"] = _readout_line(module)
     title = f"model {entry.name}, L={layers} d={point['d']} n={point['n']}, {'full' if point['full'] else 'd x d'} blocks"
-    source = module.forward
-    return Subject(title, run, back, {"params": params}, second, False, True, lines, parts, True, source), params, Z, y
+    subject = Subject(
+        *(title, run, back, {"params": params}, second),
+        takes_cotangent=False,
+        lines=lines,
+        parts=parts,
+        complete=True,
+        source=module.forward,
+    )
+    return subject, params, Z, y
 
 
 def _readout_line(module):
