@@ -16,11 +16,13 @@ Derived in lesson 06, where Adam is built from SGD one idea at a time.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
 from ._checks import as_real, one_of
+from ._types import Array
 
 CLIPPINGS = ("global", "block", "coordinate")
 
@@ -28,30 +30,63 @@ CLIPPINGS = ("global", "block", "coordinate")
 class Momentum(NamedTuple):
     """State of the optimizers with a momentum buffer."""
 
-    m: np.ndarray
+    m: Array
 
 
 class Squares(NamedTuple):
     """State of the optimizers that keep squares of gradients."""
 
-    v: np.ndarray
+    v: Array
 
 
 class Moments(NamedTuple):
     """State of Adam and AdamW."""
 
     t: int
-    m: np.ndarray
-    v: np.ndarray
+    m: Array
+    v: Array
+
+
+class Optimizer(Protocol):
+    """What ``train`` asks of an optimizer: two pure functions. The state is the optimizer's own affair."""
+
+    def init(self, params: Array) -> Any: ...
+
+    def update(self, params: Array, grad: Array, state: Any) -> tuple[Array, Any]: ...
+
+
+ELSEWHERE = {  # what other libraries call an argument, and what it is called here
+    "betas": "beta1 and beta2, two numbers", "b1": "beta1", "b2": "beta2", "learning_rate": "lr", "step_size": "lr",
+    "epsilon": "eps", "rho": "alpha", "decay": "alpha", "mu": "momentum",
+}  # fmt: skip
+Kind = TypeVar("Kind")
+
+
+def _knows_its_arguments(kind: type[Kind]) -> type[Kind]:
+    """The dataclass with a constructor that answers another library's argument with the name that it has here."""
+    changed: Any = kind
+    made, names = changed.__init__, tuple(changed.__dataclass_fields__)
+
+    @wraps(made)
+    def __init__(self: Kind, *args: Any, **settings: Any) -> None:
+        for name in settings:
+            if name not in names:
+                here = ELSEWHERE.get(name, "")
+                cause = f": it is {here} here" if here.split(" ")[0] in names else ""
+                raise TypeError(f"{kind.__name__}: expected arguments among {', '.join(names)}, got {name}{cause}")
+        made(self, *args, **settings)
+
+    changed.__init__ = __init__
+    return kind
 
 
 class _Checked:
-    """Raise ValueError for a negative rate or eps, or for a decay outside [0, 1)."""
+    """Raise ValueError for a negative rate or eps, or for a decay outside [0, 1). Numbers are kept as floats: SGD(1) is SGD(1.0)."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in vars(self).items():
             decay = name in ("momentum", "alpha", "beta1", "beta2")
-            as_real(name, value, least=0, below=1 if decay else None)
+            object.__setattr__(self, name, as_real(name, value, least=0, below=1 if decay else None))  # the dataclass is frozen
 
 
 @dataclass(frozen=True)
@@ -61,13 +96,14 @@ class _WithBuffer(_Checked):
     lr: float
     momentum: float = 0.0
 
-    def init(self, params):
+    def init(self, params: Array) -> Momentum:
         return Momentum(np.zeros_like(params))
 
-    def buffer(self, grad, state):
+    def buffer(self, grad: Array, state: Momentum) -> Array:
         return self.momentum * state.m + grad
 
 
+@_knows_its_arguments
 @dataclass(frozen=True)
 class SGD(_WithBuffer):
     """Gradient descent, with momentum where ``momentum`` > 0 (6.1).
@@ -76,11 +112,12 @@ class SGD(_WithBuffer):
     Source: Polyak 1964, in the form of the paper's code.
     """
 
-    def update(self, params, grad, state):
+    def update(self, params: Array, grad: Array, state: Momentum) -> tuple[Array, Momentum]:
         m = self.buffer(grad, state)
         return params - self.lr * m, Momentum(m)
 
 
+@_knows_its_arguments
 @dataclass(frozen=True)
 class SignDescent(_WithBuffer):
     """A step of the same length along every coordinate (6.2). sign(0) = 0. lr >= 0, 0 <= momentum < 1.
@@ -88,11 +125,12 @@ class SignDescent(_WithBuffer):
     Source: Riedmiller and Braun 1993; as a model of Adam, Kunstner et al. 2023.
     """
 
-    def update(self, params, grad, state):
+    def update(self, params: Array, grad: Array, state: Momentum) -> tuple[Array, Momentum]:
         m = self.buffer(grad, state)
         return params - self.lr * np.sign(m), Momentum(m)
 
 
+@_knows_its_arguments
 @dataclass(frozen=True)
 class NormalizedGD(_WithBuffer):
     """A step of length lr, whatever the gradient's length (6.3); no step where m = 0. lr >= 0, 0 <= momentum < 1.
@@ -100,12 +138,13 @@ class NormalizedGD(_WithBuffer):
     Source: Nesterov 1984; as a model of clipping, Zhang et al. 2020.
     """
 
-    def update(self, params, grad, state):
+    def update(self, params: Array, grad: Array, state: Momentum) -> tuple[Array, Momentum]:
         m = self.buffer(grad, state)
         norm = global_norm(m)
         return params - (self.lr / norm if norm > 0 else 0.0) * m, Momentum(m)
 
 
+@_knows_its_arguments
 @dataclass(frozen=True)
 class Adagrad(_Checked):
     """Each coordinate's rate falls with the sum of its squared gradients (6.4). lr, eps >= 0. Source: Duchi et al. 2011."""
@@ -113,14 +152,15 @@ class Adagrad(_Checked):
     lr: float
     eps: float = 1e-10
 
-    def init(self, params):
+    def init(self, params: Array) -> Squares:
         return Squares(np.zeros_like(params))
 
-    def update(self, params, grad, state):
+    def update(self, params: Array, grad: Array, state: Squares) -> tuple[Array, Squares]:
         v = state.v + grad * grad
         return params - self.lr * grad / (np.sqrt(v) + self.eps), Squares(v)
 
 
+@_knows_its_arguments
 @dataclass(frozen=True)
 class RMSProp(_Checked):
     """Each coordinate is divided by a running root mean square of its gradient (6.5). lr, eps >= 0, 0 <= alpha < 1.
@@ -132,14 +172,15 @@ class RMSProp(_Checked):
     alpha: float = 0.99
     eps: float = 1e-8
 
-    def init(self, params):
+    def init(self, params: Array) -> Squares:
         return Squares(np.zeros_like(params))
 
-    def update(self, params, grad, state):
+    def update(self, params: Array, grad: Array, state: Squares) -> tuple[Array, Squares]:
         v = self.alpha * state.v + (1 - self.alpha) * grad * grad
         return params - self.lr * grad / (np.sqrt(v) + self.eps), Squares(v)
 
 
+@_knows_its_arguments
 @dataclass(frozen=True)
 class Adam(_Checked):
     """Momentum divided by a running root mean square, both corrected for their start at zero (6.6).
@@ -152,10 +193,10 @@ class Adam(_Checked):
     beta2: float = 0.999
     eps: float = 1e-8
 
-    def init(self, params):
+    def init(self, params: Array) -> Moments:
         return Moments(0, np.zeros_like(params), np.zeros_like(params))
 
-    def update(self, params, grad, state):
+    def update(self, params: Array, grad: Array, state: Moments) -> tuple[Array, Moments]:
         t = state.t + 1
         m = self.beta1 * state.m + (1 - self.beta1) * grad
         v = self.beta2 * state.v + (1 - self.beta2) * grad * grad
@@ -164,6 +205,7 @@ class Adam(_Checked):
         return params - self.lr * m_hat / (np.sqrt(v_hat) + self.eps), Moments(t, m, v)
 
 
+@_knows_its_arguments
 @dataclass(frozen=True)
 class AdamW(_Checked):
     """Adam with weight decay that does not pass through the preconditioner (6.7). Ranges as for Adam, weight_decay >= 0.
@@ -177,10 +219,10 @@ class AdamW(_Checked):
     eps: float = 1e-8
     weight_decay: float = 0.01
 
-    def init(self, params):
+    def init(self, params: Array) -> Moments:
         return Moments(0, np.zeros_like(params), np.zeros_like(params))
 
-    def update(self, params, grad, state):
+    def update(self, params: Array, grad: Array, state: Moments) -> tuple[Array, Moments]:
         adam = Adam(self.lr, self.beta1, self.beta2, self.eps)
         return adam.update((1 - self.lr * self.weight_decay) * params, grad, state)
 
@@ -188,12 +230,12 @@ class AdamW(_Checked):
 KINDS = {kind.__name__: kind for kind in (SGD, SignDescent, NormalizedGD, Adagrad, RMSProp, Adam, AdamW)}
 
 
-def global_norm(grad):
+def global_norm(grad: Array) -> float:
     """||g||_2 over all entries, as a float."""
     return norm_over(grad).item()
 
 
-def norm_over(grad, axes=None):
+def norm_over(grad: Array, axes: tuple[int, ...] | None = None) -> Array:
     """||g||_2 over some axes (None: all), which stay as axes of length 1.
 
     Where the squares overflow, beyond 1e154, the largest entry is taken out first: eight layers give such gradients, they are
@@ -209,7 +251,7 @@ def norm_over(grad, axes=None):
     return largest * np.sqrt((scaled * scaled).sum(axis=axes, keepdims=True))
 
 
-def clip(grad, threshold, by="global"):
+def clip(grad: Array, threshold: float | None, by: str = "global") -> Array:
     """Shorten the gradient to at most ``threshold`` (6.8), keeping its direction, or that of each part.
 
     by "global": the norm of everything; "block": of each matrix P or Q (the last two axes) by itself; "coordinate": |g_i|.

@@ -1,9 +1,15 @@
 """One look for all figures: the same colour and line style for an optimizer everywhere, readable in grey."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-STYLES = {  # Okabe and Ito's colour-blind safe colours, told apart in grey by their lines
+from ._types import Array
+
+STYLES: dict[str, dict[str, Any]] = {  # Okabe and Ito's colour-blind safe colours, told apart in grey by their lines
     "SGD": {"color": "#D55E00", "linestyle": "--"},
     "Adam": {"color": "#0072B2", "linestyle": "-"},
     "gradient": {"color": "#000000", "linestyle": "-."},
@@ -11,7 +17,7 @@ STYLES = {  # Okabe and Ito's colour-blind safe colours, told apart in grey by t
     "normalized": {"color": "#E69F00", "linestyle": "-."},
     "coordinate-clipped": {"color": "#CC79A7", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
 }
-NOISE_STYLES = {  # laws of gradient noise, and batch sizes
+NOISE_STYLES: dict[str | int, dict[str, Any]] = {  # laws of gradient noise, and batch sizes
     "noise": {"color": "#0072B2", "linestyle": "-"},
     "covariance": {"color": "#000000", "linestyle": "--"},
     "diagonal": {"color": "#D55E00", "linestyle": ":"},
@@ -20,14 +26,14 @@ NOISE_STYLES = {  # laws of gradient noise, and batch sizes
     100: {"color": "#009E73", "linestyle": "-."},
     1000: {"color": "#0072B2", "linestyle": "-"},
 }
-MEDIAN_STYLES = {  # the three versions of the robust condition number
+MEDIAN_STYLES: dict[str, dict[str, Any]] = {  # the three versions of the robust condition number
     "lower": {"color": "#0072B2", "linestyle": "-"},
     "usual": {"color": "#D55E00", "linestyle": "--"},
     "alive": {"color": "#009E73", "linestyle": ":"},
 }
 
 
-def new_figure(columns=1, rows=1, width=4.2, height=3.4):
+def new_figure(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.4) -> tuple[Figure, Array]:
     """A figure with a grid of axes (rows, columns); it belongs to no window and needs no backend."""
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -37,8 +43,8 @@ def new_figure(columns=1, rows=1, width=4.2, height=3.4):
     return figure, axes
 
 
-def median_band(ax, x, quartiles, label, **style):
-    """A line through the medians and a band between the quartiles; quartiles (3, T) from ``paper.scale.quartiles``."""
+def median_band(ax: Axes, x: npt.ArrayLike, quartiles: npt.ArrayLike, label: str, **style: Any) -> None:
+    """A line through the medians and a band between the quartiles: ``quartiles`` (3, T) are lower, median, upper at the T places x."""
     low, median, high = np.asarray(quartiles)
     style = {**STYLES.get(label, {}), **style}
     ax.plot(x, median, label=label, linewidth=1.6, **style)

@@ -1,9 +1,15 @@
 """The optimizers: three steps with scalars on paper, invariants, and clipping."""
 
+import copy
+import inspect
+import pickle
+
 import numpy as np
 import pytest
 
 from linattn_np import optimizers
+from linattn_np.prompts import RegressionTask
+from linattn_np.training.runs import Run
 
 GRADIENTS = [2.0, -1.0, 4.0]
 EVERY = [
@@ -114,3 +120,35 @@ def test_norms_whose_squares_overflow():
     assert optimizers.clip(g, 3.5, "block")[0].sum() == pytest.approx(3.5) and optimizers.clip(g, 35.0, "block")[1].sum() == 35.0
     g[0, 0, 0] = np.inf
     assert not np.isfinite(optimizers.global_norm(g))
+
+
+@pytest.mark.parametrize(
+    "kind, wrong, said",
+    [
+        (optimizers.Adam, {"betas": (0.9, 0.999)}, "Adam: .*got betas: it is beta1 and beta2"),
+        (optimizers.AdamW, {"learning_rate": 0.1}, "AdamW: .*weight_decay, got learning_rate: it is lr here"),
+        (optimizers.SGD, {"mu": 0.9}, "SGD: expected arguments among lr, momentum, got mu: it is momentum here"),
+        (optimizers.SGD, {"betas": (0.9, 0.9)}, "got betas$"),  # SGD has none: the name alone
+        (optimizers.RMSProp, {"rho": 0.9}, "got rho: it is alpha here"),
+    ],
+)
+def test_an_argument_of_another_library_is_answered_with_its_name_here(kind, wrong, said):
+    with pytest.raises(TypeError, match=said):
+        kind(0.02, **wrong) if "learning_rate" not in wrong else kind(**wrong)
+
+
+def test_a_constructor_still_shows_its_arguments():
+    parameters = inspect.signature(optimizers.Adam).parameters
+    assert list(parameters) == ["lr", "beta1", "beta2", "eps"] and parameters["beta2"].default == 0.999
+    with pytest.raises(TypeError, match="lr"):
+        optimizers.Adam()
+
+
+@pytest.mark.parametrize("kind", optimizers.KINDS.values(), ids=lambda kind: kind.__name__)
+def test_one_is_the_same_rate_however_it_is_written(kind):
+    whole, real, scalar = kind(1), kind(1.0), kind(np.int64(1))
+    assert whole == real == scalar and repr(whole) == repr(real) == repr(scalar)
+    assert all(type(value) is float for value in vars(whole).values())
+    files = {Run(RegressionTask(), optimizer).file_name() for optimizer in (whole, real, scalar)}
+    assert len(files) == 1
+    assert pickle.loads(pickle.dumps(whole)) == copy.deepcopy(whole) == whole
