@@ -16,10 +16,11 @@ Equation numbers (1.1), (2.7), ... count within the lesson of that number.
 """
 
 from importlib import import_module as _import_module
-from typing import TYPE_CHECKING
-from typing import Any as _Any
 
+TYPE_CHECKING = False  # typing itself takes as long as everything else here
 if TYPE_CHECKING:  # what the names below load when they are first used
+    from typing import Any as _Any
+
     from . import optimizers as optimizers
     from .models.transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
     from .prompts import NonlinearTask, Prompts, RegressionTask
@@ -44,7 +45,7 @@ _PLACES = {  # where each name stands, "module" or "module:name". It loads when 
 }  # fmt: skip
 
 
-def __getattr__(name: str) -> _Any:
+def __getattr__(name: str) -> "_Any":
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, attribute = _PLACES[name].partition(":")

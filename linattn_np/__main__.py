@@ -1,8 +1,15 @@
 """The command line: ``python -m linattn_np COMMAND``. Each command is a module with ``add_arguments`` and ``run``."""
 
-import argparse
 import sys
 from importlib import import_module
+
+from . import __version__
+from .endings import WORDS, Interrupted, Signals, Unfinished
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 COMMANDS = {  # name: (module, one line of help, an example)
     "reproduce": ("experiments.command", "draw the paper's figures from our own training runs", "reproduce --quick"),
@@ -17,13 +24,18 @@ COMMANDS = {  # name: (module, one line of help, an example)
 }
 
 
-def build_parser(names):
+def build_parser(names: "Sequence[str]") -> "argparse.ArgumentParser":
     """The parser of ``python -m linattn_np``; of the commands only those in ``names`` are loaded."""
+    import argparse  # here, because a command is ready for Ctrl-C before it loads anything
+
     parser = argparse.ArgumentParser(
         prog="python -m linattn_np",
         description="Linear Transformers trained in plain NumPy, every gradient derived by hand.",
-        epilog="exit status: 0 done and good, 1 the answer is no, 2 wrong usage or cannot judge",
+        epilog="example, two minutes: python -m linattn_np reproduce --quick\n\n"
+        "exit status: 0 done and good, 1 the answer is no or the work is unfinished, 2 wrong usage or cannot judge",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"linattn_np {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name, (module, summary, example) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}")
@@ -34,18 +46,51 @@ def build_parser(names):
     return parser
 
 
-def main(argv=None):
+def parse(argv: "list[str]") -> "argparse.Namespace":
+    """The arguments; wrong ones end with a message and status 2, as argparse does it."""
+    parser = build_parser(argv[:1])
+    if not argv:
+        parser.print_help(sys.stderr)
+        parser.error("the following arguments are required: COMMAND")
+    if argv[0] not in COMMANDS and not argv[0].startswith("-"):
+        from difflib import get_close_matches
+
+        close = get_close_matches(argv[0], COMMANDS, n=1)
+        guess = f"; did you mean {close[0]!r}?" if close else ""
+        parser.error(f"COMMAND: invalid choice: {argv[0]!r} (choose from {', '.join(COMMANDS)}){guess}")
+    return parser.parse_args(argv)
+
+
+def main(argv: "Sequence[str] | None" = None) -> int:
     """Run one command and return its exit status. A user's mistake is one line and status 2, never a traceback."""
-    argv = sys.argv[1:] if argv is None else list(argv)
-    args = build_parser(argv[:1]).parse_args(argv)
-    try:
-        return args.run(args)
-    except (ValueError, OSError) as error:
-        print(f"linattn_np {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\nlinattn_np {args.command}: interrupted; what was finished is kept", file=sys.stderr)
-        return 130
+    is_program = argv is None
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    name = f" {arguments[0]}" if arguments and arguments[0] in COMMANDS else ""
+    with Signals(name, last=is_program) as signals:
+        if is_program:
+            for stream in (sys.stdout, sys.stderr):
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal that knows ASCII alone
+        args = parse(arguments)
+        try:
+            signals.work()
+            status: int = args.run(args)
+            sys.stdout.flush()
+            return status
+        except Unfinished as error:
+            return complain(name, error, 1)
+        except MemoryError as error:
+            return complain(name, f"this takes more memory than there is: {error}", 2)
+        except (ValueError, OSError) as error:
+            return complain(name, error, 2)
+        except KeyboardInterrupt as error:
+            status = error.status if isinstance(error, Interrupted) else 130
+            return complain(name, f"{WORDS[status]}; what was finished is kept", status, start="\n")
+
+
+def complain(name: str, words: object, status: int, start: str = "") -> int:
+    """One line on standard error. -> the status"""
+    print(f"{start}linattn_np{name}: {words}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

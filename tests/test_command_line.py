@@ -10,6 +10,7 @@ import time
 import matplotlib.image
 import pytest
 
+import linattn_np
 from linattn_np.__main__ import COMMANDS, main
 from linattn_np.experiments import command, scale
 
@@ -26,6 +27,23 @@ def test_help_names_every_command_and_shows_an_example(capsys):
             main([name, "--help"])
         text = " ".join(capsys.readouterr().out.split())
         assert stop.value.code == 0 and "example" in text and f"python -m linattn_np {name} " in text.split("example")[1]
+
+
+def test_the_bare_command_and_the_top_help_show_an_example(capsys):
+    for arguments, status in (([], 2), (["--help"], 0)):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        text = "".join(capsys.readouterr())
+        assert stop.value.code == status and "python -m linattn_np reproduce --quick" in text
+
+
+def test_version_and_a_guess_at_what_was_meant(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0 and capsys.readouterr().out == f"linattn_np {linattn_np.__version__}\n"
+    with pytest.raises(SystemExit) as stop:
+        main(["reprduce", "--quick"])
+    assert stop.value.code == 2 and "did you mean 'reproduce'?" in capsys.readouterr().err
 
 
 def test_wrong_usage_shows_no_traceback():

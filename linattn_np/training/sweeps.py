@@ -4,12 +4,14 @@ The executor may be processes on this machine (:class:`Processes`), a Dask clust
 whose workers can import linattn_np. A run's bits are decided by its description, so they are the same on all of them.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import replace
+from multiprocessing import resource_tracker
 
 from .._checks import as_count
 from ..progress import bar
@@ -45,7 +47,8 @@ class Processes(Executor):
                 replace(Run.from_dict(*arguments), steps=1, batch=1, record_every=1).train(progress=False)
             context = multiprocessing.get_context("spawn")  # a fork would copy the kernels' threads half alive
             self.pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin_worker)
-        return self.pool.submit(function, *arguments)
+        with _no_interrupts():  # a submit may start a worker
+            return self.pool.submit(function, *arguments)
 
     def restart(self):
         """Forget a pool that lost a worker; the next submit makes another."""
@@ -63,6 +66,20 @@ class Processes(Executor):
             for process in list((pool._processes or {}).values()):
                 process.terminate()
         pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+
+@contextlib.contextmanager
+def _no_interrupts():
+    """Ctrl-C waits until the block ends, and processes that are started in it never get one: it is their parent's business."""
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    resource_tracker.ensure_running()  # else the first worker would start it, and it would let Ctrl-C in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_worker():
