@@ -3,7 +3,10 @@
 Each message names the argument, says what was expected and what came, and, where there is one, the usual cause.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +38,8 @@ def as_params(params):
     params = as_numbers("params", params, complex_ok=True)
     shape = params.shape
     if params.ndim != 5 or shape[2] != 2 or shape[3] != shape[4] or min(shape) < 1:
-        raise ValueError(f"params: expected shape (layers, heads, 2, k, k), got {shape}; [.., 0] is P and [.., 1] is Q")
+        cause = "; is this Z? params come first: (params, Z, y)" if params.ndim == 3 else "; [.., 0] is P and [.., 1] is Q"
+        raise ValueError(f"params: expected shape (layers, heads, 2, k, k), got {shape}{cause}")
     return params
 
 
@@ -43,7 +47,8 @@ def as_prompts(Z, y=None, complex_ok=False):
     """``Z`` (B, n+1, d+1) and, when given, ``y`` (B,) as arrays that belong together."""
     Z = as_numbers("Z", Z, complex_ok=complex_ok)
     if Z.ndim != 3 or Z.shape[0] < 1 or Z.shape[1] < 2 or Z.shape[2] < 2:
-        raise ValueError(f"Z: expected shape (batch, n+1, d+1) with batch, n, d >= 1, got {Z.shape}; tokens are rows")
+        cause = "are these params? They come first: (params, Z, y)" if Z.ndim == 5 else "tokens are rows"
+        raise ValueError(f"Z: expected shape (batch, n+1, d+1) with batch, n, d >= 1, got {Z.shape}; {cause}")
     if y is None:
         return Z
     y = as_numbers("y", y)
@@ -56,7 +61,10 @@ def check_fit(params, Z):
     """Raise unless ``params`` (L, H, 2, k, k) can act on tokens of the width of ``Z`` (B, n+1, d+1)."""
     k, width = params.shape[-1], Z.shape[-1]
     if k not in (width - 1, width):
-        raise ValueError(f"params: expected k = d = {width - 1} or k = d+1 = {width} for Z of shape {Z.shape}, got k = {k}")
+        turned = "; tokens are rows: is Z transposed? Z.swapaxes(1, 2) would fit" if k in (Z.shape[-2] - 1, Z.shape[-2]) else ""
+        raise ValueError(
+            f"params: expected k = d = {width - 1} or k = d+1 = {width} for Z of shape {Z.shape}, got k = {k}{turned}"
+        )
 
 
 def check_attention(attention):
@@ -64,11 +72,18 @@ def check_attention(attention):
     return one_of("attention", attention, ATTENTIONS)
 
 
-def one_of(name, value, allowed):
+def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
     """Raise unless ``value`` is one of the strings in ``allowed``."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}{did_you_mean(value, allowed)}")
     return value
+
+
+def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
+    """The end of an error's sentence that names what was probably meant; empty where nothing is near."""
+    spelled = {name.casefold(): name for name in allowed}
+    near = get_close_matches(value.casefold(), spelled, 1) if isinstance(value, str) else []
+    return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
 def as_count(name, value, least=1):
@@ -95,5 +110,7 @@ def as_real(name, value, above=None, least=None, below=None):
 def as_rng(rng):
     """Raise unless ``rng`` is a ``numpy.random.Generator``."""
     if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng: expected a numpy.random.Generator such as np.random.default_rng(0), got {type(rng).__name__}")
+        cause = f": a seed? Write np.random.default_rng({rng})" if isinstance(rng, Integral) and not isinstance(rng, bool) else ""
+        wanted = "expected a numpy.random.Generator such as np.random.default_rng(0)"
+        raise ValueError(f"rng: {wanted}, got {type(rng).__name__}{cause}")
     return rng

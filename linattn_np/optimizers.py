@@ -230,6 +230,17 @@ class AdamW(_Checked):
 KINDS = {kind.__name__: kind for kind in (SGD, SignDescent, NormalizedGD, Adagrad, RMSProp, Adam, AdamW)}
 
 
+def check_optimizer(optimizer: Any) -> Optimizer:
+    """Raise ValueError unless ``optimizer`` is an instance with ``init`` and ``update``; a name or a class is answered with what to write."""
+    if hasattr(optimizer, "init") and hasattr(optimizer, "update") and not isinstance(optimizer, type):
+        return optimizer
+    name = optimizer.__name__ if isinstance(optimizer, type) else optimizer
+    spelled = {kind.casefold(): kind for kind in KINDS}
+    meant = spelled.get(name.casefold()) if isinstance(name, str) else None
+    cause = f". Did you mean la.optimizers.{meant}(0.02)?" if meant else ""
+    raise ValueError(f"optimizer: expected an instance with init and update, such as Adam(0.02), got {optimizer!r}{cause}")
+
+
 def global_norm(grad: Array) -> float:
     """||g||_2 over all entries, as a float."""
     return norm_over(grad).item()

@@ -11,7 +11,7 @@ from ..layers import gram
 from ..models.composed import Composed
 from ..models.composed import loss_and_grad_by as composed_loss_and_grad
 from ..models.transformer import LAYERS, compiles, init_params, loss, loss_and_grad_by, use_kernels
-from ..optimizers import CLIPPINGS, clip, global_norm
+from ..optimizers import CLIPPINGS, check_optimizer, clip, global_norm
 from ..progress import bar
 from ..prompts import RegressionTask
 
@@ -84,8 +84,7 @@ def _check(task, steps, record_every, threshold, clip_by, attention, optimizer):
     """Raise ValueError for what no part of the loop would notice before the first step."""
     if not isinstance(task, RegressionTask):
         raise ValueError(f"task: expected a RegressionTask, got {type(task).__name__}")
-    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")) or isinstance(optimizer, type):
-        raise ValueError(f"optimizer: expected an instance with init and update, such as Adam(0.02), got {optimizer!r}")
+    check_optimizer(optimizer)
     check_attention(attention)
     one_of("clip_by", clip_by, CLIPPINGS)
     clipped(np.zeros(1), threshold)
