@@ -36,6 +36,7 @@ _PLACES = {  # where each name stands, "module" or "module:name". It loads when 
     **{name: f"prompts:{name}" for name in ("NonlinearTask", "Prompts", "RegressionTask")},
     **{name: f"training.loop:{name}" for name in ("History", "losses_along", "train")},
     "attention": "layers.linear_attention", "linear_attention": "layers.linear_attention", "gram": "layers.gram", "mlp": "layers.mlp",
+    "general_attention": "layers.general_attention",
     "relu_attention": "layers.relu_attention", "softmax_attention": "layers.softmax_attention", "composed": "models.composed",
     "transformer": "models.transformer", "composed_diagonal": "measures.composed_diagonal", "estimators": "measures.estimators",
     "landscape": "measures.landscape", "noise": "measures.noise", "programs": "kernels.programs", "runs": "training.runs",

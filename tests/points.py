@@ -3,23 +3,44 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np.layers import gram, relu_attention, softmax_attention
+from linattn_np.layers import general_attention, gram, relu_attention, softmax_attention
 from linattn_np.layers import linear_attention as attention
+from linattn_np.layers.general_attention import GeneralAttention
 
-LAYERS = {"linear": attention, "softmax": softmax_attention, "relu": relu_attention, "state": gram}
 B, n, d, H = 7, 11, 4, 2
 N, D = n + 1, d + 1
+SOME = (1, 0, 1, 1, 0, 1, 1, 1, 0, 1, 0, 1)  # which of the N tokens may be read: the last one too
+LAYERS = {
+    "linear": attention,
+    "softmax": softmax_attention,
+    "relu": relu_attention,
+    "state": gram,
+    "general": general_attention,
+    "general, some read": GeneralAttention(SOME, c=-0.7),
+    "general, causal without skip": GeneralAttention(np.tri(N), c=0.3, skip=False),
+}
+
+
+def has_skip(name):
+    """Whether the weights of the layer are P, Q and R."""
+    return LAYERS[name] is general_attention or getattr(LAYERS[name], "skip", False)
 
 
 def layer_point(name, seed=0):
-    """An activation for the layer, P and Q (H, D, D), and a function that draws more arrays of a shape."""
+    """An activation for the layer, its weights P and Q (H, D, D) and R (D, D) where it has one, and a function for more arrays."""
     rng = np.random.default_rng(seed)
 
     def normal(*shape, scale=0.4):
         return scale * rng.standard_normal(shape)
 
     X = gram.State(normal(B, D, D), normal(B, D), n) if name == "state" else normal(B, N, D)
-    return X, normal(H, D, D), normal(H, D, D), normal
+    weights = [normal(H, D, D), normal(H, D, D)] + [normal(D, D)] * has_skip(name)
+    return X, weights, normal
+
+
+def like_all(weights, normal):
+    """Random arrays shaped like the weights."""
+    return [normal(*weight.shape) for weight in weights]
 
 
 def like(X, normal):

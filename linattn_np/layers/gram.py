@@ -17,14 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .marks import keep
+from .._types import Array
+from .marks import Mark, keep
 
 
 class State(NamedTuple):
     """A batch of prompts as a linear layer sees them. A gradient or tangent of a state has the same fields."""
 
-    G: np.ndarray  # (B, D, D)
-    z: np.ndarray  # (B, D)
+    G: Array  # (B, D, D)
+    z: Array  # (B, D)
     n: int  # number of examples behind G
 
 
@@ -32,48 +33,48 @@ class Tape(NamedTuple):
     """What the backward pass needs of a forward pass (or, of a tangent pass, the tangents of the same)."""
 
     state: State
-    P: np.ndarray  # (H, D, D)
-    Q: np.ndarray  # (H, D, D)
-    U: np.ndarray  # (B, H, D, D)
-    T: np.ndarray  # (B, D, D)
-    X: np.ndarray  # (B, D, D)
+    P: Array  # (H, D, D)
+    Q: Array  # (H, D, D)
+    U: Array  # (B, H, D, D)
+    T: Array  # (B, D, D)
+    X: Array  # (B, D, D)
 
 
-def compress(Z):
+def compress(Z: Array) -> State:
     """(5.16)  The state of prompts Z (B, N, D): G = sum of z_i z_i^T over the examples, z the query's token. O(B N D^2)."""
     examples = Z[:, :-1]  # (B, n, D)
     return State(examples.mT @ examples, Z[:, -1], examples.shape[1])
 
 
-def compress_backward(dstate, Z):
+def compress_backward(dstate: State, Z: Array) -> Array:
     """(5.17)  dZ (B, N, D) from the gradient of the state: each example is used twice in z_i z_i^T."""
     dexamples = Z[:, :-1] @ (dstate.G + dstate.G.mT)  # (B, n, D)
     return np.concatenate([dexamples, dstate.z[:, None]], axis=1)  # (B, N, D)
 
 
-def readout(state):
+def readout(state: State) -> Array:
     """(1.4)  prediction = minus the label entry of the query.  -> (B,)"""
     return -state.z[:, -1]
 
 
-def readout_backward(dprediction, state):
+def readout_backward(dprediction: Array, state: State) -> State:
     """(2.15)  Gradient of the state from that of the prediction (B,)."""
     dz = np.zeros(state.z.shape, np.result_type(dprediction, state.z))
     dz[:, -1] = -dprediction
     return State(np.zeros(state.G.shape, dz.dtype), dz, state.n)
 
 
-def times(T, z):
+def times(T: Array, z: Array) -> Array:
     """The matrix-vector products T z for each prompt: (B, D, D), (B, D) -> (B, D)."""
     return (T @ z[..., None])[..., 0]
 
 
-def outer(a, b):
+def outer(a: Array, b: Array) -> Array:
     """The outer products a b^T for each prompt: (B, D), (B, D) -> (B, D, D)."""
     return a[..., :, None] * b[..., None, :]
 
 
-def forward(state, P, Q, mark=keep):
+def forward(state: State, P: Array, Q: Array, mark: Mark = keep) -> tuple[State, Tape]:
     """One layer: (5.1) to (5.5).
 
     state of B prompts, P and Q (H, D, D) -> the next state and the tape. Cost O(B H D^3), whatever n.
@@ -96,7 +97,7 @@ def forward(state, P, Q, mark=keep):
     return State(G_out, z_out, n), Tape(state, P, Q, U, T, X)
 
 
-def backward(dstate, tape, mark=keep):
+def backward(dstate: State, tape: Tape, mark: Mark = keep) -> tuple[State, Array, Array]:
     """Gradients of one layer: (5.6) to (5.15), the forward lines undone in reverse.
 
     gradient of the next state -> gradient of the state, dP and dQ (H, D, D), summed over the batch. Cost O(B H D^3).
@@ -124,7 +125,7 @@ def backward(dstate, tape, mark=keep):
     return State(dG, dz, n), dP, dQ
 
 
-def tangent(vstate, vP, vQ, tape):
+def tangent(vstate: State, vP: Array, vQ: Array, tape: Tape) -> tuple[State, Tape]:
     """Derivative of the layer along a direction: the tangents of (5.1) to (5.5).
 
     vstate, vP, vQ as state, P, Q -> the tangent of the next state and the tangents of the tape. Cost O(B H D^3).
@@ -144,7 +145,7 @@ def tangent(vstate, vP, vQ, tape):
     return State(vG_out, vz_out, n), Tape(vstate, vP, vQ, vU, vT, vX)
 
 
-def backward_tangent(dstate, hstate, tape, vtape):
+def backward_tangent(dstate: State, hstate: State, tape: Tape, vtape: Tape) -> tuple[State, Array, Array]:
     """Derivative of :func:`backward` along the direction of ``vtape``: the tangents of (5.6) to (5.15).
 
     gradient of the next state and its tangent -> the tangents of what :func:`backward` returns. Cost O(B H D^3).

@@ -4,12 +4,17 @@ A layer passes each intermediate through ``mark(name, value)``. In ordinary use 
 audit passes a function that perturbs the value of that name in the forward pass, or writes it down in the backward pass.
 """
 
+from collections.abc import Callable
+from typing import Any
 
-def keep(name, value):
+Mark = Callable[[str, Any], Any]  # (name, array) -> the array, or what an audit puts in its place
+
+
+def keep(name: str, value: Any) -> Any:
     """Return ``value`` unchanged: the mark of ordinary use."""
     return value
 
 
-def within(mark, layer):
+def within(mark: Mark, layer: int) -> Mark:
     """The mark of one layer of a stack: the name ``A`` of layer 2 becomes ``2.A``."""
     return mark if mark is keep else lambda name, value: mark(f"{layer}.{name}", value)

@@ -16,20 +16,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .marks import keep
+from .._types import Array
+from .marks import Mark, keep
 
 
 class Tape(NamedTuple):
     """What the backward pass needs of a forward pass (or, of a tangent pass, the tangents of the same)."""
 
-    C: np.ndarray  # (B, N, d)
-    W1: np.ndarray  # (h, d)
-    W2: np.ndarray  # (o, h)
-    step: np.ndarray  # (B, N, h), the same in a tangent's tape
-    E: np.ndarray  # (B, N, h)
+    C: Array  # (B, N, d)
+    W1: Array  # (h, d)
+    W2: Array  # (o, h)
+    step: Array  # (B, N, h), the same in a tangent's tape
+    E: Array  # (B, N, h)
 
 
-def init_network(rng, d=5, hidden=10, outputs=None):
+def init_network(
+    rng: np.random.Generator, d: int = 5, hidden: int = 10, outputs: int | None = None
+) -> tuple[Array, Array, Array, Array]:
     """Random W1 (hidden, d), b1, W2 (outputs, hidden), b2: uniform on +-1/sqrt(number of inputs) of each layer.
 
     This is the default of PyTorch's Linear layers, which the paper's code uses. outputs defaults to d.
@@ -42,7 +45,7 @@ def init_network(rng, d=5, hidden=10, outputs=None):
     )  # fmt: skip
 
 
-def forward(C, W1, b1, W2, b2, mark=keep):
+def forward(C: Array, W1: Array, b1: Array, W2: Array, b2: Array, mark: Mark = keep) -> tuple[Array, Tape]:
     """The network's features of every token: (15.1) to (15.3).
 
     C (B, N, d), W1 (h, d), b1 (h,), W2 (o, h), b2 (o,) -> F (B, N, o) and the tape. Cost O(B N h (d + o)).
@@ -59,7 +62,7 @@ def forward(C, W1, b1, W2, b2, mark=keep):
     return F, Tape(C, W1, W2, step, E)
 
 
-def backward(dF, tape, mark=keep):
+def backward(dF: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, Array, Array, Array, Array]:
     """Gradients of the network: (15.4) to (15.10), the forward lines undone in reverse.
 
     dF (B, N, o) -> dC (B, N, d), dW1 (h, d), db1 (h,), dW2 (o, h), db2 (o,), summed over tokens and batch. Cost O(B N h (d + o)).
@@ -79,7 +82,7 @@ def backward(dF, tape, mark=keep):
     return dC, dW1, db1, dW2, db2
 
 
-def tangent(vC, vW1, vb1, vW2, vb2, tape):
+def tangent(vC: Array, vW1: Array, vb1: Array, vW2: Array, vb2: Array, tape: Tape) -> tuple[Array, Tape]:
     """Derivative of the network along a direction: the tangents of (15.1) to (15.3).
 
     Shapes as the arguments of :func:`forward` -> vF (B, N, o) and the tangents of the tape. Cost O(B N h (d + o)).
@@ -94,7 +97,7 @@ def tangent(vC, vW1, vb1, vW2, vb2, tape):
     return vF, Tape(vC, vW1, vW2, step, vE)
 
 
-def backward_tangent(dF, hF, tape, vtape):
+def backward_tangent(dF: Array, hF: Array, tape: Tape, vtape: Tape) -> tuple[Array, Array, Array, Array, Array]:
     """Derivative of :func:`backward` along the direction of ``vtape``: the tangents of (15.4) to (15.10).
 
     dF and its tangent hF (B, N, o) -> the tangents of what :func:`backward` returns. Cost O(B N h (d + o)).

@@ -1,6 +1,6 @@
 """One layer of ReLU attention on tokens, with its derivatives by hand.
 
-The same layer as ``attention.py`` with negative scores set to zero: Z + (1/n) P Z M relu(Z^T Q Z) in the paper's columns.
+The same layer as ``linear_attention.py`` with negative scores set to zero: Z + (1/n) P Z M relu(Z^T Q Z) in the paper's columns.
 Tokens are rows here. On either side of a score of exactly zero the layer is smooth; at zero it has a kink and no derivative.
 
 Forward                                          Backward, from dZ' = df/dZ'
@@ -15,24 +15,23 @@ step(A) is 1 where the score is positive and 0 elsewhere; it does not change alo
 
 from typing import NamedTuple
 
-import numpy as np
-
+from .._types import Array
 from .linear_attention import key_mask, readout, readout_backward  # noqa: F401  the readout is the same for every attention
-from .marks import keep
+from .marks import Mark, keep
 
 
 class Tape(NamedTuple):
     """What the backward pass needs of a forward pass (or, of a tangent pass, the tangents of the same)."""
 
-    Z: np.ndarray  # (B, N, D)
-    P: np.ndarray  # (H, D, D)
-    Q: np.ndarray  # (H, D, D)
-    step: np.ndarray  # (B, H, N, N), the same in a tangent's tape
-    W: np.ndarray  # (B, H, N, N)
-    V: np.ndarray  # (B, H, N, D)
+    Z: Array  # (B, N, D)
+    P: Array  # (H, D, D)
+    Q: Array  # (H, D, D)
+    step: Array  # (B, H, N, N), the same in a tangent's tape
+    W: Array  # (B, H, N, N)
+    V: Array  # (B, H, N, D)
 
 
-def forward(Z, P, Q, mark=keep):
+def forward(Z: Array, P: Array, Q: Array, mark: Mark = keep) -> tuple[Array, Tape]:
     """One layer: (14.16) to (14.20).
 
     Z (B, N, D), P and Q (H, D, D) -> Z' (B, N, D) and the tape. Cost O(B H N^2 D).
@@ -55,7 +54,7 @@ def forward(Z, P, Q, mark=keep):
     return out, Tape(Z, P, Q, step, W, V)
 
 
-def backward(dout, tape, mark=keep):
+def backward(dout: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, Array, Array]:
     """Gradients of one layer: (14.21) to (14.30), the forward lines undone in reverse.
 
     dout (B, N, D) -> dZ (B, N, D), dP and dQ (H, D, D), summed over the batch. Cost O(B H N^2 D). Derived in lesson 14.
@@ -83,7 +82,7 @@ def backward(dout, tape, mark=keep):
     return dZ, dP, dQ
 
 
-def tangent(vZ, vP, vQ, tape):
+def tangent(vZ: Array, vP: Array, vQ: Array, tape: Tape) -> tuple[Array, Tape]:
     """Derivative of the layer along (vZ, vP, vQ): the tangents of (14.16) to (14.20).
 
     Shapes as Z, P, Q -> vZ' (B, N, D) and the tangents of the tape. Cost O(B H N^2 D). Derived in lesson 14.
@@ -102,7 +101,7 @@ def tangent(vZ, vP, vQ, tape):
     return vout, Tape(vZ, vP, vQ, step, vW, vV)
 
 
-def backward_tangent(dout, hout, tape, vtape):
+def backward_tangent(dout: Array, hout: Array, tape: Tape, vtape: Tape) -> tuple[Array, Array, Array]:
     """Derivative of :func:`backward` along the direction of ``vtape``: the tangents of (14.21) to (14.30).
 
     dout and its tangent hout (B, N, D) -> hZ (B, N, D), hP and hQ (H, D, D). Cost O(B H N^2 D). Derived in lesson 14.

@@ -1,6 +1,6 @@
 """One layer of softmax attention on tokens, with its derivatives by hand.
 
-The same layer as ``attention.py`` with the scores normalised before they are masked. As in the paper's released code the
+The same layer as ``linear_attention.py`` with the scores normalised before they are masked. As in the paper's released code the
 softmax runs over all N = n+1 tokens, the query included, the mask M acts after it, and the factor 1/n stays. Tokens are rows.
 
 Forward                                          Backward, from dZ' = df/dZ'
@@ -17,27 +17,28 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._types import Array
 from .linear_attention import key_mask, readout, readout_backward  # noqa: F401  the readout is the same for every attention
-from .marks import keep
+from .marks import Mark, keep
 
 
 class Tape(NamedTuple):
     """What the backward pass needs of a forward pass (or, of a tangent pass, the tangents of the same)."""
 
-    Z: np.ndarray  # (B, N, D)
-    P: np.ndarray  # (H, D, D)
-    Q: np.ndarray  # (H, D, D)
-    E: np.ndarray  # (B, H, N, N)
-    V: np.ndarray  # (B, H, N, D)
+    Z: Array  # (B, N, D)
+    P: Array  # (H, D, D)
+    Q: Array  # (H, D, D)
+    E: Array  # (B, H, N, N)
+    V: Array  # (B, H, N, D)
 
 
-def softmax(A):
+def softmax(A: Array) -> Array:
     """(14.2) along the last axis. The shift by the largest real part leaves the value as it is and exp in range."""
     E = np.exp(A - A.real.max(axis=-1, keepdims=True))
     return E / E.sum(axis=-1, keepdims=True)
 
 
-def forward(Z, P, Q, mark=keep):
+def forward(Z: Array, P: Array, Q: Array, mark: Mark = keep) -> tuple[Array, Tape]:
     """One layer: (14.1) to (14.5).
 
     Z (B, N, D), P and Q (H, D, D) -> Z' (B, N, D) and the tape. Cost O(B H N^2 D).
@@ -59,7 +60,7 @@ def forward(Z, P, Q, mark=keep):
     return out, Tape(Z, P, Q, E, V)
 
 
-def backward(dout, tape, mark=keep):
+def backward(dout: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, Array, Array]:
     """Gradients of one layer: (14.6) to (14.15), the forward lines undone in reverse.
 
     dout (B, N, D) -> dZ (B, N, D), dP and dQ (H, D, D), summed over the batch. Cost O(B H N^2 D). Derived in lesson 14.
@@ -88,7 +89,7 @@ def backward(dout, tape, mark=keep):
     return dZ, dP, dQ
 
 
-def tangent(vZ, vP, vQ, tape):
+def tangent(vZ: Array, vP: Array, vQ: Array, tape: Tape) -> tuple[Array, Tape]:
     """Derivative of the layer along (vZ, vP, vQ): the tangents of (14.1) to (14.5).
 
     Shapes as Z, P, Q -> vZ' (B, N, D) and the tangents of the tape. Cost O(B H N^2 D). Derived in lesson 14.
@@ -109,7 +110,7 @@ def tangent(vZ, vP, vQ, tape):
     return vout, Tape(vZ, vP, vQ, vE, vV)
 
 
-def backward_tangent(dout, hout, tape, vtape):
+def backward_tangent(dout: Array, hout: Array, tape: Tape, vtape: Tape) -> tuple[Array, Array, Array]:
     """Derivative of :func:`backward` along the direction of ``vtape``: the tangents of (14.6) to (14.15).
 
     dout and its tangent hout (B, N, D) -> hZ (B, N, D), hP and hQ (H, D, D). Cost O(B H N^2 D). Derived in lesson 14.

@@ -128,7 +128,7 @@ def layer_subject(entry, module, rng, point):
     """One layer as a subject: theta holds every array that its forward takes."""
     module = module or entry.module
     inputs = entry.draw(rng, point)
-    order = [p for p in inspect.signature(module.forward).parameters if p != "mark"]
+    order = [p for p in inspect.signature(module.forward).parameters if p in inputs]
     theta = {key: array for name in order for key, array in _fields(name, inputs[name]).items()}
 
     def rebuild(values):
