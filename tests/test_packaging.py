@@ -1,8 +1,14 @@
 """What is installed: the extras add up to requirements.txt, one version everywhere, a console script, types that are declared."""
 
+import ast
+import os
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 import linattn_np as la
 
@@ -44,3 +50,36 @@ def test_names_that_the_changelog_promises_are_there():
     assert len(names) >= 20
     for name in names:
         assert import_module(name), name
+
+
+def without_encoding(text):
+    """Lines that read or write text in whatever encoding the machine happens to have."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and not any(keyword.arg == "encoding" for keyword in node.keywords):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            modes = [
+                argument.value for argument in node.args if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+            ]
+            of_path = called in ("read_text", "write_text") and isinstance(node.func, ast.Attribute) and len(node.args) < 2
+            picture = isinstance(node.func, ast.Attribute) and ast.unparse(node.func) == "Image.open"
+            opened = called in ("open", "fdopen") and not picture and not any("b" in mode for mode in modes)
+            if of_path or opened:
+                yield node.lineno
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "linattn_np").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_text_is_read_and_written_as_utf8(path):
+    assert list(without_encoding(path.read_text(encoding="utf-8"))) == []
+
+
+def test_a_file_read_in_the_machines_encoding_is_found():
+    text = "path.read_text()\nopen(name)\nopen(name, 'rb')\npath.write_text(text, encoding='utf-8')\npath.write_text(text)\nopen(name, 'w')"
+    assert list(without_encoding(text)) == [1, 2, 5, 6]
+
+
+def test_lessons_are_checked_where_the_locale_is_ascii():
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "PYTHONIOENCODING"))}
+    ascii_only = {**plain, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "linattn_np", "lessons", "check", "1", "2"]
+    answer = subprocess.run(command, cwd=ROOT, env=ascii_only, capture_output=True, text=True, encoding="utf-8")
+    assert answer.returncode == 0, answer.stdout + answer.stderr

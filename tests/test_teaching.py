@@ -53,7 +53,7 @@ def test_wrong_types_are_named(one):
         ]
     for answer in answers:
         verdict = judge.judge(one.id, answer)
-        assert verdict.kind == judge.WRONG_FORM and verdict.lines[0]
+        assert verdict.kind == judge.WRONG_FORM and verdict.reasons[0]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_five_verdicts(registered):
     kinds = {judge.judge("99.1", answer).kind for answer in answers}
     assert kinds == {judge.NOT_ATTEMPTED, judge.WRONG_FORM, judge.WRONG_VALUE, judge.RIGHT, judge.IMPURE}
     verdict = judge.judge("99.1", spoils)
-    assert not verdict.right and "X came out different" in verdict.lines[0]
+    assert not verdict.right and "X came out different" in verdict.reasons[0]
 
 
 def test_factors_and_transpositions_are_recognised_without_being_listed(registered):
@@ -111,25 +111,26 @@ def test_a_wrong_value_says_where_and_how_far(registered):
         return out
 
     verdict = judge.judge("99.1", off)
-    assert verdict.lines[0].startswith("result[2, 1]: expected") and "1 of 25 entries are off" in verdict.lines[0]
+    assert verdict.reasons[0].startswith("result[2, 1]: expected") and "1 of 25 entries are off" in verdict.reasons[0]
 
 
 def test_exceptions_and_shapes_are_said_in_one_line(registered):
     registered(reference=lambda Z: Z.sum(axis=1), inputs=lambda rng, s: (rng.standard_normal((s["B"], s["n"], s["d"])),))
     raised = judge.judge("99.1", lambda Z: Z @ Z)
-    assert "it raised ValueError" in raised.lines[0] and "called with Z (3, 7, 5)" in raised.lines[1]
+    assert "it raised ValueError" in raised.reasons[0] and "called with Z (3, 7, 5)" in raised.reasons[1]
     assert (
-        judge.judge("99.1", lambda Z: Z.sum(axis=1).T).lines[0] == "result: expected shape (3, 5), got shape (5, 3): transposed?"
+        judge.judge("99.1", lambda Z: Z.sum(axis=1).T).reasons[0]
+        == "result: expected shape (3, 5), got shape (5, 3): transposed?"
     )
-    assert "is a return missing?" in judge.judge("99.1", lambda Z: None).lines[0]
-    assert "without calling it" in judge.judge("99.1", np.zeros(3)).lines[0]
+    assert "is a return missing?" in judge.judge("99.1", lambda Z: None).reasons[0]
+    assert "without calling it" in judge.judge("99.1", np.zeros(3)).reasons[0]
 
 
 def test_several_results_are_compared_by_name(registered):
     registered(reference=lambda X: (X, X @ X), inputs=draw_square, names=("first", "second"))
-    assert "expected 2 results (first, second)" in judge.judge("99.1", lambda X: X).lines[0]
+    assert "expected 2 results (first, second)" in judge.judge("99.1", lambda X: X).reasons[0]
     verdict = judge.judge("99.1", lambda X: (X, -(X @ X)))
-    assert verdict.lines[0].startswith("second[") and verdict.hint == "second: the sign is wrong"
+    assert verdict.reasons[0].startswith("second[") and verdict.hint == "second: the sign is wrong"
 
 
 def test_hard_coded_sizes_do_not_pass(registered):

@@ -22,7 +22,7 @@ def rows(folder):
     for claim in CLAIMS:
         if claim.figure not in read:
             file = folder / f"{claim.figure}.json"
-            read[claim.figure] = json.loads(file.read_text()) if claim.figure and file.exists() else None
+            read[claim.figure] = json.loads(file.read_text(encoding="utf-8")) if claim.figure and file.exists() else None
     return [judge(claim, read[claim.figure]) for claim in CLAIMS]
 
 

@@ -1,12 +1,16 @@
 """``python -m linattn_np lessons run|check|handout``: execute the lessons, verify them, make handouts."""
 
+import argparse
 import sys
 from pathlib import Path
 
 from ..training.runs import write_text
 from . import course_map
+from .execute import Execution, run_all
+from .handout import to_handout
 from .profiles import PROFILES, profile
-from .sources import find_lessons, read_source
+from .rules import check_notebook, check_source
+from .sources import Lesson, find_lessons, read_source
 
 SLIDER_LIMIT, FIGURE_LIMIT, LESSON_LIMIT = 1 / 3, 10, {"smoke": 15, "class": 90, "paper": float("inf")}  # seconds
 ACTIONS = {
@@ -16,7 +20,7 @@ ACTIONS = {
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     for name, (summary, example) in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}")
@@ -32,7 +36,7 @@ def add_arguments(parser):
             action.add_argument("--out", default="handouts", help="folder for the handouts (default: handouts)")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """-> exit status: 0 when all is well, 1 when a lesson fails."""
     try:
         import jupytext  # noqa: F401
@@ -43,56 +47,52 @@ def run(args):
     return {"run": run_lessons, "check": check_lessons, "handout": write_handouts}[args.action](args, lessons)
 
 
-def run_lessons(args, lessons):
+def run_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
     """Execute, write each notebook that ran to its end, print the timing table, renew the map."""
     import nbformat
-
-    from .execute import run_all
 
     if args.workers is not None and args.workers < 1:
         raise ValueError(f"--workers: expected an integer of at least 1, got {args.workers}")
     chosen = args.profile or profile()
     folder = Path(args.out) if args.out else None if chosen == "smoke" else Path(args.folder)
 
-    def keep(run):
-        if folder and not run.error:
-            write_text(folder / run.lesson.notebook.name, nbformat.writes(run.notebook) + "\n")
+    def keep(done: Execution) -> None:
+        if folder and not done.error:
+            write_text(folder / done.lesson.notebook.name, nbformat.writes(done.notebook) + "\n")
 
-    runs = run_all([(lesson, read_source(lesson.source)) for lesson in lessons], chosen, args.workers, finished=keep)
+    executions = run_all([(lesson, read_source(lesson.source)) for lesson in lessons], chosen, args.workers, finished=keep)
     print(f"{'lesson':36s} {'seconds':>8s} {'figure':>7s} {'slowest cell':>13s} {'slider':>7s}  verdict")
     failed = False
-    for run in runs:
-        complaints = problems(run, chosen)
+    for done in executions:
+        complaints = problems(done, chosen)
         failed |= bool(complaints)
-        slowest = f"{run.slowest[0]:.1f} in {run.slowest[1]:2d}"
-        times = f"{run.seconds:8.1f} {_number(run.first_figure, '.1f'):>7s} {slowest:>13s} {_number(run.slider, '.2f'):>7s}"
-        print(f"{run.lesson.name:36s} {times}  {'FAILED' if complaints else 'ok'}")
+        slowest = f"{done.slowest[0]:.1f} in {done.slowest[1]:2d}"
+        times = f"{done.seconds:8.1f} {_number(done.first_figure, '.1f'):>7s} {slowest:>13s} {_number(done.slider, '.2f'):>7s}"
+        print(f"{done.lesson.name:36s} {times}  {'FAILED' if complaints else 'ok'}")
         for complaint in complaints:
             print(f"    {complaint}")
-    if folder == Path(args.folder):
+    if folder and folder == Path(args.folder):
         _renew_map(folder)
     print(f"profile {chosen}; {f'written to {folder}' if folder else 'nothing written: give --out FOLDER to keep a smoke run'}")
     return 1 if failed else 0
 
 
-def problems(run, chosen):
-    """What a run did that a lesson may not do. Times are held against the budget for two cores."""
-    found = [run.error] if run.error else []
-    found += run.warnings
-    if run.seconds > LESSON_LIMIT[chosen]:
-        found.append(f"took {run.seconds:.0f} s, more than {LESSON_LIMIT[chosen]} s in profile {chosen}")
-    if run.first_figure is not None and run.first_figure > FIGURE_LIMIT:
-        found.append(f"first figure after {run.first_figure:.0f} s, more than {FIGURE_LIMIT} s")
-    if run.slider is not None and run.slider > SLIDER_LIMIT:
-        found.append(f"a slider takes {run.slider:.2f} s to answer, more than {SLIDER_LIMIT:.2f} s")
+def problems(execution: Execution, chosen: str) -> list[str]:
+    """What a lesson did in its execution that it may not do. Times are held against the budget for two cores."""
+    found = [execution.error] if execution.error else []
+    found += execution.warnings
+    if execution.seconds > LESSON_LIMIT[chosen]:
+        found.append(f"took {execution.seconds:.0f} s, more than {LESSON_LIMIT[chosen]} s in profile {chosen}")
+    if execution.first_figure is not None and execution.first_figure > FIGURE_LIMIT:
+        found.append(f"first figure after {execution.first_figure:.0f} s, more than {FIGURE_LIMIT} s")
+    if execution.slider is not None and execution.slider > SLIDER_LIMIT:
+        found.append(f"a slider takes {execution.slider:.2f} s to answer, more than {SLIDER_LIMIT:.2f} s")
     return found
 
 
-def check_lessons(args, lessons):
+def check_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
     """Verify without executing."""
     import nbformat
-
-    from .rules import check_notebook, check_source
 
     failed = False
     for lesson in lessons:
@@ -107,17 +107,17 @@ def check_lessons(args, lessons):
             print(f"    {complaint}")
         failed |= bool(complaints)
     readme = Path(args.folder) / "README.md"
-    if readme.is_file() and course_map.renewed(readme.read_text(), args.folder) != readme.read_text():
+    if readme.is_file() and course_map.renewed(readme.read_text(encoding="utf-8"), args.folder) != readme.read_text(
+        encoding="utf-8"
+    ):
         print(f"{readme}: its map differs from the lessons' cards; python -m linattn_np lessons run renews it")
         failed = True
     return 1 if failed else 0
 
 
-def write_handouts(args, lessons):
+def write_handouts(args: argparse.Namespace, lessons: list[Lesson]) -> int:
     """The students' version, never beside the lesson itself."""
     import nbformat
-
-    from .handout import to_handout
 
     out = Path(args.out)
     if out.resolve() == Path(args.folder).resolve():
@@ -129,19 +129,19 @@ def write_handouts(args, lessons):
     return 0
 
 
-def _renew_map(folder):
+def _renew_map(folder: Path) -> None:
     """Bring the map up to date where there is one; a card that cannot be read is a matter for ``check``."""
     readme = folder / "README.md"
     if not readme.is_file():
         return
     try:
-        text = course_map.renewed(readme.read_text(), folder)
+        text = course_map.renewed(readme.read_text(encoding="utf-8"), folder)
     except ValueError as error:
         print(f"{readme} is left as it is: {error}", file=sys.stderr)
         return
-    if text != readme.read_text():
+    if text != readme.read_text(encoding="utf-8"):
         write_text(readme, text)
 
 
-def _number(value, form):
+def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)

@@ -1,11 +1,14 @@
 """The map in lessons/README.md: a part of it is made from the lessons' cards, so that it stays true."""
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 from .sources import find_lessons, read_card, read_source
 
 BEGIN, END = "<!-- lessons: begin (made by python -m linattn_np lessons run) -->", "<!-- lessons: end -->"
 
 
-def rows(folder):
+def rows(folder: str | Path) -> Iterator[tuple[str, str, str, str, str]]:
     """A row for each lesson: number, title with its link, minutes, needs, misconception."""
     for lesson in find_lessons(folder):
         card = read_card(read_source(lesson.source))
@@ -13,7 +16,7 @@ def rows(folder):
         yield lesson.number, title, minutes, ", ".join(card.needs), card.misconception
 
 
-def graph(listed):
+def graph(listed: Iterable[tuple[str, str, str, str, str]]) -> str:
     """What must come before what, as a Mermaid graph."""
     lines = ["```mermaid", "graph LR"]
     for number, _, _, needs, _ in listed:
@@ -22,7 +25,7 @@ def graph(listed):
     return "\n".join([*lines, "```"])
 
 
-def block(folder):
+def block(folder: str | Path) -> str:
     """The part of the README that is made: the table and the graph."""
     listed = list(rows(folder))
     head = ["| | lesson | minutes to read + code + run | needs | the misconception it is about |", "|---|---|---|---|---|"]
@@ -32,7 +35,7 @@ def block(folder):
     return "\n".join([BEGIN, "", *table, "", graph(listed), "", END])
 
 
-def renewed(text, folder):
+def renewed(text: str, folder: str | Path) -> str:
     """The README's text with its made part brought up to date. Raises ValueError when the marks are not there."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from ..audit import mutation as planted
 from . import exercises
@@ -22,7 +23,7 @@ class Slip:
     """A classic wrong answer: a function like the reference (or a value), and the hint for whoever gives it."""
 
     hint: str
-    wrong: object
+    wrong: Any
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,25 @@ class Exercise:
 
     id: str
     asks: str
-    reference: object
-    inputs: Callable | None = None
-    names: tuple = ("result",)
-    slips: tuple = ()
+    reference: Any
+    inputs: Callable[..., tuple] | None = None
+    names: tuple[str, ...] = ("result",)
+    slips: tuple[Slip, ...] = ()
     tolerance: float = 1e-9
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not FORM.fullmatch(self.id):
             raise ValueError(f"id: expected a form such as 03.4 or 03.t1, got {self.id!r}")
         if self.inputs is not None and not callable(self.reference):
             raise ValueError(f"reference of {self.id}: expected a function, since there are inputs")
 
 
-def choice(id, asks, right, **wrong):
+def choice(id: str, asks: str, right: str, **wrong: str) -> Exercise:
     """A question with lettered answers: ``right`` is a letter, ``wrong`` maps each other letter to what it overlooks."""
     return Exercise(id, asks, right, slips=tuple(Slip(hint, letter) for letter, hint in wrong.items()))
 
 
-def from_catalogue(call, *ids):
+def from_catalogue(call: Callable[..., Any], *ids: str) -> tuple[Slip, ...]:
     """Slips from the audit's catalogue of wrong derivations: ``call(module, *inputs)`` answers with the mutated module.
 
     The hint names the slip, the line to look at, and its equation.
@@ -72,21 +73,21 @@ def from_catalogue(call, *ids):
     return tuple(slips)
 
 
-def _mutated(call, mutation):
+def _mutated(call: Callable[..., Any], mutation: Any) -> Callable[..., Any]:
     """A function like the reference that answers as the mutated module does."""
 
-    def wrong(*inputs):
+    def wrong(*inputs: Any) -> Any:
         return call(planted.apply(mutation), *inputs)
 
     return wrong
 
 
-def lessons_with_exercises():
+def lessons_with_exercises() -> list[str]:
     """The numbers of the lessons that have exercises, in order."""
     return sorted(module.name.removeprefix("lesson_") for module in iter_modules(exercises.__path__))
 
 
-def of_lesson(number):
+def of_lesson(number: str) -> dict[str, Exercise]:
     """The exercises of a lesson, {id: Exercise}; none when it has no file."""
     if number not in lessons_with_exercises():
         return {}
@@ -97,7 +98,7 @@ def of_lesson(number):
     return found
 
 
-def find(id):
+def find(id: str) -> Exercise:
     """The exercise ``id``. Raises ValueError that lists what there is."""
     if not isinstance(id, str) or not FORM.fullmatch(id):
         raise ValueError(f"id: expected a string such as '02.3' or '02.t1', got {id!r}")

@@ -2,10 +2,14 @@
 
 import base64
 import time
+from collections.abc import Callable, Iterable
 from io import BytesIO
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..progress import in_notebook
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DPI = 100
 
@@ -13,12 +17,12 @@ DPI = 100
 class Knob(NamedTuple):
     """The positions of a slider, where it starts, and its label."""
 
-    values: tuple
-    start: object
+    values: tuple[Any, ...]
+    start: Any
     label: str
 
 
-def knob(values, start, label=""):
+def knob(values: Iterable[Any], start: Any, label: str = "") -> Knob:
     """A slider's positions. Raises ValueError when ``start`` is none of ``values``."""
     values = tuple(float(v) if hasattr(v, "dtype") and v.dtype.kind == "f" else v for v in values)
     if start not in values:
@@ -26,12 +30,12 @@ def knob(values, start, label=""):
     return Knob(values, start, label)
 
 
-def show(figure, alt):
+def show(figure: "Figure", alt: str) -> None:
     """Show a matplotlib figure. ``alt`` says in a sentence or two what is to be seen; it stands in for the picture."""
     _display(_png(figure), alt)
 
 
-def slider(draw, alt, **knobs):
+def slider(draw: Callable[..., "Figure"], alt: str, **knobs: Knob) -> None:
     """``draw(**settings)`` -> figure, redrawn as the knobs turn. A page without a kernel shows the figure at the start positions.
 
     Each knob is ``knob(values, start, label)``, its name an argument of ``draw``, which may take a third of a second.
@@ -49,14 +53,14 @@ def slider(draw, alt, **knobs):
     _display(picture, alt, {"application/vnd.jupyter.widget-view+json": view}, {"linattn_slider_seconds": round(seconds, 4)})
 
 
-def _seconds(work):
+def _seconds(work: Callable[[], object]) -> float:
     """How long the work takes by the clock, or by this process's own time where other processes have the cores."""
     began = time.perf_counter(), time.process_time()
     work()
     return min(time.perf_counter() - began[0], time.process_time() - began[1])
 
 
-def _widget(draw, picture, knobs):
+def _widget(draw: Callable[..., "Figure"], picture: bytes, knobs: dict[str, Knob]) -> Any:
     """The sliders above the picture that they redraw."""
     import ipywidgets as widgets
 
@@ -69,14 +73,14 @@ def _widget(draw, picture, knobs):
         for name, k in knobs.items()
     }  # fmt: skip
 
-    def redraw(**settings):
+    def redraw(**settings: Any) -> None:
         image.value = _png(draw(**settings))
 
     out = widgets.interactive_output(redraw, sliders)
     return widgets.VBox([*sliders.values(), image, out])
 
 
-def _display(picture, alt, others=None, metadata=None):
+def _display(picture: bytes, alt: str, others: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None) -> None:
     """A picture with its description, in a notebook; the description alone in a terminal."""
     if not in_notebook():
         print(f"[figure] {alt}")
@@ -87,13 +91,13 @@ def _display(picture, alt, others=None, metadata=None):
     display(data, raw=True, metadata={"image/png": {"alt": alt}, **(metadata or {})})
 
 
-def _png(figure):
+def _png(figure: "Figure") -> bytes:
     out = BytesIO()
     figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
     return out.getvalue()
 
 
-def _smaller(picture):
+def _smaller(picture: bytes) -> bytes:
     """The same picture with a palette of 256 colours: a third of the bytes, for the notebooks that are kept."""
     from PIL import Image  # comes with matplotlib
 
@@ -103,5 +107,5 @@ def _smaller(picture):
     return out.getvalue()
 
 
-def _words(value):
+def _words(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,17 +1,18 @@
 """Handouts: a lesson with its solutions cut to stubs and its outputs cleared. Nothing pairs it with the source."""
 
 import ast
+import copy
 import re
+
+from .sources import Notebook
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 STUB = 'raise NotImplementedError("your answer")'
 FOLDED = re.compile(rf"<!-- {BEGIN} -->.*?<!-- {END} -->", re.S)
 
 
-def to_handout(notebook):
+def to_handout(notebook: Notebook) -> Notebook:
     """A copy of a notebook for students. Raises ValueError where a solution's markers do not fit."""
-    import copy
-
     handout = copy.deepcopy(notebook)
     handout.metadata.pop("jupytext", None)
     for at, cell in enumerate(handout.cells):
@@ -25,7 +26,7 @@ def to_handout(notebook):
     return handout
 
 
-def cut_prose(text):
+def cut_prose(text: str) -> str:
     """Markdown without what stands between the markers, which are HTML comments there."""
     text = FOLDED.sub("*Your answer:*", text)
     if BEGIN in text or END in text:
@@ -33,13 +34,14 @@ def cut_prose(text):
     return text
 
 
-def cut_code(code):
+def cut_code(code: str) -> str:
     """Code with each solution replaced by its stub.
 
     Inside a function the stub raises NotImplementedError; at the top of a cell, where that would stop the notebook, each name
     that the solution assigns is set to ``...``, which ``check`` takes for "not attempted".
     """
-    out, solution = [], None
+    out: list[str] = []
+    solution: list[str] | None = None
     for line in code.splitlines():
         mark = line.strip()
         if mark == BEGIN:
@@ -58,12 +60,13 @@ def cut_code(code):
     return "\n".join(out)
 
 
-def assigned(code):
+def assigned(code: str) -> list[str]:
     """The names that a solution at the top of a cell assigns; it may do nothing else."""
-    names = []
+    names: list[str] = []
     for statement in ast.parse(code).body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else None
-        if not targets or not all(isinstance(target, ast.Name) for target in targets):
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        found = [target.id for target in targets if isinstance(target, ast.Name)]
+        if not targets or len(found) < len(targets):
             raise ValueError("a solution outside a function may only assign names; put the rest into a function")
-        names += [target.id for target in targets]
+        names += found
     return names

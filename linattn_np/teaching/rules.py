@@ -1,10 +1,12 @@
 """What a lesson must keep to, each rule a function: lesson, source cells, executed notebook -> complaints, a line each."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from . import handout
 from .exercise import of_lesson
-from .sources import equations_in, equations_quoted, exercises_in, prose, read_card
+from .sources import Lesson, Notebook, equations_in, equations_quoted, exercises_in, prose, read_card
 
 SECTIONS = (
     "1. Predict", "2. Derive", "3. On paper", "4. Code it", "5. Audit it", "6. Experiment", "7. The paper and us", "8. Exercises",
@@ -16,15 +18,15 @@ PATHS = re.compile(r"(?<![\w.:/])(?:/(?:home|root|Users|tmp|usr|opt|mnt|work|var
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
 
 
-def check_source(lesson, notebook):
+def check_source(lesson: Lesson, notebook: Notebook) -> list[str]:
     """Complaints about the text source alone, read as a notebook."""
-    found = []
+    found: list[str] = []
     for rule in (_card, _sections, _words, _cells, _exercises, _equations, _markers):
         found += rule(lesson, notebook)
     return found
 
 
-def check_notebook(lesson, source, executed):
+def check_notebook(lesson: Lesson, source: Notebook, executed: Notebook) -> list[str]:
     """Complaints about the executed notebook, against the source it must agree with."""
     found = []
     ours, theirs = ([(c.cell_type, c.source.strip()) for c in notebook.cells] for notebook in (source, executed))
@@ -46,7 +48,7 @@ def check_notebook(lesson, source, executed):
     return found
 
 
-def _output(output):
+def _output(output: Any) -> Iterator[str]:
     """What is wrong with one output."""
     if output.output_type == "error":
         yield f"raised {output.ename}: {output.evalue[:120]}"
@@ -64,7 +66,7 @@ def _output(output):
         yield "shows a picture without a description; use show(figure, alt)"
 
 
-def _card(lesson, notebook):
+def _card(lesson: Lesson, notebook: Notebook) -> list[str]:
     try:
         card = read_card(notebook)
     except ValueError as error:
@@ -73,23 +75,23 @@ def _card(lesson, notebook):
     return [f"card: needs lesson {late[0]}, which comes later"] if late else []
 
 
-def _sections(lesson, notebook):
+def _sections(lesson: Lesson, notebook: Notebook) -> list[str]:
     found = re.findall(r"^## (.+)$", prose(notebook), re.M)
     return [] if tuple(found) == SECTIONS else [f"sections: expected {', '.join(SECTIONS)}; got {', '.join(found)}"]
 
 
-def count_words(notebook):
+def count_words(notebook: Notebook) -> int:
     """Words to be read in sequence: folded parts, formulas and code left out."""
     text = re.sub(r"<details>.*?</details>|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|```.*?```|<[^>]*>", " ", prose(notebook), flags=re.S)
     return len(re.findall(r"[A-Za-z][\w'’-]*", text))
 
 
-def _words(lesson, notebook):
+def _words(lesson: Lesson, notebook: Notebook) -> list[str]:
     words = count_words(notebook)
     return [] if WORDS[0] <= words <= WORDS[1] else [f"{words} words, expected {WORDS[0]} to {WORDS[1]}"]
 
 
-def _cells(lesson, notebook):
+def _cells(lesson: Lesson, notebook: Notebook) -> list[str]:
     found = []
     for at, cell in enumerate(notebook.cells):
         lines = cell.source.count("\n") + 1
@@ -104,7 +106,7 @@ def _cells(lesson, notebook):
     return found
 
 
-def _exercises(lesson, notebook):
+def _exercises(lesson: Lesson, notebook: Notebook) -> list[str]:
     cards, code = exercises_in(notebook), "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     found, known = [], of_lesson(lesson.number)
     if not 4 <= len(cards) <= 8:
@@ -129,7 +131,7 @@ def _exercises(lesson, notebook):
     return found
 
 
-def _equations(lesson, notebook):
+def _equations(lesson: Lesson, notebook: Notebook) -> list[str]:
     own, found = equations_in(notebook), []
     number = str(int(lesson.number))
     foreign = [tag for tag in own if tag.partition(".")[0] != number]
@@ -143,7 +145,7 @@ def _equations(lesson, notebook):
     return found
 
 
-def _markers(lesson, notebook):
+def _markers(lesson: Lesson, notebook: Notebook) -> list[str]:
     try:
         handout.to_handout(notebook)
     except (ValueError, SyntaxError) as error:

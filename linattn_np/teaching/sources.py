@@ -2,14 +2,17 @@
 
 import re
 import tokenize
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 NAME = re.compile(r"(\d\d)_([a-z0-9_]+)\.py")
 FORMATS = "ipynb,source//py:percent"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CARD = re.compile(r"^\| *(\d+) min *\| *(\d+) min *\| *(\d+) min *\| *(\d) of 5 *\| *([\d, –-]+?) *\| *(\d+) *\|$", re.M)
 EXERCISE = re.compile(r"^### Exercise (\d\d\.\d+) \(([a-z ]+), level ([1-5]), (\d+) min\)$", re.M)
+Notebook: TypeAlias = Any  # an nbformat.NotebookNode: a dictionary whose keys are attributes too
 TAG = re.compile(r"\\tag\{(\d+\.\d+)\}")
 
 
@@ -23,7 +26,7 @@ class Lesson:
     notebook: Path
 
     @property
-    def name(self):
+    def name(self) -> str:
         """02_the_backward_pass"""
         return f"{self.number}_{self.slug}"
 
@@ -35,13 +38,13 @@ class Card:
     title: str
     claim: str
     misconception: str
-    minutes: tuple  # to read, to code, to run
+    minutes: tuple[int, ...]  # to read, to code, to run
     level: int
-    needs: tuple
+    needs: tuple[str, ...]
     seed: int
 
 
-def find_lessons(folder, numbers=()):
+def find_lessons(folder: str | Path, numbers: Iterable[str | int] = ()) -> list[Lesson]:
     """The lessons in ``folder`` with these numbers (7 or 07), all when none is named. Raises ValueError for any other."""
     folder = Path(folder)
     names = [(path, NAME.fullmatch(path.name)) for path in sorted((folder / "source").glob("*.py"))]
@@ -57,14 +60,14 @@ def find_lessons(folder, numbers=()):
     return [found[number] for number in dict.fromkeys(wanted)]
 
 
-def read_source(path):
+def read_source(path: Path) -> Notebook:
     """The notebook that a text source describes: cells without outputs, always the same ids. Raises ValueError."""
     import jupytext
     import nbformat
 
     try:
         notebook = jupytext.read(path, fmt="py:percent")
-    except Exception as error:  # whatever the parser stumbles over, a reader needs the file and one line
+    except Exception as error:  # whatever the parser stumbles over, a teacher needs the file and one line
         raise ValueError(f"{path}: expected a notebook in percent format, and {type(error).__name__}: {error}") from error
     notebook.metadata = nbformat.from_dict(
         {"jupytext": {"cell_metadata_filter": "-all", "formats": FORMATS}, "kernelspec": KERNEL}
@@ -72,17 +75,17 @@ def read_source(path):
     for at, cell in enumerate(notebook.cells):
         cell.id, cell.metadata = f"cell-{at:02d}", nbformat.from_dict({})
         if "### BEGIN SOLUTION" in cell.source and cell.cell_type == "code":
-            cell.metadata = nbformat.from_dict({"jupyter": {"source_hidden": True}})  # folded until the reader opens it
+            cell.metadata = nbformat.from_dict({"jupyter": {"source_hidden": True}})  # folded until the student opens it
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
 
-def prose(notebook):
+def prose(notebook: Notebook) -> str:
     """All markdown of a notebook."""
     return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
 
 
-def read_card(notebook):
+def read_card(notebook: Notebook) -> Card:
     """The card in the first cell. Raises ValueError that says which part is missing."""
     text = notebook.cells[0].source if notebook.cells else ""
     table = CARD.search(text)
@@ -93,26 +96,26 @@ def read_card(notebook):
         "a row '| 20 min | 25 min | 1 min | 1 of 5 | 01, 02 | 0 |'": table,
     }
     missing = [what for what, match in parts.items() if not match]
-    if missing:
+    if table is None or missing:
         raise ValueError(f"card: expected {missing[0]} in the first cell")
-    title, claim, misconception = (" ".join(match[1].split()) for match in list(parts.values())[:3])
+    title, claim, misconception = (" ".join(match[1].split()) for match in list(parts.values())[:3] if match)
     minutes, needs = tuple(int(table[i]) for i in (1, 2, 3)), tuple(re.findall(r"\d\d", table[5]))
     return Card(title, claim, misconception, minutes, int(table[4]), needs, int(table[6]))
 
 
-def exercises_in(notebook):
+def exercises_in(notebook: Notebook) -> list[tuple[str, str, int, int]]:
     """The exercise cards, as (id, kind, level, minutes)."""
     return [(id, kind, int(level), int(minutes)) for id, kind, level, minutes in EXERCISE.findall(prose(notebook))]
 
 
-def equations_in(notebook):
+def equations_in(notebook: Notebook) -> list[str]:
     """The equation numbers that the lesson sets, in order."""
     return TAG.findall(prose(notebook))
 
 
-def equations_quoted(package=Path(__file__).parents[1]):
+def equations_quoted(package: Path = Path(__file__).parents[1]) -> dict[str, set[str]]:
     """The equation numbers in the package's comments and docstrings, {"2.7": {"attention.py", ...}}; the course's left out."""
-    quoted = {}
+    quoted: dict[str, set[str]] = {}
     for path in sorted(package.rglob("*.py")):
         if "teaching" in path.relative_to(package).parts:
             continue

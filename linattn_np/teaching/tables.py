@@ -2,7 +2,9 @@
 
 import json
 import platform
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,13 +39,13 @@ SYMBOLS = {  # the project's one key, in the order of reading
 }
 
 
-def table(head, rows, caption=""):
+def table(head: Sequence[str], rows: Iterable[Iterable[object]], caption: str = "") -> None:
     """Show rows of strings or numbers under their column names."""
-    rows = [[_cell(value) for value in row] for row in rows]
-    emit("\n".join([*([caption] if caption else []), text_table(head, rows)]), html_table(head, rows, caption))
+    cells = [[_cell(value) for value in row] for row in rows]
+    emit("\n".join([*([caption] if caption else []), text_table(head, cells)]), html_table(head, cells, caption))
 
 
-def symbols(names):
+def symbols(names: str) -> None:
     """Show the part of the key that a lesson uses: ``symbols("B n Z P Q dX")``. Raises ValueError for an unknown symbol."""
     unknown = [name for name in names.split() if name not in SYMBOLS]
     if unknown:
@@ -52,7 +54,7 @@ def symbols(names):
     table(("symbol", "meaning", "shape"), rows)
 
 
-def versions(seed):
+def versions(seed: int) -> None:
     """One line: what this was made with, so that it can be made again."""
     from .. import __version__
 
@@ -61,13 +63,13 @@ def versions(seed):
     emit(line, f"<div>{line}</div>")
 
 
-def facts(rows):
+def facts(rows: Iterable[tuple[object, object, object, object]]) -> None:
     """Facts of the model, not results of the paper's experiments: (fact, where in the paper, paper, ours)."""
-    rows = [(*row, "agrees" if _cell(row[2]) == _cell(row[3]) else "does not agree") for row in rows]
-    table(("fact of the model", "where", "paper", "ours", "verdict"), rows, "Facts of the model; no training is involved.")
+    judged = [(*row, "agrees" if _cell(row[2]) == _cell(row[3]) else "does not agree") for row in rows]
+    table(("fact of the model", "where", "paper", "ours", "verdict"), judged, "Facts of the model; no training is involved.")
 
 
-def paper_and_us(ids):
+def paper_and_us(ids: Sequence[str]) -> None:
     """The paper's claims beside our numbers, read from figures/scorecard.json: a row for each id, in the order given.
 
     Raises ValueError when the file is absent, or when it has no such claim.
@@ -86,7 +88,7 @@ def paper_and_us(ids):
     table(head, rows, "Loaded from figures/scorecard.json; each rule was fixed before the run that it judges.")
 
 
-def loaded(name):
+def loaded(name: str) -> dict[str, Any]:
     """The numbers of figures/NAME.json, as ``reproduce`` left them; a line says that they are loaded, and how they were made.
 
     -> the whole file. Raises ValueError when it is absent.
@@ -94,7 +96,7 @@ def loaded(name):
     file = figures_folder() / f"{name}.json"
     if not file.is_file():
         raise ValueError(f"name: expected a file figures/{name}.json; python -m linattn_np reproduce makes it")
-    found = json.loads(file.read_text())
+    found = json.loads(file.read_text(encoding="utf-8"))
     scale = found["scale"] | {key: used for key, (_, used) in found.get("limits", {}).items()}  # what was cut to fit the time
     made = f"{scale['name']} scale, {scale['seeds']} seeds, {scale['steps']:,} iterations, batch {scale['batch']}"
     line = f"Loaded from figures/{name}.json, not computed here: {made}"
@@ -102,19 +104,19 @@ def loaded(name):
     return found
 
 
-def scorecard():
+def scorecard() -> list[dict[str, Any]]:
     """The rows of figures/scorecard.json, a dictionary for each claim."""
     file = figures_folder() / "scorecard.json"
     if not file.is_file():
         raise ValueError("figures/scorecard.json is not there; python -m linattn_np reproduce makes it, from the paper-size runs")
-    return json.loads(file.read_text())["rows"]
+    return json.loads(file.read_text(encoding="utf-8"))["rows"]
 
 
-def figures_folder():
+def figures_folder() -> Path:
     """The repository's folder figures: beside the lessons, or above the working folder, or beside the package."""
     places = [*[folder / "figures" for folder in (Path.cwd(), *Path.cwd().parents)], Path(__file__).parents[2] / "figures"]
     return next((place for place in places if place.is_dir()), places[-1])
 
 
-def _cell(value):
+def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
