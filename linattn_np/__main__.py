@@ -20,6 +20,7 @@ COMMANDS = {  # name: (module, one line of help, an example)
     ),
     "bench": ("bench", "time every piece, NumPy against Numba, and fit how the cost grows", "bench --quick"),
     "audit": ("audit.command", "judge gradients derived by hand, the library's or your own", "audit --layer linear"),
+    "doctor": ("experiments.doctor", "say whether this machine is ready, and what to do where it is not", "doctor"),
     "lessons": ("teaching.command", "run the lessons, check them, make handouts for students", "lessons run 1 2"),
 }
 
