@@ -164,20 +164,6 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     assert answer.returncode == 2 and "Traceback" not in answer.stderr and "/proc/sweep" in answer.stderr
 
 
-def test_unfinished_files_of_the_living_stay(tmp_path):
-    with runs.atomic_file(tmp_path / "result") as file:
-        file.write(b"more to come")
-        runs.remove_leftovers(tmp_path)
-        assert len(list(tmp_path.iterdir())) == 1
-    assert (tmp_path / "result").read_bytes() == b"more to come"
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    name = f".result.{runs.socket.gethostname()}-{dead.pid}-abc{runs.LEFTOVER}"
-    (tmp_path / name).write_bytes(b"half")
-    runs.RunFolder(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["result"]
-
-
 def test_a_machine_without_numba_trains_on_numpy(tmp_path):
     code = (
         "import sys; sys.modules['numba'] = None\n"

@@ -12,6 +12,7 @@ from ..measures.landscape import Surface, directions_at, meet, off_diagonal_shar
 from ..optimizers import global_norm
 from ..progress import bar
 from ..training import runs
+from ..training.provenance import backend
 from .scale import TEST_PROMPTS, TEST_SEED, histories, runs_of, test_batch
 
 FORMAT = 1  # raise it when the same description would give other numbers; so does raising that of the runs
@@ -41,14 +42,13 @@ def kept_each(folder, what, descriptions, function, arguments, label, progress=N
 
 def place(folder, what, description):
     """The file of a measurement, and the text that its name is a hash of."""
-    text = json.dumps({"format": [FORMAT, runs.FORMAT], "what": what, **description}, sort_keys=True)
+    text = json.dumps({"format": [FORMAT, runs.FORMAT], "backend": backend(), "what": what, **description}, sort_keys=True)
     return folder.path / "measured" / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz", text
 
 
 def write(file, text, found):
     """Keep the arrays of a measurement, whole or not at all. -> the arrays"""
-    with runs.atomic_file(file) as out:
-        np.savez(out, description=np.array(text), **found)
+    runs.write_arrays(file, text, found)
     return found
 
 

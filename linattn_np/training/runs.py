@@ -1,28 +1,33 @@
 """A training run as data: what it is, and a folder that keeps finished ones, so that no run is done twice.
 
-A run is one ``.npz`` file of plain arrays, read with ``allow_pickle=False``. Its name ends in a hash of everything that decides
-its numbers, and the same description stands inside. Files are written under another name and then renamed: a run is there whole
-or not at all.
+A run is one ``.npz`` file of plain arrays (:mod:`archives`). Its name ends in a hash of everything that decides its numbers; inside
+stand the same description, what computed it, and a checksum. A run that was not computed by compiled kernels has a name of its own,
+because its last bits differ. Files are written under another name and then renamed: a run is there whole or not at all.
 """
 
 import hashlib
 import json
 import os
-import socket
-import sys
-import tempfile
-import zipfile
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import optimizers
 from .._checks import one_of
+from .._types import Array
 from ..prompts import NonlinearTask, RegressionTask
+from .archives import put_aside, read_arrays, read_with_origin, write_arrays
+from .files import LOCK, atomic_file, lock, remove_leftovers, write_text
 from .loop import History, train
+from .provenance import backend, provenance
 
-FORMAT = 2  # raise it when the same description would give other numbers
+__all__ = ["Run", "RunFolder", "atomic_file", "history_arrays", "history_from", "read_arrays", "write_arrays", "write_text"]
+FORMAT = 3  # raise it when the same description would give other numbers. 3: the files bear a checksum and what computed them
 DIVERGENCE = 1  # raise it when runs that diverged might now go on: those kept with an earlier number are trained again
 ADDED = {"hidden": 0, "fixed_batch": False}  # fields that came later: left out at these values, older runs keep their names
 
@@ -68,10 +73,13 @@ class Run:
         """:meth:`to_dict` as one line of JSON, always the same for the same run."""
         return json.dumps({"format": FORMAT, **self.to_dict()}, sort_keys=True)
 
-    def file_name(self):
-        """A name that a person can read, made unique by a hash of the description."""
+    def file_name(self, computed_by: str | None = None) -> str:
+        """A name that a person can read, made unique by a hash of the description; it ends in what computed the run (default: this
+        process) where that is not Numba."""
         digest = hashlib.sha256(self.description().encode()).hexdigest()[:12]
-        return f"{type(self.optimizer).__name__.lower()}-{self.task.covariates}-n{self.task.n}-seed{self.seed}-{digest}.npz"
+        how = backend() if computed_by is None else computed_by
+        words = [type(self.optimizer).__name__.lower(), self.task.covariates, f"n{self.task.n}", f"seed{self.seed}", digest]
+        return "-".join(words if how == "numba" else [*words, how]) + ".npz"
 
     def train(self, progress=None):
         """Do the run."""
@@ -82,52 +90,55 @@ class Run:
 class RunFolder:
     """Finished runs in a folder, and the executor that trains those it does not hold (None: this process)."""
 
-    def __init__(self, path, executor=None):
+    def __init__(self, path: str | os.PathLike[str], executor: Executor | None = None) -> None:
         self.path, self.executor = Path(path), executor
-        self.seconds = {}  # wall time of each run that was loaded or saved, by file name
+        self.seconds: dict[str, float] = {}  # wall time of each run that was loaded or saved, by file name
+        self.made_by: dict[str, dict[str, Any]] = {}  # what computed it
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what killed processes left half written."""
         remove_leftovers(self.path)
 
-    def load(self, run):
+    def claim(self, run: Run) -> AbstractContextManager[bool]:
+        """``with folder.claim(run) as ours``: whether this block may train the run; another process is at it otherwise."""
+        return lock(self.path / f".{run.file_name()}{LOCK}")
+
+    def holds(self, run: Run, computed_by: str | None = None) -> bool:
+        """Whether a file stands where the run would; :meth:`load` says whether it is good."""
+        return (self.path / run.file_name(computed_by)).is_file()
+
+    def load(self, run: Run) -> History | None:
         """The history of a finished run, or None. A file that is not that run is set aside, and named on standard error."""
         file = self.path / run.file_name()
-        arrays = read_arrays(file, run.description(), "run")
-        if arrays is None:
+        found = read_with_origin(file, run.description(), "run")
+        if found is None:
             return None
-        history = history_from(arrays)
-        if history.diverged_at is not None and arrays.get("divergence", 0) < DIVERGENCE:
+        arrays, made_by = found
+        try:
+            history = history_from(arrays)
+            check_history(run, history)
+            divergence = int(arrays["divergence"])
+        except Exception as error:  # as in read_arrays
+            put_aside(file, "run", error)
             return None
-        self.seconds[file.name] = history.seconds
+        if history.diverged_at is not None and divergence < DIVERGENCE:
+            return None
+        self._remember(file.name, history, made_by)
         return history
 
-    def save(self, run, history):
-        """Keep a finished run."""
-        with atomic_file(self.path / run.file_name()) as file:
-            named = {"description": np.array(run.description()), "divergence": np.array(DIVERGENCE)}
-            np.savez(file, **named, **history_arrays(history))
-        self.seconds[run.file_name()] = history.seconds
+    def save(self, run: Run, history: History, made_by: Mapping[str, Any] | None = None) -> None:
+        """Keep a finished run; ``made_by`` its :func:`provenance` where another process computed it."""
+        made = provenance() if made_by is None else dict(made_by)
+        file = self.path / run.file_name(made["backend"])
+        write_arrays(file, run.description(), {"divergence": np.array(DIVERGENCE), **history_arrays(history)}, made)
+        self._remember(file.name, history, made)
+
+    def _remember(self, name: str, history: History, made_by: dict[str, Any]) -> None:
+        self.seconds[name], self.made_by[name] = history.seconds, made_by
 
 
-def read_arrays(file, description, what):
-    """{name: array} of a ``.npz`` file with this description, or None where there is none; another file is set aside and named."""
-    if not file.exists():
-        return None
-    try:
-        with open(file, "rb") as opened:  # np.load would leave a truncated file open
-            if not zipfile.is_zipfile(opened):
-                raise ValueError("it is not a whole .npz file")
-            opened.seek(0)
-            with np.load(opened, allow_pickle=False) as found:  # a pickle could run anything
-                arrays = dict(found)
-        if arrays.pop("description").item() != description:
-            raise ValueError(f"it describes another {what}")
-        return arrays
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        aside = set_aside(file)
-        print(f"linattn_np: {file} is not a finished {what} ({error}); kept as {aside.name}", file=sys.stderr)
-        return None
-
-
-def history_arrays(history):
+def history_arrays(history: History) -> dict[str, Array]:
     """A history as plain arrays, which :func:`history_from` undoes."""
     times, params = history.snapshot_array()
     diverged_at = -1 if history.diverged_at is None else history.diverged_at
@@ -138,7 +149,7 @@ def history_arrays(history):
     }  # fmt: skip
 
 
-def history_from(arrays):
+def history_from(arrays: Mapping[str, Array]) -> History:
     """The history in the arrays of a file."""
     diverged_at = int(arrays["diverged_at"])
     snapshots = dict(zip(arrays["times"].tolist(), arrays["snapshots"], strict=True))
@@ -148,64 +159,20 @@ def history_from(arrays):
     return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots, updates, seconds)
 
 
-def set_aside(file):
-    """Rename a file that is not what it should be, never over another."""
-    count = 1
-    while (aside := file.with_name(f"{file.name}.aside{count}")).exists():
-        count += 1
-    file.rename(aside)
-    return aside
-
-
-class atomic_file:
-    """``with atomic_file(path) as file``: a binary file that appears at ``path`` whole when the block ends well, or not at all."""
-
-    def __init__(self, path):
-        self.path = Path(path)
-
-    def __enter__(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{self.path.name}.{socket.gethostname()}-{os.getpid()}-"
-        descriptor, self.name = tempfile.mkstemp(prefix=prefix, suffix=LEFTOVER, dir=self.path.parent)
-        self.file = os.fdopen(descriptor, "wb")
-        return self.file
-
-    def __exit__(self, kind, error, trace):
-        try:
-            self.file.close()  # may find the disk full
-            if kind is None:
-                umask = os.umask(0)
-                os.umask(umask)
-                os.chmod(self.name, 0o666 & ~umask)  # mkstemp makes files that only their owner may read
-                os.replace(self.name, self.path)
-        finally:
-            if os.path.exists(self.name):
-                os.unlink(self.name)
-
-
-LEFTOVER = ".unfinished"
-
-
-def remove_leftovers(folder):
-    """Remove the unfinished files of processes of this machine that are gone: a killed process could not do it itself."""
-    for file in Path(folder).glob(f".*-*-*{LEFTOVER}"):
-        host, pid, _ = file.name.rsplit("-", 2)
-        if host.endswith(f".{socket.gethostname()}") and not is_alive(int(pid)):
-            file.unlink(missing_ok=True)
-
-
-def is_alive(pid):
-    """Whether a process of this number runs on this machine."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it runs, and it is somebody else's
-        return True
-    return True
-
-
-def write_text(path, text):
-    """Write a text file whole or not at all."""
-    with atomic_file(path) as file:
-        file.write(text.encode())
+def check_history(run: Run, history: History) -> None:
+    """Raise ValueError unless a history can be that of the run: lengths, times, and numbers where training leaves numbers."""
+    done = run.steps if history.diverged_at is None else history.diverged_at
+    times, shape = list(history.snapshots), history.params.shape
+    arrays = [history.params, *history.snapshots.values()]
+    wanted = {
+        "loss": history.loss.shape == (run.steps,) and np.isfinite(history.loss[:done]).all(),
+        "grad_norm": history.grad_norm.shape == (run.steps,) and np.isfinite(history.grad_norm[:done]).all(),
+        "diverged_at": 0 <= done <= run.steps,
+        "times": times == [t for t in range(done + 1) if t % run.record_every == 0 or t in (0, run.steps)],
+        "snapshots": all(x.shape == shape and np.isfinite(x).all() for x in arrays),
+        "updates": all(x.shape == shape for x in history.updates.values()) and list(history.updates) == [t for t in times if t < done],
+        "seconds": np.isfinite(history.seconds) and history.seconds >= 0,
+    }  # fmt: skip
+    wrong = [name for name, good in wanted.items() if not good]
+    if wrong:
+        raise ValueError(f"its {', '.join(wrong)} cannot be those of this run")
