@@ -61,8 +61,8 @@ def without_encoding(text):
                 argument.value for argument in node.args if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
             ]
             of_path = called in ("read_text", "write_text") and isinstance(node.func, ast.Attribute) and len(node.args) < 2
-            picture = isinstance(node.func, ast.Attribute) and ast.unparse(node.func) == "Image.open"
-            opened = called in ("open", "fdopen") and not picture and not any("b" in mode for mode in modes)
+            other = ast.unparse(node.func) in ("Image.open", "os.open")  # a picture, a descriptor: no text
+            opened = called in ("open", "fdopen") and not other and not any("b" in mode for mode in modes)
             if of_path or opened:
                 yield node.lineno
 
