@@ -12,7 +12,7 @@ import pytest
 
 import linattn_np
 from linattn_np.__main__ import COMMANDS, main
-from linattn_np.experiments import command, scale
+from linattn_np.experiments import command, registry, scale
 
 SMALL = dataclasses.replace(scale.QUICK, steps=40, batch=20, seeds=2, record_every=10, test_every=20)
 
@@ -60,10 +60,11 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_status_2(tmp_path):
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_list_says_what_there_is(capsys):
+def test_list_says_what_there_is_and_how_long_it_takes(capsys):
     assert main(["reproduce", "--list"]) == 0
-    text = capsys.readouterr().out
-    assert all(name in text for name in command.EXPERIMENTS)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(registry.places())
+    assert all(" minute" in line for line in lines) and len(lines) >= 12
 
 
 def test_reproduce_draws_keeps_and_reuses(tmp_path, monkeypatch, capsys):
@@ -86,6 +87,19 @@ def test_reproduce_draws_keeps_and_reuses(tmp_path, monkeypatch, capsys):
     again = {file: file.stat().st_mtime_ns for file in (folder / "runs").glob("*.npz")}
     assert runs.keys() == again.keys() and sum(runs[file] != again[file] for file in runs) == 1
     assert json.loads((folder / "adam_vs_sgd.json").read_text())["panels"] == record["panels"]
+
+
+def test_reproduce_ends_with_a_scorecard(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "QUICK", tiny.scale)
+    wanted = tiny.measured("generalized_smoothness")["panels"]["setting1"]["Adam"]["signed_correlation"]["median"]
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick" / "runs").symlink_to(tiny.folder.path)
+    assert main(["reproduce", "--quick", "--out", str(tmp_path), "generalized_smoothness"]) == 0
+    assert "scorecard" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "quick" / "scorecard.json").read_text())["rows"]
+    assert len(rows) == len(registry.claims()) and {row["verdict"] for row in rows} == {"not tested"}
+    row = next(row for row in rows if row["id"] == "generalized_smoothness.setting1")
+    assert row["ours"]["median"] == pytest.approx(wanted, rel=1e-5) and "tiny scale only" in row["why"]
 
 
 def test_ctrl_c_keeps_what_was_finished(tmp_path):

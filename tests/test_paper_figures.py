@@ -1,24 +1,19 @@
-"""The figures of section 3.2: run small, drawn without a clipped word, kept and repeated to the last bit, honest about signs."""
+"""The figures of section 3.2: kept and repeated to the last bit, their numbers by another road, honest about signs."""
 
 import json
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import linattn_np as la
-from linattn_np.experiments import command, measured, scale, scorecard
+from linattn_np.experiments import measured, registry, scale, search
 from linattn_np.experiments.papers.maybe_all_you_need import directional_smoothness, learning_rates
 from linattn_np.experiments.papers.maybe_all_you_need.gradient_noise import initial
 from linattn_np.experiments.papers.maybe_all_you_need.settings import SETTINGS
 from linattn_np.measures.landscape import Surface
+from linattn_np.training.loop import losses_along
 from linattn_np.training.runs import RunFolder
 from linattn_np.training.sweeps import Inline
-
-TINY = scale.Scale(
-    "tiny", steps=300, batch=53, seeds=2, record_every=10, test_every=50, hessian_every=100, noise_draws=127, search_steps=20,
-    search_seeds=2,
-)  # fmt: skip
 
 NAMES = (
     "adam_vs_sgd", "gradient_noise", "robust_condition_number", "directional_smoothness", "generalized_smoothness",
@@ -26,40 +21,12 @@ NAMES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """A test batch of 101 prompts instead of 1000, and a folder for the runs that all tests share."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scale, "TEST_PROMPTS", 101)
-        yield RunFolder(tmp_path_factory.mktemp("figures") / "runs")
+@pytest.fixture
+def numbers(tiny):
+    return {name: tiny.measured(name) for name in NAMES}
 
 
-@pytest.fixture(scope="module")
-def numbers(small):
-    return {name: command.experiment(name).measure(small, TINY, False) for name in NAMES}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_figure_has_words_numbers_and_a_picture_with_nothing_clipped(name, numbers):
-    module = command.experiment(name)
-    assert len(module.ALT) > 100 and module.TITLE and "minute" in module.TIME
-    record = json.dumps(command.rounded(numbers[name]), allow_nan=False)
-    again = json.loads(record)
-    assert module.summary(again).count("\n") >= 2
-    figure = module.draw(again, TINY)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    box, renderer = figure.bbox, canvas.get_renderer()
-    assert len(figure.axes) >= 3
-    for text in [*figure.texts, *(t for ax in figure.axes for t in (ax.title, ax.xaxis.label, ax.yaxis.label))]:
-        extent = text.get_window_extent(renderer)
-        assert not text.get_text() or (extent.x0 >= 0 and extent.y0 >= 0 and extent.x1 <= box.x1 and extent.y1 <= box.y1), text
-    for ax in figure.axes:
-        tight = ax.get_tightbbox(renderer)  # tick labels and legends
-        assert tight.x0 >= -1 and tight.y0 >= -1 and tight.x1 <= box.x1 + 1 and tight.y1 <= box.y1 + 1
-
-
-def test_a_second_time_nothing_is_computed_and_nothing_changes(small, numbers, monkeypatch):
+def test_a_second_time_nothing_is_computed_and_nothing_changes(tiny, numbers, monkeypatch):
     def never(*_, **__):
         raise AssertionError("computed again")
 
@@ -68,7 +35,7 @@ def test_a_second_time_nothing_is_computed_and_nothing_changes(small, numbers, m
     monkeypatch.setattr("linattn_np.measures.landscape.Surface.hvps", never)
     monkeypatch.setattr("linattn_np.measures.noise._Gradients.batches", never)
     for name in NAMES:
-        again = command.experiment(name).measure(small, TINY, False)
+        again = registry.experiment(name).measure(tiny.folder, tiny.scale, False)
         assert json.dumps(again) == json.dumps(numbers[name]), name
 
 
@@ -111,16 +78,16 @@ def test_of_several_measurements_only_those_missing_are_made(tmp_path, executor)
 # ---------------------------------------------------------------- each figure's numbers by another road
 
 
-def history_of(small, optimizer, seed=1, setting="setting1"):
-    return small.load(scale.runs_of(SETTINGS[setting], optimizer, TINY)[seed])
+def history_of(tiny, optimizer, seed=1, setting="setting1"):
+    return tiny.folder.load(scale.runs_of(SETTINGS[setting], optimizer, tiny.scale)[seed])
 
 
-def test_the_ratio_starts_at_one_and_is_a_ratio_of_seeds(small, numbers):
+def test_the_ratio_starts_at_one_and_is_a_ratio_of_seeds(tiny, numbers):
     panel = numbers["robust_condition_number"]["panels"]["setting1"]
     assert [check["holds"] for check in numbers["robust_condition_number"]["checks"]] == [True] * 3
     values = {}
     for optimizer in ("SGD", "Adam"):
-        x = history_of(small, optimizer).snapshots[200]
+        x = history_of(tiny, optimizer).snapshots[200]
         diagonal = np.diag(la.hessian(x, *scale.test_batch(SETTINGS["setting1"].task), backend="numpy"))
         values[optimizer] = np.abs(diagonal).max() / np.sort(np.abs(diagonal))[74]
         assert panel[optimizer]["lower"]["each_seed"][1][2] == pytest.approx(values[optimizer], rel=1e-8)
@@ -131,23 +98,23 @@ def test_the_ratio_starts_at_one_and_is_a_ratio_of_seeds(small, numbers):
     assert panel["ratios"]["lower"]["0"]["each_seed"] == [1.0, 1.0] and set(panel["ratios"]["lower"]) == {"0"}
 
 
-def test_negative_curvature_is_counted():
+def test_negative_curvature_is_counted(tiny):
     kappa = np.tile([-2.0, -1.0, -1.0, 5.0, 7.0] * 2, (2, 3))  # (seeds, 30): 3 of 5 negative
-    window = directional_smoothness.windowed(kappa, TINY)
+    window = directional_smoothness.windowed(kappa, tiny.scale)
     assert window["median"] == [-1.0] * 3 and window["iterations"] == [50, 150, 250]
 
 
-def test_smoothness_of_a_recorded_step(small, numbers):
-    history = history_of(small, "SGD")
+def test_smoothness_of_a_recorded_step(tiny, numbers):
+    history = history_of(tiny, "SGD")
     surface = Surface(*scale.test_batch(SETTINGS["setting1"].task))
-    found = measured.steps(small, SETTINGS["setting1"], "SGD", TINY, False)[1]
+    found = measured.steps(tiny.folder, SETTINGS["setting1"], "SGD", tiny.scale, False)[1]
     k = found["times"].tolist().index(70)
     step, grad = history.updates[70], surface.grad(history.snapshots[70])
     u = step / np.linalg.norm(step)
     assert found["kappa"][k] == pytest.approx((u * surface.hvps(history.snapshots[70], u[None])[0]).sum(), rel=1e-9)
     assert found["cosine"][k] == pytest.approx((u * grad).sum() / np.linalg.norm(grad), rel=1e-9)
     assert found["norm"][k] == pytest.approx(np.linalg.norm(grad), rel=1e-12)
-    series = np.concatenate([s["kappa"] for s in measured.steps(small, SETTINGS["setting1"], "SGD", TINY, False)])
+    series = np.concatenate([s["kappa"] for s in measured.steps(tiny.folder, SETTINGS["setting1"], "SGD", tiny.scale, False)])
     share = numbers["directional_smoothness"]["panels"]["setting1"]["SGD"]["negative_share"]["mean"]
     assert share == pytest.approx((series <= 0).mean())
 
@@ -161,8 +128,8 @@ def test_the_generalized_fit_is_that_of_the_points(numbers):
     assert panel["Adam"]["log_norm_high"]["each_seed"][0] == pytest.approx(np.log(norm.max()))
 
 
-def test_noise_is_measured_where_the_runs_start(small, numbers):
-    assert np.array_equal(initial(SETTINGS["setting2"].task, 1), history_of(small, "Adam", 1, "setting2").snapshots[0])
+def test_noise_is_measured_where_the_runs_start(tiny, numbers):
+    assert np.array_equal(initial(SETTINGS["setting2"].task, 1), history_of(tiny, "Adam", 1, "setting2").snapshots[0])
     batches = numbers["gradient_noise"]["panels"]["setting1"]["batches"]
     assert list(batches) == ["1", "10", "100", "1000"]
     assert batches["1"]["noise"]["mean"]["median"] > batches["1000"]["noise"]["mean"]["median"]
@@ -173,43 +140,17 @@ def test_noise_is_measured_where_the_runs_start(small, numbers):
 def test_the_best_rate_by_the_rule():
     scores = np.full((3, 10), 5.0)
     scores[:, 3], scores[:, 4], scores[:, 9] = [1.0, 9.0, 2.0], [2.2, 2.4, 2.6], [0.1, np.inf, np.inf]
-    found = learning_rates.chosen(scores, code=1e-2)
+    found = learning_rates.compared(scores, code=1e-2)
     assert found["best"] == 5e-3 and found["close"] == [5e-3, 1e-2] and found["diverged"][9] == 2  # medians 2 and 2.4
     assert not found["at_the_edge"] and found["code_over_best"]["each_seed"][0] == pytest.approx(2.2)
-    assert learning_rates.chosen(np.arange(1.0, 11.0)[None], 1e-2)["at_the_edge"]
+    assert learning_rates.compared(np.arange(1.0, 11.0)[None], 1e-2)["at_the_edge"]
 
 
-def test_score_of_a_run_is_its_last_fifth(small):
-    run = learning_rates.search_runs(SETTINGS["setting1"], "Adam", TINY)[1, 5]
+def test_score_of_a_run_is_its_last_fifth(tiny, numbers):
+    run = learning_rates.search_runs(SETTINGS["setting1"], "Adam", tiny.scale)[1, 5]
     assert run.optimizer.lr == 2e-2 and run.optimizer.beta2 == 0.9 and run.seed == 1 and run.clip == 1.0
-    history, test = small.load(run), scale.test_batch(SETTINGS["setting1"].task)
+    history, test = tiny.folder.load(run), scale.test_batch(SETTINGS["setting1"].task)
     wanted = np.median([la.loss(history.snapshots[t], *test) for t in (17, 18, 19, 20)])
-    assert learning_rates.score(Surface(*test), history, TINY) == pytest.approx(wanted, rel=1e-9)
-
-
-# ---------------------------------------------------------------- the command
-
-
-def test_list_says_what_and_how_long(capsys):
-    from linattn_np.__main__ import main
-
-    assert main(["reproduce", "--list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(command.EXPERIMENTS)
-    assert all(" minute" in line for line in lines) and set(NAMES) <= set(command.EXPERIMENTS)
-
-
-def test_command_ends_with_a_scorecard(small, numbers, tmp_path, monkeypatch, capsys):
-    from linattn_np.__main__ import main
-
-    monkeypatch.setattr(command, "QUICK", TINY)
-    (tmp_path / "quick").mkdir()
-    (tmp_path / "quick" / "runs").symlink_to(small.path)
-    assert main(["reproduce", "--quick", "--out", str(tmp_path), "generalized_smoothness"]) == 0
-    out = capsys.readouterr().out
-    assert f"{len(scorecard.CLAIMS)} claims of the paper" in out and "scorecard" in out
-    rows = json.loads((tmp_path / "quick" / "scorecard.json").read_text())["rows"]
-    assert len(rows) == len(scorecard.CLAIMS) and {row["verdict"] for row in rows} == {"not tested"}
-    measured_row = next(row for row in rows if row["id"] == "generalized_smoothness.setting1")
-    wanted = numbers["generalized_smoothness"]["panels"]["setting1"]["Adam"]["signed_correlation"]["median"]
-    assert measured_row["ours"]["median"] == pytest.approx(wanted, rel=1e-5) and "tiny scale only" in measured_row["why"]
+    assert search.score(history, losses_along(search.late(history, 20), *test), 20) == pytest.approx(wanted, rel=1e-9)
+    scored = numbers["learning_rates"]["panels"]["setting1"]["Adam"]
+    assert pytest.approx(wanted, rel=1e-9) in (scored["smallest"][5], scored["largest"][5])  # two seeds

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from linattn_np.experiments import command, rules, scorecard
-from linattn_np.experiments.measured import spread
-from linattn_np.experiments.papers.maybe_all_you_need import claims, readers
+from linattn_np.experiments import record, registry, rules, scorecard
+from linattn_np.experiments.curves import spread
+from linattn_np.experiments.papers.maybe_all_you_need import adam_vs_sgd, gradient_noise, published, robust_condition_number
 from linattn_np.experiments.rules import Above, Claim, Within, around, judge
 
 FIGURES = Path(__file__).parent.parent / "figures"
@@ -82,20 +82,8 @@ def test_runs_without_a_number_are_counted():
 # ---------------------------------------------------------------- claims and where their numbers stand
 
 
-def test_claims_are_well_formed():
-    ids = [claim.id for claim in claims.CLAIMS]
-    assert len(set(ids)) == len(ids) > 40
-    for claim in claims.CLAIMS:
-        assert claim.statement and claim.where and (claim.paper or claim.code)
-        if claim.rule:
-            assert claim.figure in command.EXPERIMENTS and claim.values
-            assert claim.rule.text.startswith("agrees: ")
-        else:
-            assert claim.untested
-
-
 def test_the_papers_table_is_held_to_its_own_standard_deviation():
-    rule = next(claim.rule for claim in claims.CLAIMS if claim.id == "condition_ratio.setting2.1250")
+    rule = next(claim.rule for claim in registry.claims() if claim.id == "condition_ratio.setting2.1250")
     assert (rule.low, rule.high, rule.statistic, rule.beyond) == (3.12, 8.84, "mean", 1.0)  # 5.98 (2.86)
 
 
@@ -105,17 +93,17 @@ def test_readers_by_hand():
         "Adam": {"final_test_loss_of_each_seed": [2.0, 6.0, 1.0]},
     }
     numbers = {**PAPER, "panels": {"setting1": panel}}
-    assert readers.final_ratio("setting1", numbers)["each_seed"][:2] == [4.0, 0.5]
-    assert np.isnan(readers.final_ratio("setting1", numbers)["each_seed"][2])
-    assert readers.test_loss("setting1", "SGD", 1000, numbers)["median"] == 5.5
-    assert readers.test_loss("setting1", "SGD", 5000, numbers)["median"] is None
+    assert adam_vs_sgd.final_ratio("setting1", numbers)["each_seed"][:2] == [4.0, 0.5]
+    assert np.isnan(adam_vs_sgd.final_ratio("setting1", numbers)["each_seed"][2])
+    assert adam_vs_sgd.test_loss("setting1", "SGD", 1000, numbers)["median"] == 5.5
+    assert adam_vs_sgd.test_loss("setting1", "SGD", 5000, numbers)["median"] is None
     curve = {"iterations": [0, 250], "each_seed": [[1.0, 7.0], [2.0, 8.0], [3.0, 9.0]]}
     numbers = {**PAPER, "panels": {"setting1": {"SGD": {"lower": curve}}}}
-    assert readers.condition("setting1", "SGD", 250, numbers)["each_seed"] == [7.0, 8.0, 9.0]
-    assert readers.condition("setting1", "SGD", 500, numbers)["median"] is None
+    assert robust_condition_number.condition("setting1", "SGD", 250, numbers)["each_seed"] == [7.0, 8.0, 9.0]
+    assert robust_condition_number.condition("setting1", "SGD", 500, numbers)["median"] is None
     laws = {"noise": {"p99.9_over_p50": ours(3.0, 8.0)}, "covariance": {"p99.9_over_p50": ours(2.0, 2.0)}}
     numbers = {**PAPER, "panels": {"setting1": {"batches": {"1000": laws}}}}
-    assert readers.noise_over_control("setting1", 1000, numbers)["each_seed"] == [1.5, 4.0]
+    assert gradient_noise.noise_over_control("setting1", 1000, numbers)["each_seed"] == [1.5, 4.0]
 
 
 # ---------------------------------------------------------------- what is committed
@@ -123,7 +111,7 @@ def test_readers_by_hand():
 
 def test_the_committed_scorecard_is_made_from_the_committed_figures():
     kept = json.loads((FIGURES / "scorecard.json").read_text())
-    found = command.rounded(scorecard.rows(FIGURES))
+    found = record.rounded(scorecard.rows(FIGURES))
     assert kept["rows"] == json.loads(json.dumps(found)) and kept["verdicts"] == scorecard.count(found)
     assert (FIGURES / "scorecard.md").read_text() == scorecard.markdown(found)
     assert all(row["verdict"] in rules.VERDICTS for row in kept["rows"])
@@ -135,14 +123,14 @@ def test_the_committed_numbers_follow_from_the_curves():
     """The table's ratios once more, by another road: from the curves of the figure's JSON."""
     rows = {row["id"]: row for row in json.loads((FIGURES / "scorecard.json").read_text())["rows"]}
     panels = json.loads((FIGURES / "robust_condition_number.json").read_text())["panels"]
-    for setting, t in claims.RATIOS:
+    for setting, t in published.RATIOS:
         curves = [panels[setting][optimizer]["lower"] for optimizer in ("SGD", "Adam")]
         k = curves[0]["iterations"].index(t)
         sgd, adam = (np.array([row[k] for row in curve["each_seed"]]) for curve in curves)
         row = rows[f"condition_ratio.{setting}.{t}"]["ours"]
         assert row["mean"] == pytest.approx((sgd / adam).mean(), rel=1e-4) and row["seeds"] == len(sgd) == 6
         assert row["median"] == pytest.approx(np.median(sgd / adam), rel=1e-4)
-    for setting in claims.SETTINGS:
+    for setting in panels:
         assert panels[setting]["ratios"]["lower"]["0"]["each_seed"] == [1.0] * 6
 
 
@@ -150,7 +138,7 @@ def test_a_scorecard_of_nothing_says_so(tmp_path):
     found = scorecard.write(tmp_path)
     assert {row["verdict"] for row in found} == {"not tested"}
     assert "not run yet" in (tmp_path / "scorecard.md").read_text()
-    assert scorecard.count(found)["not tested"] == len(claims.CLAIMS)
+    assert scorecard.count(found)["not tested"] == len(registry.claims())
 
 
 def test_markdown_has_a_line_for_each_claim():

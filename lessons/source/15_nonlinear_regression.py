@@ -733,7 +733,7 @@ print("last fifth, Adam over SGD: loss {:.2g}, jump of f {:.2g}, of log f {:.2g}
 ratio, rows = panel["condition"]["ratio"], []
 for t in ratio["iterations"]:
     each = np.array(ratio["each_seed"], float)[:, ratio["iterations"].index(t)]
-    mean, std = at_scale.CODE_RATIOS.get(t, ("", ""))
+    mean, std = at_scale.NONLINEAR_RATIOS.get(t, ("", ""))
     rows.append((t, f"{mean} ({std})" if mean else "", f"{each.mean():.3g} ({each.std():.2g})",
                  f"{np.median(each):.3g}", ", ".join(f"{value:.2g}" for value in each)))
 table(("iteration", "released code", "ours, mean (std)", "median", "each seed"), rows,

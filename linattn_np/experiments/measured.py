@@ -5,28 +5,39 @@ A measurement is one ``.npz`` file of plain arrays in ``runs/measured``, named b
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .._types import Array
 from ..measures.landscape import Surface, directions_at, meet, off_diagonal_share, path_smoothness
 from ..optimizers import global_norm
 from ..progress import bar
 from ..training import runs
+from ..training.loop import History
 from ..training.provenance import backend
-from .scale import TEST_PROMPTS, TEST_SEED, histories, runs_of, test_batch
+from ..training.runs import RunFolder
+from .scale import TEST_PROMPTS, TEST_SEED, Scale, histories, runs_of, test_batch
+from .settings import Setting
 
+Arrays = dict[str, Array]
 FORMAT = 1  # raise it when the same description would give other numbers; so does raising that of the runs
 PATH_STEPS = 2_000  # the length of the path that generalized smoothness is measured on, as in the paper's code
 
 
-def kept(folder, what, description, compute):
+def kept(folder: RunFolder, what: str, description: dict[str, Any], compute: Callable[[], Arrays]) -> Arrays:
     """The arrays of a measurement: kept from before, or computed now and kept. -> {name: array}"""
     file, text = place(folder, what, description)
     found = runs.read_arrays(file, text, "measurement")
     return write(file, text, compute()) if found is None else found
 
 
-def kept_each(folder, what, descriptions, function, arguments, label, progress=None):
+def kept_each(
+    folder: RunFolder, what: str, descriptions: Sequence[dict[str, Any]], function: Callable[..., Arrays],
+    arguments: Sequence[tuple[Any, ...]], label: str, progress: bool | None = None,
+) -> list[Arrays]:  # fmt: skip
     """:func:`kept` for each description, by ``function(*arguments[k])``; the folder's executor takes all that are missing."""
     places = [place(folder, what, description) for description in descriptions]
     found = {k: runs.read_arrays(*at, "measurement") for k, at in enumerate(places)}
@@ -40,19 +51,22 @@ def kept_each(folder, what, descriptions, function, arguments, label, progress=N
     return list(found.values())
 
 
-def place(folder, what, description):
+def place(folder: RunFolder, what: str, description: dict[str, Any]) -> tuple[Path, str]:
     """The file of a measurement, and the text that its name is a hash of."""
     text = json.dumps({"format": [FORMAT, runs.FORMAT], "backend": backend(), "what": what, **description}, sort_keys=True)
     return folder.path / "measured" / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz", text
 
 
-def write(file, text, found):
+def write(file: Path, text: str, found: Arrays) -> Arrays:
     """Keep the arrays of a measurement, whole or not at all. -> the arrays"""
     runs.write_arrays(file, text, found)
     return found
 
 
-def along_runs(folder, setting, optimizer, scale, what, compute, arguments=None, progress=None):
+def along_runs(
+    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, what: str, compute: Callable[[Surface, History], Arrays],
+    arguments: dict[str, Any] | None = None, progress: bool | None = None,
+) -> list[Arrays]:  # fmt: skip
     """A measurement on each seed's run: ``compute(surface, history)`` on the fixed test batch. -> a list of {name: array}"""
     asked = runs_of(setting, optimizer, scale)
     trained = histories(folder, asked, f"{optimizer} on {setting.title}", progress)
@@ -65,10 +79,10 @@ def along_runs(folder, setting, optimizer, scale, what, compute, arguments=None,
     return found
 
 
-def hessians(folder, setting, optimizer, scale, progress=None):
+def hessians(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """times (T,), diagonals (T, p), eigenvalues (T, p) ascending, off_diagonal (T,), for each seed."""
 
-    def compute(surface, history):
+    def compute(surface: Surface, history: History) -> Arrays:
         times = [t for t in sorted(history.snapshots) if t % scale.hessian_every == 0]
         every = [surface.hessian(history.snapshots[t]) for t in times]
         return {
@@ -80,11 +94,14 @@ def hessians(folder, setting, optimizer, scale, progress=None):
     return along_runs(folder, setting, optimizer, scale, "hessians", compute, {"every": scale.hessian_every}, progress)
 
 
-def other_diagonals(folder, setting, optimizer, scale, times, seeds, progress=None):
+def other_diagonals(
+    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, times: Sequence[int], seeds: Sequence[int],
+    progress: bool | None = None,
+) -> list[Arrays]:  # fmt: skip
     """Hessian diagonals on test batches of other seeds: times (T,), diagonals (T, batches, p), for each seed of the runs."""
     surfaces = [Surface(*test_batch(setting.task, seed)) for seed in seeds]
 
-    def compute(_, history):
+    def compute(_: Surface, history: History) -> Arrays:
         known = [t for t in times if t in history.snapshots]
         every = [[surface.diagonal(history.snapshots[t]) for surface in surfaces] for t in known]
         return {"times": np.array(known), "diagonals": np.array(every)}
@@ -93,10 +110,10 @@ def other_diagonals(folder, setting, optimizer, scale, times, seeds, progress=No
     return along_runs(folder, setting, optimizer, scale, "diagonals", compute, arguments, progress)
 
 
-def steps(folder, setting, optimizer, scale, progress=None):
+def steps(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """What every recorded step meets at the point before it: times, kappa, cosine, decrease, norm, each (T,), for each seed."""
 
-    def compute(surface, history):
+    def compute(surface: Surface, history: History) -> Arrays:
         times = [t for t in sorted(history.updates) if history.updates[t].any()]
         met = [meet(history.snapshots[t], {"step": history.updates[t]}, surface)["step"] for t in times]
         norms = [global_norm(surface.grad(history.snapshots[t])) for t in times]
@@ -106,11 +123,14 @@ def steps(folder, setting, optimizer, scale, progress=None):
     return along_runs(folder, setting, optimizer, scale, "steps", compute, progress=progress)
 
 
-def other_steps(folder, setting, optimizer, scale, every, seeds, progress=None):
+def other_steps(
+    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, every: int, seeds: Sequence[int],
+    progress: bool | None = None,
+) -> list[Arrays]:  # fmt: skip
     """The curvature that steps meet on test batches of other seeds: times (T,), kappa (T, batches), for each seed of the runs."""
     surfaces = [Surface(*test_batch(setting.task, seed)) for seed in seeds]
 
-    def compute(_, history):
+    def compute(_: Surface, history: History) -> Arrays:
         times = [t for t in sorted(history.updates) if t % every == 0 and history.updates[t].any()]
         steps = [(history.snapshots[t], {"step": history.updates[t]}) for t in times]
         kappa = [[meet(x, step, surface)["step"].kappa for surface in surfaces] for x, step in steps]
@@ -120,10 +140,10 @@ def other_steps(folder, setting, optimizer, scale, every, seeds, progress=None):
     return along_runs(folder, setting, optimizer, scale, "other-steps", compute, arguments, progress)
 
 
-def directions(folder, setting, scale, progress=None):
+def directions(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """Every optimizer's direction at the same points, those of the Adam runs: times (T,), then for each direction (T, 3)."""
 
-    def compute(surface, history):
+    def compute(surface: Surface, history: History) -> Arrays:
         times = [t for t in sorted(history.updates) if t % scale.hessian_every == 0]
         rows = []
         for t in times:
@@ -134,10 +154,10 @@ def directions(folder, setting, scale, progress=None):
     return along_runs(folder, setting, "Adam", scale, "directions", compute, {"every": scale.hessian_every}, progress)
 
 
-def paths(folder, setting, optimizer, scale, progress=None):
+def paths(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """Smoothness over the whole length of the first steps: times (T,), smoothness (T,), for each seed."""
 
-    def compute(surface, history):
+    def compute(surface: Surface, history: History) -> Arrays:
         times = [t for t in sorted(history.updates) if t <= PATH_STEPS and history.updates[t].any()]
         values = [path_smoothness(history.snapshots[t], history.updates[t], surface) for t in times]
         return {"times": np.array(times), "smoothness": np.array(values)}
@@ -145,7 +165,7 @@ def paths(folder, setting, optimizer, scale, progress=None):
     return along_runs(folder, setting, optimizer, scale, "paths", compute, {"steps": PATH_STEPS}, progress)
 
 
-def table(found, name, times):
+def table(found: Sequence[Arrays], name: str, times: Any) -> Array:
     """One series of all seeds at common times, (seeds, T, ..); NaN where a run that diverged has none."""
     shape = np.shape(found[0][name])[1:]
     values = np.full((len(found), len(times), *shape), np.nan)
@@ -153,17 +173,3 @@ def table(found, name, times):
         known = np.isin(series["times"], times)
         row[np.searchsorted(times, series["times"][known])] = series[name][known]
     return values
-
-
-def spread(values):
-    """The numbers of each seed in short: median, quartiles, mean, standard deviation (over n - 1), and the numbers themselves."""
-    values = np.asarray(values, float)
-    finite = values[np.isfinite(values)]
-    if len(finite) == 0:
-        return {**dict.fromkeys(("median", "lower_quartile", "upper_quartile", "mean", "std")), "each_seed": [None] * len(values)}
-    low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]).tolist()
-    std = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
-    return {
-        "median": middle, "lower_quartile": low, "upper_quartile": high, "mean": float(finite.mean()), "std": std,
-        "each_seed": values.tolist(),
-    }  # fmt: skip

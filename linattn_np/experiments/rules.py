@@ -6,6 +6,7 @@ says qualitatively. "does not agree": neither. "not tested": no numbers at the p
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +23,11 @@ class Within:
     beyond: float | None = None
 
     @property
-    def text(self):
+    def text(self) -> str:
         tail = "" if self.beyond is None else f"; in direction: mean and median above {self.beyond:g}"
         return f"agrees: {self.statistic} over seeds within {self.low:g} to {self.high:g}{tail}"
 
-    def verdict(self, ours):
+    def verdict(self, ours: dict[str, Any]) -> str:
         right_way = self.beyond is not None and min(ours["mean"], ours["median"]) > self.beyond
         if self.low <= ours[self.statistic] <= self.high and (self.beyond is None or right_way):
             return "agrees"
@@ -42,17 +43,17 @@ class Above:
     statistic: str = "median"
 
     @property
-    def text(self):
+    def text(self) -> str:
         statistic = self.statistic.replace("_", " ")
         return f"agrees: {statistic} over seeds at least {self.least:g}; in direction: median above {self.beyond:g}"
 
-    def verdict(self, ours):
+    def verdict(self, ours: dict[str, Any]) -> str:
         if ours[self.statistic] >= self.least and ours["median"] > self.beyond:
             return "agrees"
         return "agrees in direction" if ours["median"] > self.beyond else "does not agree"
 
 
-def around(value, factor, **more):
+def around(value: float, factor: float, **more: Any) -> Within:
     """Within a factor of a value."""
     return Within(float(f"{value / factor:.4g}"), float(f"{value * factor:.4g}"), **more)
 
@@ -67,13 +68,13 @@ class Claim:
     paper: str | None = None  # the paper's number, in words where it gives none
     code: str | None = None  # the released code's number, where known
     figure: str | None = None  # the experiment whose JSON has our number; None: not measured
-    values: Callable | None = None  # the figure's JSON -> {"median": .., "each_seed": [..], ..}
+    values: Callable[..., Any] | None = None  # the figure's JSON -> {"median": .., "each_seed": [..], ..}
     rule: Within | Above | None = None
-    aside: Callable | None = None  # the figure's JSON -> what else was looked at, in words; it decides nothing
+    aside: Callable[..., str] | None = None  # the figure's JSON -> what else was looked at, in words; it decides nothing
     untested: str = ""  # why it is not tested
 
 
-def judge(claim, numbers):
+def judge(claim: Claim, numbers: dict[str, Any] | None) -> dict[str, Any]:
     """One row of the scorecard. numbers: the figure's JSON, or None where there is none."""
     row = {
         "id": claim.id, "statement": claim.statement, "where": claim.where, "paper": claim.paper, "code": claim.code,

@@ -1,13 +1,19 @@
 """How large an experiment is: at the paper's scale, or small and quick."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from ..training.runs import Run
+from .._types import Array
+from ..prompts import Prompts, RegressionTask
+from ..training.loop import History
+from ..training.runs import Run, RunFolder
 from ..training.sweeps import sweep
+from .settings import Setting
 
-TEST_SEED = 99  # the paper's fixed test batch: 1000 prompts from seed 99
+TEST_SEED = 99  # of our fixed test batch, drawn by NumPy: the released code's seed 99 is torch's and gives other prompts
 TEST_PROMPTS = 1000
 
 
@@ -33,18 +39,18 @@ QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=10, test_ev
               hessian_every=250, noise_draws=500, search_steps=200, search_seeds=1)  # fmt: skip
 
 
-def limited(scale, every=None, **at_most):
+def limited(scale: Scale, every: Mapping[str, int] | None = None, **at_most: int) -> Scale:
     """A scale with numbers of at most these; ``every``: record_every and hessian_every of at least these."""
     changed = {name: min(getattr(scale, name), most) for name, most in at_most.items()}
     return replace(scale, **changed, **{name: max(getattr(scale, name), least) for name, least in (every or {}).items()})
 
 
-def differences(scale, used):
+def differences(scale: Scale, used: Scale) -> dict[str, list[Any]]:
     """What an experiment did at another size than the scale says, for its JSON and its summary. -> {name: [scale's, used]}"""
     return {name: [value, getattr(used, name)] for name, value in vars(scale).items() if value != getattr(used, name)}
 
 
-def runs_of(setting, name, scale):
+def runs_of(setting: Setting, name: str, scale: Scale) -> list[Run]:
     """The runs of one optimizer on one setting, one for each seed."""
     return [
         Run(
@@ -55,17 +61,17 @@ def runs_of(setting, name, scale):
     ]  # fmt: skip
 
 
-def test_batch(task, seed=TEST_SEED):
+def test_batch(task: RegressionTask, seed: int = TEST_SEED) -> Prompts:
     """The fixed batch that losses and curvatures are measured on."""
     return task.sample(TEST_PROMPTS, np.random.default_rng(seed))
 
 
-def histories(folder, runs, label, progress=None):
+def histories(folder: RunFolder, runs: Sequence[Run], label: str, progress: bool | None = None) -> list[History]:
     """The histories of the runs, in order; those not yet in the folder are trained by its executor and kept."""
     found = dict(sweep(runs, folder, folder.executor, progress, label))
     return [found[run] for run in runs]
 
 
-def quartiles(values):
+def quartiles(values: Any) -> Array:
     """Lower quartile, median and upper quartile over the first axis (seeds); NaN only where every seed is NaN."""
     return np.nanquantile(np.asarray(values), [0.25, 0.5, 0.75], axis=0)

@@ -1,40 +1,40 @@
-"""The scorecard: every claim of the paper beside our number, judged by a rule that was fixed before the run.
+"""The scorecard: every claim beside our number, judged by a rule that was fixed before the run.
 
 It is made from the figures' JSON files alone, so that each number in it stands in a figure that a command draws.
 """
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from ..training.runs import write_text
-from .papers.maybe_all_you_need.claims import CLAIMS
+from .record import rounded
+from .registry import claims, sources
 from .rules import VERDICTS, judge
 
-INTRODUCTION = (
-    "Each claim of the paper (arXiv 2310.01082) beside what came out here. Made by `python -m linattn_np reproduce` from "
-    "the figures' JSON files. The rule of each verdict is code (`linattn_np/experiments/papers/maybe_all_you_need/claims.py`), written before the runs at "
-    "the paper's scale. Ours: the median over seeds and, in brackets, the quartiles."
-)
+Row = dict[str, Any]
 
 
-def rows(folder):
+def rows(folder: Path) -> list[Row]:
     """One row for each claim, from the figures' JSON files in a folder. -> a list of dictionaries of plain values"""
-    read = {}
-    for claim in CLAIMS:
+    read: dict[str | None, Any] = {}
+    for claim in claims():
         if claim.figure not in read:
             file = folder / f"{claim.figure}.json"
             read[claim.figure] = json.loads(file.read_text(encoding="utf-8")) if claim.figure and file.exists() else None
-    return [judge(claim, read[claim.figure]) for claim in CLAIMS]
+    return [judge(claim, read[claim.figure]) for claim in claims()]
 
 
-def count(found):
+def count(found: Sequence[Row]) -> dict[str, int]:
     """How many rows have each verdict."""
     return {verdict: sum(row["verdict"] == verdict for row in found) for verdict in VERDICTS}
 
 
-def markdown(found):
+def markdown(found: Sequence[Row]) -> str:
     """The rows as a page."""
     tally = ", ".join(f"{number} {verdict}" for verdict, number in count(found).items())
-    lines = ["# Scorecard", "", INTRODUCTION, "", f"**{len(found)} claims: {tally}.**", ""]
+    lines = ["# Scorecard", "", introduction(), "", f"**{len(found)} claims: {tally}.**", ""]
     lines += ["| claim | paper | released code | ours | verdict | why |", "|---|---|---|---|---|---|"]
     for row in found:
         cells = (row["statement"], row["paper"], row["code"], in_words(row["ours"]), f"**{row['verdict']}**", row["why"])
@@ -47,17 +47,24 @@ def markdown(found):
     return "\n".join(lines) + "\n"
 
 
-def in_words(ours):
+def introduction() -> str:
+    """What the page is."""
+    return (
+        f"Each claim of the paper ({', '.join(sources())}) beside what came out here. Made by `python -m linattn_np reproduce` from "
+        "the figures' JSON files. The rule of each verdict is code (`CLAIMS` in each module of `linattn_np/experiments/papers/`), "
+        "written before the runs at the paper's scale. Ours: the median over seeds and, in brackets, the quartiles."
+    )
+
+
+def in_words(ours: Row | None) -> str:
     """Our number in one cell."""
     if ours is None or ours["median"] is None:
         return "" if ours is None else "no finite number"
     return f"{ours['median']:.3g} [{ours['lower_quartile']:.3g}, {ours['upper_quartile']:.3g}], {ours['seeds']} seeds"
 
 
-def write(folder):
+def write(folder: Path) -> list[Row]:
     """FOLDER/scorecard.json and FOLDER/scorecard.md; returns the rows."""
-    from .command import rounded
-
     found = rounded(rows(folder))
     record = {"title": "Scorecard", "verdicts": count(found), "rows": found}
     write_text(folder / "scorecard.json", json.dumps(record, indent=1) + "\n")

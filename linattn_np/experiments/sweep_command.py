@@ -1,30 +1,29 @@
 """``python -m linattn_np sweep``: a grid of learning rates, seeds, settings and optimizers, on processes or a Dask cluster."""
 
+import argparse
 import contextlib
 import itertools
 import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .._checks import as_count, as_real, one_of
 from ..optimizers import KINDS
 from ..processors import processors
-from ..training.loop import losses_along
+from ..training.loop import History, losses_along
 from ..training.runs import Run, RunFolder, write_text
 from ..training.sweeps import Inline, Processes, sweep
-from .papers.maybe_all_you_need.settings import SETTINGS
+from .registry import settings
 from .scale import quartiles, test_batch
-
-MOMENTA = {
-    "SGD": {"momentum": 0.9},
-    "Adam": {"beta1": 0.9, "beta2": 0.9},
-    "AdamW": {"beta1": 0.9, "beta2": 0.9},
-}  # as in the paper
+from .settings import with_momentum
 
 
-def add_arguments(parser):
-    parser.add_argument("--settings", default="setting1", metavar="A,B", help=f"of {', '.join(SETTINGS)} (default: setting1)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--settings", default="setting1", metavar="A,B", help=f"of {', '.join(settings())} (default: setting1)")
     parser.add_argument("--optimizers", default="SGD,Adam", metavar="A,B", help=f"of {', '.join(KINDS)} (default: SGD,Adam)")
     parser.add_argument(
         "--rates", default="0.005,0.01,0.02,0.05", metavar="R,R", help="learning rates (default: 0.005,0.01,0.02,0.05)"
@@ -45,7 +44,7 @@ def add_arguments(parser):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """-> exit status: 0 when every run was done."""
     cells = grid(args)
     out = Path(args.out)
@@ -64,22 +63,23 @@ def run(args):
     return 0
 
 
-def grid(args):
+def grid(args: argparse.Namespace) -> dict[tuple[str, str, float], list[Run]]:
     """The runs of each cell: {(setting, optimizer, rate): [one for each seed]}. Raises ValueError before any work."""
-    settings = [one_of("--settings", name, tuple(SETTINGS)) for name in args.settings.split(",")]
+    known = settings()
+    names = [one_of("--settings", name, tuple(known)) for name in args.settings.split(",")]
     optimizers = [one_of("--optimizers", name, tuple(KINDS)) for name in args.optimizers.split(",")]
     rates = [as_rate(text) for text in args.rates.split(",")]
     seeds, steps, batch = as_count("--seeds", args.seeds), as_count("--steps", args.steps), as_count("--batch", args.batch)
     cells = {}
-    for name, kind, rate in itertools.product(settings, optimizers, rates):
-        setting, optimizer = SETTINGS[name], KINDS[kind](rate, **MOMENTA.get(kind, {}))
+    for name, kind, rate in itertools.product(names, optimizers, rates):
+        setting, optimizer = known[name], with_momentum(kind, rate)
         cells[name, kind, rate] = [
             Run(setting.task, optimizer, steps, batch, clip=setting.clip, seed=seed, record_every=steps) for seed in range(seeds)
         ]
     return cells
 
 
-def as_rate(text):
+def as_rate(text: str) -> float:
     """A learning rate from the command line."""
     try:
         rate = float(text)
@@ -88,7 +88,7 @@ def as_rate(text):
     return as_real("--rates", rate, above=0)
 
 
-def make_executor(args):
+def make_executor(args: argparse.Namespace) -> contextlib.AbstractContextManager[Executor]:
     """Processes on this machine, or a Dask cluster, to be used in a ``with``."""
     if args.dask is None:
         workers = processors() if args.workers is None else as_count("--workers", args.workers)
@@ -104,7 +104,7 @@ def make_executor(args):
 
 
 @contextlib.contextmanager
-def dask_executor(client):
+def dask_executor(client: Any) -> Iterator[Executor]:
     """The cluster's executor; what is under way there is cancelled when the block is left."""
     with client:
         executor = client.get_executor()
@@ -114,10 +114,10 @@ def dask_executor(client):
             executor.shutdown(wait=False)
 
 
-def row(key, histories):
+def row(key: tuple[str, str, float], histories: Sequence[History]) -> dict[str, Any]:
     """One row of the table: final test loss, quartiles over seeds of the runs that did not diverge."""
     name, kind, rate = key
-    test = test_batch(SETTINGS[name].task)
+    test = test_batch(settings()[name].task)
     losses = [losses_along(history, *test)[1][-1] for history in histories if history.diverged_at is None]
     low, median, high = quartiles(losses) if losses else (np.nan,) * 3
     return {
@@ -126,12 +126,12 @@ def row(key, histories):
     }  # fmt: skip
 
 
-def number(value):
+def number(value: float) -> float | None:
     """A JSON number, or None where there is none."""
     return float(value) if np.isfinite(value) else None
 
 
-def table(rows):
+def table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as text."""
     lines = [f"{'setting':10s} {'optimizer':12s} {'rate':>8s} {'test loss':>11s} {'quartiles':>23s} {'diverged':>9s}"]
     for r in rows:

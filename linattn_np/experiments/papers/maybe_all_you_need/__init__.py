@@ -1,5 +1,29 @@
-"""The paper's experiments: the settings, one module for each figure, and the command ``reproduce``."""
+"""Linear attention is (maybe) all you need: the paper's settings, its printed numbers, and one module for each figure.
 
-from .settings import SETTINGS, Setting
+Its claims stand in the modules of the figures that measure them, each with its rule (``factors``) beside the function that reads
+its number. An ``aside`` says what else was looked at; it decides nothing.
+"""
 
-__all__ = ["SETTINGS", "Setting"]
+from ...rules import Claim
+from ...settings import Setting
+from .settings import SETTINGS
+
+__all__ = ["CLAIMS", "EXPERIMENTS", "SETTINGS", "SOURCE", "TITLE", "Setting"]
+
+TITLE = "Linear attention is (maybe) all you need (to understand Transformer optimization)"
+SOURCE = "arXiv 2310.01082"
+EXPERIMENTS = (  # modules here, in the order in which they are drawn: those that share training runs after each other
+    "adam_vs_sgd", "gradient_noise", "robust_condition_number", "directional_smoothness", "generalized_smoothness",
+    "learning_rates", "data_distribution", "depth", "bigger_model", "attention_kinds", "nonlinear_regression", "full_batch",
+)  # fmt: skip
+CLAIMS = (  # those that none of the experiments measures
+    Claim(
+        id="language_models", where="section 3.1",
+        statement="Full Transformers show the same features (PTB, WikiText-2, SQuAD; Kunstner et al. 2023)",
+        paper="R_med ratio 1.43 to 3.54 (Jiang et al. 2022)", untested="needs trained language models; cited only",
+    ),
+    Claim(
+        id="image_models", where="section 3.1", statement="Convolutional networks on MNIST and CIFAR-10 beside them",
+        paper="plots (Kunstner et al. 2023)", untested="needs trained image models; cited only",
+    ),
+)  # fmt: skip

@@ -1,24 +1,22 @@
 """Section 3.2: a bigger model, 8 layers, 20 covariates and 60 examples: loss curves and gradient noise."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
+
+from matplotlib.figure import Figure
 
 from ....plotting import new_figure
 from ....prompts import RegressionTask
-from ...panels import (
-    OPTIMIZERS,
-    draw_losses,
-    draw_noise,
-    draw_quantiles,
-    limits_in_words,
-    losses,
-    losses_in_words,
-    noise,
-    noise_in_words,
-    number,
-    search,
-)
-from ...scale import differences, limited
-from .settings import Setting
+from ....training.runs import RunFolder
+from ...curves import Numbers, spread
+from ...panels import draw_losses, draw_noise, draw_quantiles, limits_in_words, losses_in_words, noise_in_words, number
+from ...rules import Above, Claim
+from ...scale import Scale, differences, limited
+from ...search import search
+from ...settings import OPTIMIZERS, Setting
+from ...variants import gap, losses, noise, tails
+from .factors import TAIL
 
 TITLE = "A bigger model: 8 layers, d = 20, n = 60"
 TIME = "12 minutes"
@@ -32,7 +30,7 @@ ALT = (
 )
 
 
-def sized(scale):
+def sized(scale: Scale) -> tuple[Scale, Scale]:
     """A prompt costs this model some 50 microseconds, a hundred times what Setting 1 costs: batches and iterations are cut.
 
     -> the scale of the training, and that of the noise, whose batches are not cut at the paper's scale.
@@ -45,7 +43,7 @@ def sized(scale):
     return used, used
 
 
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Search the rates, train what is missing and measure losses and noise: plain numbers, ready for JSON."""
     used, of_noise = sized(scale)
     setting = Setting("L = 8, d = 20, n = 60", TASK, {}, 1.0, layers=8)
@@ -61,7 +59,7 @@ def measure(folder, scale, progress=None):
     }  # fmt: skip
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: two panels of losses, two of noise."""
     panel = numbers["panels"]["bigger"]
     figure, axes = new_figure(columns=2, rows=2, height=3.1, width=4.6)
@@ -80,7 +78,7 @@ def draw(numbers, scale):
     return figure
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     panel = numbers["panels"]["bigger"]
     tried = []
@@ -90,3 +88,45 @@ def summary(numbers):
         tried.append(f"{o} {scores}{' (best at the edge)' if found['at_the_edge'] else ''}")
     lines = [limits_in_words(numbers["limits"]), losses_in_words(panel), noise_in_words(panel)]
     return "\n".join([*lines, f"  rates searched, median loss of each: {'; '.join(tried)}"])
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+def loss_gap(numbers: Numbers) -> Numbers:
+    """SGD's loss of fresh batches over Adam's, last tenth of the run, seed by seed."""
+    return spread(gap(numbers["panels"]["bigger"]))
+
+
+def skewness(numbers: Numbers) -> Numbers:
+    """The skewness of the noise norm."""
+    return numbers["panels"]["bigger"]["noise"]["noise"]["skewness"]
+
+
+def tail_over_control(numbers: Numbers) -> Numbers:
+    """p99.9 / p50 of the noise over that of Gaussian noise with the same covariance, seed by seed."""
+    panel = numbers["panels"]["bigger"]
+    return spread(tails(panel) / tails(panel, "control"))
+
+
+def claims() -> Iterator[Claim]:
+    """The curves of a bigger model look alike."""
+    common: dict[str, Any] = {"figure": "bigger_model", "where": "section 3.2, bigger model"}
+    yield Claim(
+        id="bigger_model.loss",
+        statement="A bigger model (L=8, d=20, n=60) has loss curves that look alike: Adam's ends below SGD's",
+        paper="alike (plot)", values=loss_gap, rule=Above(1.0, 1.0, "lower_quartile"), **common,
+    )  # fmt: skip
+    yield Claim(
+        id="bigger_model.noise",
+        statement="A bigger model (L=8, d=20, n=60) has gradient noise that looks alike: skewed to the right",
+        paper="alike (histogram)", values=skewness, rule=Above(0.0, 0.0, "lower_quartile"), **common,
+    )  # fmt: skip
+    yield Claim(
+        id="bigger_model.heavy_tails",
+        statement="A bigger model's noise is heavy-tailed, beyond Gaussian noise with the same covariance",
+        paper="heavy-tailed (histogram, no control)", values=tail_over_control, rule=Above(TAIL, 1.0), **common,
+    )  # fmt: skip
+
+
+CLAIMS = tuple(claims())

@@ -1,20 +1,30 @@
 """Section 4.1: covariates on the sphere against heavy-tailed ones: losses, gradient noise, robust condition number."""
 
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
 from ....plotting import new_figure
+from ....training.runs import RunFolder
+from ...curves import Numbers, each_seed, numbers_or_nan, spread
 from ...panels import (
-    condition,
     draw_condition,
     draw_losses,
     draw_noise,
     limits_in_words,
-    losses,
     losses_in_words,
-    noise,
     noise_in_words,
     number,
     same_limits,
 )
-from ...scale import differences, limited
+from ...rules import Above, Claim, around
+from ...scale import Scale, differences, limited
+from ...settings import OPTIMIZERS
+from ...variants import condition, gap, losses, noise, tails
+from .factors import CLEAR, TAIL, UNCHANGED
 from .settings import SETTINGS
 
 TITLE = "Light and heavy tails in the data: spherical and Gamma-scaled covariates"
@@ -29,7 +39,7 @@ ALT = (
 )
 
 
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Train what is missing and measure the three rows: plain numbers, ready for JSON."""
     small = {"hessian_every": scale.steps}
     used = scale if scale.name == "paper" else limited(scale, small, noise_draws=100, seeds=2)
@@ -43,7 +53,7 @@ def measure(folder, scale, progress=None):
     return {"limits": differences(scale, used), "seeds_used": used.seeds, "draws": used.noise_draws, "panels": panels}
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: three rows, one column for each law of the covariates."""
     figure, axes = new_figure(columns=len(NAMES), rows=3, height=2.7, width=4.8)
     for column, name in zip(axes.T, NAMES, strict=True):
@@ -65,7 +75,7 @@ def draw(numbers, scale):
     return figure
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     lines = [limits_in_words(numbers["limits"])]
     for panel in numbers["panels"].values():
@@ -74,3 +84,71 @@ def summary(numbers):
         lines.append(f"  R_med(SGD) / R_med(Adam), median over the path: {number(ratio['median'])} "
                      f"[{number(ratio['lower_quartile'])}, {number(ratio['upper_quartile'])}] over seeds")  # fmt: skip
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+SLOWER_AT = 1_000  # the iteration at which speeds are compared
+
+
+def heavier_noise(numbers: Numbers) -> Numbers:
+    """p99.9 / p50 of the noise, heavy-tailed over spherical, seed by seed."""
+    panels = numbers["panels"]
+    return spread(tails(panels["setting3"]) / tails(panels["sphere"]))
+
+
+def skewness_of_both(numbers: Numbers) -> str:
+    """The skewness of the noise, heavy-tailed beside spherical."""
+    found = {name: panel["noise"]["noise"]["skewness"]["median"] for name, panel in numbers["panels"].items()}
+    return f"skewness {found['setting3']:.3g} against {found['sphere']:.3g} on the sphere"
+
+
+def larger_condition_gap(numbers: Numbers) -> Numbers:
+    """The median R_med ratio along the path, heavy-tailed over spherical, seed by seed."""
+    panels = numbers["panels"]
+    middle = {name: np.array(numbers_or_nan(panels[name]["condition"]["middle_ratio"]["each_seed"])) for name in panels}
+    return spread(middle["setting3"] / middle["sphere"])
+
+
+def slower(optimizer: str, iteration: int, numbers: Numbers) -> Numbers:
+    """The share of the first loss that is left at an iteration, heavy-tailed over spherical; fresh batches."""
+    left = {}
+    for name, panel in numbers["panels"].items():
+        fresh = panel[optimizer]["fresh"]
+        left[name] = each_seed(fresh, iteration) / each_seed(fresh, fresh["iterations"][0])
+    return spread(left["setting3"] / left["sphere"])
+
+
+def change_of_gap(numbers: Numbers) -> Numbers:
+    """Adam's advantage with heavy tails over that on the sphere."""
+    return spread(gap(numbers["panels"]["setting3"]) / gap(numbers["panels"]["sphere"]))
+
+
+def claims() -> Iterator[Claim]:
+    """Heavier data: heavier noise, a larger gap in R_med, both slower, about the same gap in the loss."""
+    common: dict[str, Any] = {"figure": "data_distribution", "where": "section 4.1, spherical against heavy-tailed covariates"}
+    yield Claim(
+        id="data.noise",
+        statement="Heavier tails in the data give heavier-tailed gradient noise (p99.9/p50 over that on the sphere)",
+        paper="heavier (histogram)", values=heavier_noise, aside=skewness_of_both, rule=Above(TAIL, 1.0), **common,
+    )  # fmt: skip
+    yield Claim(
+        id="data.condition",
+        statement="Heavier tails in the data give a larger gap in R_med (median ratio over that on the sphere)",
+        paper="larger (plot)", values=larger_condition_gap, rule=Above(CLEAR, 1.0), **common,
+    )  # fmt: skip
+    for optimizer in OPTIMIZERS:
+        yield Claim(
+            id=f"data.slower.{optimizer.lower()}",
+            statement=f"Heavier tails slow {optimizer} down (share of the loss left at {SLOWER_AT}, over that on the sphere)",
+            paper="slower (plot)", values=partial(slower, optimizer, SLOWER_AT), rule=Above(CLEAR, 1.0), **common,
+        )  # fmt: skip
+    yield Claim(
+        id="data.gap",
+        statement="The relative gap of SGD and Adam does not clearly change with the tails (gap over that on the sphere)",
+        paper="no clear change", values=change_of_gap, rule=around(1.0, UNCHANGED), **common,
+    )  # fmt: skip
+
+
+CLAIMS = tuple(claims())

@@ -1,24 +1,32 @@
 """Section 4.2: 2, 4, 6 and 8 layers: losses, gradient noise, robust condition number, each depth at its own learning rates."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
 
 from ....plotting import new_figure
+from ....training.runs import RunFolder
+from ...curves import Numbers, last_tenth, numbers_or_nan, spread
 from ...panels import (
-    OPTIMIZERS,
-    condition,
     draw_condition,
     draw_losses,
     draw_noise,
     limits_in_words,
-    losses,
     losses_in_words,
-    noise,
     noise_in_words,
     number,
     same_limits,
-    search,
 )
-from ...scale import differences, limited
+from ...rules import Above, Claim
+from ...scale import Scale, differences, limited
+from ...search import search
+from ...settings import OPTIMIZERS
+from ...variants import condition, gap, losses, noise, tails
+from .factors import CLEAR, LOSS, TAIL
 from .settings import SETTINGS
 
 TITLE = "Depth: 2, 4, 6 and 8 layers"
@@ -33,7 +41,7 @@ ALT = (
 )
 
 
-def sized(scale):
+def sized(scale: Scale) -> tuple[Scale, tuple[int, ...]]:
     """The scale and depths that fit the time: exact Hessians of 400 parameters are dear.
 
     Each rate is tried for as long as it will be used: of eight layers' rates, those that are best after 1,000 iterations diverge later.
@@ -44,7 +52,7 @@ def sized(scale):
     return limited(scale, {"hessian_every": scale.steps}, noise_draws=100, seeds=2, search_steps=100, search_seeds=1), DEPTHS[:2]
 
 
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Search the rates, train what is missing and measure the three rows: plain numbers, ready for JSON."""
     used, depths = sized(scale)
     panels = {}
@@ -59,7 +67,7 @@ def measure(folder, scale, progress=None):
     return {"limits": differences(scale, used), "seeds_used": used.seeds, "draws": used.noise_draws, "panels": panels}
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: three rows, one column for each depth."""
     panels = numbers["panels"].values()
     figure, axes = new_figure(columns=max(2, len(panels)), rows=3, height=2.6, width=3.3)
@@ -80,7 +88,7 @@ def draw(numbers, scale):
     return figure
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     lines = [limits_in_words(numbers["limits"])]
     for panel in numbers["panels"].values():
@@ -89,3 +97,71 @@ def summary(numbers):
         lines.append(losses_in_words(panel) + (f"; best at the edge of the searched rates: {', '.join(edge)}" if edge else ""))
         lines.append(f"{noise_in_words(panel)}; R_med(SGD) / R_med(Adam), median over the path: {number(ratio['median'])}")
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+def gap_with_depth(numbers: Numbers) -> Numbers:
+    """The correlation over depths of L and the logarithm of SGD's final loss over Adam's, seed by seed."""
+    depths = np.array([int(key) for key in numbers["panels"]], float)
+    gaps = np.log([gap(panel, "test") for panel in numbers["panels"].values()])  # (depths, seeds)
+    return spread([np.corrcoef(depths, row)[0, 1] for row in gaps.T])
+
+
+def gaps_in_words(numbers: Numbers) -> str:
+    """The gap at each depth."""
+    words = []
+    for key, panel in numbers["panels"].items():
+        found = gap(panel, "test")
+        of = "" if np.isfinite(found).all() else f" ({np.isfinite(found).sum()} of {len(found)} seeds)"
+        words.append(f"L = {key}: {np.nanmedian(found):.3g}{of}" if np.isfinite(found).any() else f"L = {key}: none")
+    return "median of SGD's loss over Adam's: " + ", ".join(words)
+
+
+def falls_with_depth(optimizer: str, numbers: Numbers) -> Numbers:
+    """The final loss of the shallowest model over that of the deepest, seed by seed."""
+    panels = list(numbers["panels"].values())
+    return spread(last_tenth(panels[0][optimizer]["test"]) / last_tenth(panels[-1][optimizer]["test"]))
+
+
+def heavier_with_depth(numbers: Numbers) -> Numbers:
+    """The least p99.9 / p50 of the deeper half over the largest of the shallower half, seed by seed."""
+    found = np.array([tails(panel) for panel in numbers["panels"].values()])
+    half = len(found) // 2
+    return spread(found[half:].min(axis=0) / found[:half].max(axis=0))
+
+
+def condition_gap_with_depth(numbers: Numbers) -> Numbers:
+    """The least of the deeper models' median R_med ratios over that of the shallowest, seed by seed."""
+    middle = [numbers_or_nan(panel["condition"]["middle_ratio"]["each_seed"]) for panel in numbers["panels"].values()]
+    return spread(np.min(middle[1:], axis=0) / np.array(middle[0]))
+
+
+def claims() -> Iterator[Claim]:
+    """Deeper: a larger gap, a lower loss, heavier noise, a larger gap in R_med."""
+    common: dict[str, Any] = {"figure": "depth", "where": "section 4.2, number of layers"}
+    yield Claim(
+        id="depth.gap",
+        statement="The gap between SGD and Adam grows with depth (correlation of L and the logarithm of the loss ratio)",
+        paper="grows (plot)", values=gap_with_depth, aside=gaps_in_words, rule=Above(0.8, 0.0), **common,
+    )  # fmt: skip
+    for optimizer in OPTIMIZERS:
+        yield Claim(
+            id=f"depth.loss.{optimizer.lower()}",
+            statement=f"{optimizer}'s loss falls with depth (loss of L = 2 over that of L = 8)",
+            paper="falls (plot)", values=partial(falls_with_depth, optimizer), rule=Above(LOSS, 1.0), **common,
+        )  # fmt: skip
+    yield Claim(
+        id="depth.noise",
+        statement="Gradient noise is heavier-tailed for L = 6, 8 than for L = 2, 4 (least p99.9/p50 over the largest)",
+        paper="heavier (histogram)", values=heavier_with_depth, rule=Above(TAIL, 1.0), **common,
+    )  # fmt: skip
+    yield Claim(
+        id="depth.condition",
+        statement="The gap in R_med is larger for L = 4, 6, 8 than for L = 2 (least median ratio over that of L = 2)",
+        paper="larger (plot)", values=condition_gap_with_depth, rule=Above(CLEAR, 1.0), **common,
+    )  # fmt: skip
+
+
+CLAIMS = tuple(claims())

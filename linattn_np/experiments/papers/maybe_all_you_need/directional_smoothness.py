@@ -1,12 +1,23 @@
 """The paper's fourth result: the curvature that each optimizer's steps meet, with its sign, and the descent (section 3.2)."""
 
-import numpy as np
+import statistics
+from collections.abc import Iterator, Sequence
+from functools import partial
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...._types import Array
 from ....plotting import STYLES, median_band, new_figure
-from ...measured import directions, other_steps, spread, steps, table
-from .adam_vs_sgd import NAMES, OPTIMIZERS
-from .robust_condition_number import band
-from .settings import SETTINGS
+from ....training.runs import RunFolder
+from ...curves import Curve, Numbers, band, spread
+from ...measured import Arrays, directions, other_steps, steps, table
+from ...rules import Above, Claim
+from ...scale import Scale
+from ...settings import OPTIMIZERS, Setting
+from .factors import FAINT, THROUGHOUT
+from .settings import NAMES, SETTINGS
 
 TITLE = "Directional smoothness of the steps of SGD and Adam"
 TIME = "3 minutes"
@@ -22,10 +33,10 @@ ALT = (
 )
 
 
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """What every recorded step meets, and every direction at the same points: plain numbers, ready for JSON."""
     times = np.arange(0, scale.steps, scale.record_every)
-    panels = {}
+    panels: Numbers = {}
     for name in NAMES:
         found = {o: steps(folder, SETTINGS[name], o, scale, progress) for o in OPTIMIZERS}
         kappa = {o: table(found[o], "kappa", times) for o in OPTIMIZERS}  # (seeds, T)
@@ -47,19 +58,19 @@ def measure(folder, scale, progress=None):
     return {"window": WINDOW, "panels": panels}
 
 
-def other_batches(folder, setting, scale, progress):
+def other_batches(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None) -> list[float]:
     """On each of as many other test batches as seeds: the share of steps, one a window, at which SGD's kappa is above Adam's."""
     times, seeds = np.arange(0, scale.steps, WINDOW), range(1000, 1000 + scale.seeds)
     sgd, adam = (table(other_steps(folder, setting, o, scale, WINDOW, seeds, progress), "kappa", times) for o in OPTIMIZERS)
     return (sgd > adam).mean(axis=(0, 1)).tolist()  # from (seeds, T, batches)
 
 
-def in_windows(values, scale):
+def in_windows(values: Array, scale: Scale) -> Array:
     """(seeds, T) -> (seeds, windows, steps of a window)"""
     return values.reshape(len(values), -1, WINDOW // scale.record_every)
 
 
-def windowed(values, scale):
+def windowed(values: Array, scale: Scale) -> Curve:
     """Quartiles over the seeds and the recorded steps of each window; an infinite decrease counts as the largest."""
     cut = in_windows(values, scale).swapaxes(0, 1)
     cut = cut.reshape(len(cut), -1)
@@ -68,7 +79,7 @@ def windowed(values, scale):
     return {"iterations": centres, "lower_quartile": low.tolist(), "median": middle.tolist(), "upper_quartile": high.tolist()}
 
 
-def at_one_point(found, scale):
+def at_one_point(found: Sequence[Arrays], scale: Scale) -> Numbers:
     """The curvature, cosine and allowed decrease of each direction at the points of Adam's runs: medians over seeds."""
     times = np.arange(0, scale.steps, scale.hessian_every)
     rows = {}
@@ -83,7 +94,7 @@ def at_one_point(found, scale):
     return rows
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: curvature along the steps, their angle with the gradient, and all directions at the same points."""
     figure, axes = new_figure(columns=len(NAMES), rows=3, height=2.8)
     for (top, middle, bottom), name in zip(axes.T, NAMES, strict=True):
@@ -113,19 +124,19 @@ def draw(numbers, scale):
     return figure
 
 
-def threshold(panel):
+def threshold(panel: Numbers) -> float:
     """Where the scale turns linear: a power of ten below nearly all medians."""
     size = np.abs([panel[o]["kappa"]["median"] for o in OPTIMIZERS])
     return 10.0 ** np.floor(np.log10(max(np.quantile(size, 0.05), 1e-6)))
 
 
-def head_room(ax, factor):
+def head_room(ax: Axes, factor: float) -> None:
     """Room for the legend above the lines, on a symmetric logarithmic scale."""
     low, high = ax.get_ylim()
     ax.set_ylim(low, high * 10 ** (factor - 1.0) * 2)
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     lines = []
     for panel in numbers["panels"].values():
@@ -148,3 +159,39 @@ def summary(numbers):
         words = [f"{name} kappa {kappa:.3g} cos {cosine:.2f}" for name, (kappa, cosine) in middle.items()]
         lines.append(f"  at Adam's points, medians: {', '.join(words)}")
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+def share_above(setting: str, numbers: Numbers) -> Numbers:
+    """The share of the windows in which SGD's steps meet more curvature than Adam's."""
+    return numbers["panels"][setting]["share_sgd_above"]
+
+
+def other_views(setting: str, numbers: Numbers) -> str:
+    """The same claim at the start, on other test batches, and at one point; how many steps meet negative curvature."""
+    panel = numbers["panels"][setting]
+    shares = ", ".join(f"{o} {panel[o]['negative_share']['median']:.2%}" for o in OPTIMIZERS)
+    rows, other = panel["at_one_point"], panel["other_batches"]
+    same = statistics.median(a / g for a, g in zip(rows["Adam"]["kappa"], rows["gradient"]["kappa"], strict=True))
+    return (
+        f"first 2000 iterations alone: median share {panel['share_sgd_above_early']['median']:.2g}; single steps on {len(other)} "
+        f"other test batches: {min(other):.2g} to {max(other):.2g}; at the same points, those of "
+        f"Adam's path, Adam's step meets {same:.2g} times the curvature of the gradient's direction; steps that meet negative "
+        f"curvature, counted like the others: {shares}"
+    )
+
+
+def claims() -> Iterator[Claim]:
+    """Adam's steps meet less curvature."""
+    for setting, title in NAMES.items():
+        yield Claim(
+            id=f"directional_smoothness.{setting}", figure="directional_smoothness", where="section 3.2, smoothness plots",
+            statement=f"{title}: the directional smoothness of Adam's steps is below that of SGD's (share of the windows)",
+            paper="lower for Adam (plot)", values=partial(share_above, setting), aside=partial(other_views, setting),
+            rule=Above(THROUGHOUT, FAINT),
+        )  # fmt: skip
+
+
+CLAIMS = tuple(claims())

@@ -2,18 +2,24 @@
 
 Kunstner et al. 2023 say that it does not, and the paper quotes them. On the fixed batch there is no noise at all: what is left
 of the gap is the optimizers' own. Each optimizer has, for each batch, the best of its rates by the rule of
-``three_rows.search`` with the training loss in the place of the test loss.
+``search`` with the training loss in the place of the test loss.
 """
 
-import numpy as np
+from typing import Any
 
-from ....optimizers import SGD, Adam, NormalizedGD, SignDescent
+import numpy as np
+from matplotlib.figure import Figure
+
 from ....plotting import STYLES, median_band, new_figure
 from ....training.loop import losses_along
-from ....training.runs import Run
-from ...measured import spread
-from ...panels import band, chosen, curve, finite_or_infinite, limits_in_words, number
-from ...scale import differences, histories, limited, test_batch
+from ....training.runs import Run, RunFolder
+from ...curves import Numbers, band, curve, finite_or_infinite, last_tenth, spread
+from ...panels import limits_in_words, number
+from ...rules import Above, Claim
+from ...scale import Scale, differences, histories, limited, test_batch
+from ...search import chosen
+from ...settings import with_momentum
+from .factors import LOSS
 from .settings import SETTINGS
 
 TITLE = "The gap between SGD and Adam without noise: from batches of 10 to one fixed batch"
@@ -34,39 +40,32 @@ ALT = (
 )
 
 
-def optimizer(name, rate):
-    """The optimizer with the paper's momentum or betas of 0.9."""
-    if name == "Adam":
-        return Adam(rate, beta1=0.9, beta2=0.9)
-    return {"SGD": SGD, "SignDescent": SignDescent, "NormalizedGD": NormalizedGD}[name](rate, momentum=0.9)
-
-
-def runs_for(name, rate, batch, fixed, steps, seeds):
+def runs_for(name: str, rate: float, batch: int, fixed: bool, steps: int, seeds: int) -> list[Run]:
     """One run for each seed."""
     setting = SETTINGS["setting1"]
     return [
         Run(
-            setting.task, optimizer(name, rate), steps, batch, clip=setting.clip, seed=seed, record_every=steps, fixed_batch=fixed,
+            setting.task, with_momentum(name, rate), steps, batch, clip=setting.clip, seed=seed, record_every=steps, fixed_batch=fixed,
         )
         for seed in range(seeds)
     ]  # fmt: skip
 
 
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Search the rates, train what is missing and measure the training losses: plain numbers, ready for JSON."""
     used = scale if scale.name == "paper" else limited(scale, seeds=2, steps=500, search_steps=50)
     cells = {str(batch): (batch, False) for batch in (*BATCHES, used.batch)} | {"full": (used.batch, True)}
-    panels = {key: {name: cell(folder, name, *what, used, progress) for name in RATES} for key, what in cells.items()}
+    panels: Numbers = {key: {name: cell(folder, name, *what, used, progress) for name in RATES} for key, what in cells.items()}
     for key, panel in panels.items():
         panel["title"] = f"one fixed batch of {used.batch}" if key == "full" else f"fresh batches of {key}"
     return {"limits": differences(scale, used), "seeds_used": used.seeds, "window": used.test_every, "panels": panels}
 
 
-def cell(folder, name, batch, fixed, used, progress):
+def cell(folder: RunFolder, name: str, batch: int, fixed: bool, used: Scale, progress: bool | None) -> Numbers:
     """One optimizer on one kind of batch."""
     rates = RATES[name]
-    runs = {rate: runs_for(name, rate, batch, fixed, used.search_steps, used.search_seeds) for rate in rates}
-    tried = histories(folder, [run for each in runs.values() for run in each], f"rates of {name}, batch {batch}", progress)
+    asked = [run for rate in rates for run in runs_for(name, rate, batch, fixed, used.search_steps, used.search_seeds)]
+    tried = histories(folder, asked, f"rates of {name}, batch {batch}", progress)
     last = [np.inf if h.diverged_at is not None else np.median(h.loss[-max(1, len(h.loss) // 5) :]) for h in tried]
     search = chosen(rates, np.median(np.reshape(last, (len(rates), -1)), axis=1))
     runs = runs_for(name, search["best"], batch, fixed, used.steps, used.seeds)
@@ -81,14 +80,14 @@ def cell(folder, name, batch, fixed, used, progress):
     }  # fmt: skip
 
 
-def ratio(panel, name, other="Adam"):
+def ratio(panel: Numbers, name: str, other: str = "Adam") -> float:
     """The median over seeds of one optimizer's last loss over another's; the last tenth of the run."""
     tenth = max(1, len(panel[name]["train"]["iterations"]) // 10)
     ends = [np.median(np.array(panel[o]["train"]["each_seed"], float)[:, -tenth:], axis=1) for o in (name, other)]
     return float(np.median(ends[0] / ends[1]))
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: one panel for each kind of batch."""
     panels = numbers["panels"].values()
     figure, axes = new_figure(columns=len(panels), width=3.4, height=3.8)
@@ -106,7 +105,7 @@ def draw(numbers, scale):
     return figure
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     lines = [limits_in_words(numbers["limits"])]
     for panel in numbers["panels"].values():
@@ -120,3 +119,42 @@ def summary(numbers):
                          f"test {number(found['final_test_loss']['median'])})")  # fmt: skip
         lines.append(f"{panel['title']}: last training loss {', '.join(words)}; SGD's over Adam's {ratio(panel, 'SGD'):.3g}")
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+def gap_of(panel: Numbers) -> Any:
+    """SGD's training loss over Adam's at the end, seed by seed."""
+    return last_tenth(panel["SGD"]["train"]) / last_tenth(panel["Adam"]["train"])
+
+
+def gap_without_noise(numbers: Numbers) -> Numbers:
+    """:func:`gap_of` the one batch that both train on."""
+    return spread(gap_of(numbers["panels"]["full"]))
+
+
+def gaps_by_batch(numbers: Numbers) -> str:
+    """:func:`gap_of` every kind of batch."""
+    found = {key: np.nanmedian(gap_of(panel)) for key, panel in numbers["panels"].items()}
+    return "SGD's training loss over Adam's, median: " + ", ".join(f"batch {key}: {value:.3g}" for key, value in found.items())
+
+
+def sign_share(numbers: Numbers) -> Numbers:
+    """The share of the gap, on a logarithmic scale, that sign descent closes on the fixed batch, seed by seed."""
+    sgd, adam, sign = (np.log(last_tenth(numbers["panels"]["full"][o]["train"])) for o in ("SGD", "Adam", "SignDescent"))
+    return spread((sgd - sign) / (sgd - adam))
+
+
+CLAIMS = (
+    Claim(
+        id="full_batch.gap", figure="full_batch", where="section 1, quoting Kunstner et al. 2023",
+        statement="The gap needs no noise: on one fixed batch SGD's training loss ends above Adam's (their ratio)",
+        paper="quoted in words", values=gap_without_noise, aside=gaps_by_batch, rule=Above(LOSS, 1.0),
+    ),
+    Claim(
+        id="full_batch.sign", figure="full_batch", where="section 1, quoting Kunstner et al. 2023",
+        statement="Without noise sign descent closes most of the gap (share of it, logarithmic)",
+        paper="quoted in words", values=sign_share, rule=Above(0.5, 0.0),
+    ),
+)  # fmt: skip

@@ -1,12 +1,20 @@
 """The paper's fifth result: along a path smoothness and gradient norm grow together (section 3.2)."""
 
+from collections.abc import Iterator, Sequence
+from functools import partial
+
 import numpy as np
+from matplotlib.figure import Figure
 
 from ....measures.estimators import fit_l0_l1, fit_log
 from ....plotting import new_figure
-from ...measured import PATH_STEPS, paths, spread, steps
-from .adam_vs_sgd import NAMES
-from .settings import SETTINGS
+from ....training.runs import RunFolder
+from ...curves import Numbers, spread
+from ...measured import PATH_STEPS, Arrays, paths, steps
+from ...rules import Above, Claim, Within
+from ...scale import Scale
+from .published import LOGARITHMS
+from .settings import NAMES, SETTINGS
 
 TITLE = "Generalized smoothness along Adam's path"
 TIME = "1 minute"
@@ -19,9 +27,9 @@ ALT = (
 )
 
 
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """The fits of each seed and the points of the picture: plain numbers, ready for JSON."""
-    panels = {}
+    panels: Numbers = {}
     for name in NAMES:
         found = [first(series) for series in steps(folder, SETTINGS[name], OPTIMIZER, scale, progress)]
         along = paths(folder, SETTINGS[name], OPTIMIZER, scale, progress)
@@ -39,13 +47,13 @@ def measure(folder, scale, progress=None):
     return {"path_steps": PATH_STEPS, "panels": panels}
 
 
-def first(series):
+def first(series: Arrays) -> Arrays:
     """The part of a series that lies on the first PATH_STEPS iterations."""
     early = series["times"] <= PATH_STEPS
     return {key: values[early] for key, values in series.items()}
 
 
-def fits(found, along):
+def fits(found: Sequence[Arrays], along: Sequence[Arrays]) -> Numbers:
     """Each fit, seed by seed, in short."""
     logs = [fit_log(series["kappa"], series["norm"]) for series in found]
     lines = [fit_l0_l1(series["kappa"], series["norm"]) for series in found]
@@ -68,7 +76,7 @@ def fits(found, along):
     }  # fmt: skip
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: curvature along the step above, smoothness over its length below."""
     figure, axes = new_figure(columns=len(NAMES), rows=2, height=3.2)
     for (top, bottom), name in zip(axes.T, NAMES, strict=True):
@@ -99,7 +107,7 @@ def draw(numbers, scale):
     return figure
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     lines = []
     for panel in numbers["panels"].values():
@@ -112,3 +120,39 @@ def summary(numbers):
             f"L0 = {fit['path_L0']:.3g}, L1 = {fit['path_L1']:.3g} (medians over seeds)"
         )
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+def fitted(setting: str, key: str, numbers: Numbers) -> Numbers:
+    """A number of the fits."""
+    return numbers["panels"][setting][OPTIMIZER][key]
+
+
+def left_out(setting: str, numbers: Numbers) -> str:
+    """How many points the logarithm leaves out."""
+    share = numbers["panels"][setting][OPTIMIZER]["negative_share"]["median"]
+    return f"points with negative curvature, which the logarithm leaves out: {share:.2%} (median over seeds)"
+
+
+def claims() -> Iterator[Claim]:
+    """Smoothness and gradient norm grow together; the ranges of the released code's plot."""
+    for setting, title in NAMES.items():
+        yield Claim(
+            id=f"generalized_smoothness.{setting}", figure="generalized_smoothness", where="section 3.2, generalized smoothness",
+            statement=f"{title}: along Adam's path smoothness grows with the gradient norm (correlation of the logarithms)",
+            paper="they grow together (plot)", values=partial(fitted, setting, "signed_correlation"),
+            aside=partial(left_out, setting), rule=Above(0.5, 0.0),
+        )  # fmt: skip
+    for key, value in LOGARITHMS.items():
+        words = f"{'smallest' if key.endswith('low') else 'largest'} log {'gradient norm' if 'norm' in key else 'smoothness'}"
+        yield Claim(
+            id=f"generalized_smoothness.setting1.{key}", figure="generalized_smoothness",
+            where="released code, generalized smoothness plot",
+            statement=f"Setting 1: the {words} along Adam's path is about {value}", code=f"{value}",
+            values=partial(fitted, "setting1", key), rule=Within(value - 1.0, value + 1.0),
+        )  # fmt: skip
+
+
+CLAIMS = tuple(claims())

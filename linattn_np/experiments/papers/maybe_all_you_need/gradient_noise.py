@@ -1,19 +1,27 @@
 """The paper's second result: gradient noise at initialization, and how heavy its tail is beside Gaussian noise (section 3.2)."""
 
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from ...._types import Array
 from ....batches import generators
 from ....measures.noise import REFERENCE, gaussian_norms, gradient_mean, measure_noise, statistics
 from ....measures.noise import qq_normal as normal_quantiles
 from ....models.transformer import init_params
 from ....plotting import NOISE_STYLES, new_figure
 from ....progress import bar
-from ....training.runs import Run
-from ...measured import kept, spread
-from .adam_vs_sgd import NAMES
-from .settings import SETTINGS
+from ....prompts import RegressionTask
+from ....training.runs import Run, RunFolder
+from ...curves import Numbers, spread
+from ...measured import Arrays, kept
+from ...rules import Above, Claim, around
+from ...scale import Scale
+from . import factors, published
+from .settings import NAMES, SETTINGS
 
 TITLE = "Gradient noise at initialization, beside Gaussian controls"
 TIME = "5 minutes"
@@ -30,9 +38,9 @@ ALT = (
 )
 
 
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """The noise of every setting, batch size and seed: plain numbers, ready for JSON."""
-    panels = {}
+    panels: Numbers = {}
     for name in NAMES:
         found = setting_noise(folder, SETTINGS[name].task, scale, progress)
         panels[name] = {"title": SETTINGS[name].title, "batches": {}}
@@ -45,16 +53,18 @@ def measure(folder, scale, progress=None):
     return {"batches": list(BATCHES), "draws": scale.noise_draws, **axes, "panels": panels, "checks": checks(panels)}
 
 
-def setting_noise(folder, task, scale, progress):
+def setting_noise(folder: RunFolder, task: RegressionTask, scale: Scale, progress: bool | None) -> dict[int, list[Arrays]]:
     """{batch: for each seed {norms, diagonal, spectrum}} at each seed's initialization."""
-    found = {batch: [] for batch in BATCHES}
+    found: dict[int, list[Arrays]] = {batch: [] for batch in BATCHES}
     with bar(scale.seeds * len(BATCHES), f"noise, {task.covariates} n={task.n}", progress, unit="batch size") as shown:
         for seed in range(scale.seeds):
             x, reference = initial(task, seed), cached_reference(task, seed)
             for batch in BATCHES[::-1]:
                 description = {"task": vars(task), "params": x.tolist(), "seed": seed, "batch": batch, "draws": scale.noise_draws}
 
-                def compute(x=x, reference=reference, batch=batch, seed=seed):
+                def compute(
+                    x: Array = x, reference: Callable[[], Array] = reference, batch: int = batch, seed: int = seed
+                ) -> Arrays:
                     rng = np.random.default_rng([seed, batch])
                     noise = measure_noise(x, task, batch, scale.noise_draws, rng, reference=reference(), progress=progress)
                     return {"norms": noise.norms, "diagonal": noise.diagonal, "spectrum": noise.spectrum}
@@ -64,25 +74,25 @@ def setting_noise(folder, task, scale, progress):
     return found
 
 
-def cached_reference(task, seed):
+def cached_reference(task: RegressionTask, seed: int) -> Callable[[], Array]:
     """g_ref at a seed's initialization when first called for: one for all batch sizes, 100 times the largest of them."""
     return cache(lambda: gradient_mean(initial(task, seed), task, REFERENCE * BATCHES[-1], np.random.default_rng([seed, 0])))
 
 
-def initial(task, seed):
+def initial(task: RegressionTask, seed: int) -> Array:
     """The params that a run with this seed starts from."""
     run = Run(task, None)
     return init_params(generators(seed, 1)[0], run.layers, task.d, run.heads, run.std, run.full)
 
 
-def in_laws(arrays, draws, seed, batch):
+def in_laws(arrays: Arrays, draws: int, seed: int, batch: int) -> Arrays:
     """The noise and as many draws of its two controls."""
     rng = np.random.default_rng([seed, batch, 1])
     controls = {"covariance": arrays["spectrum"], "diagonal": arrays["diagonal"]}
     return {"noise": arrays["norms"], **{law: gaussian_norms(variances, draws, rng) for law, variances in controls.items()}}
 
 
-def summarized(samples):
+def summarized(samples: Sequence[Array]) -> Numbers:
     """Each statistic over the seeds, and the curves of the picture: medians over the seeds of quantiles."""
     each = [statistics(x) for x in samples]
     scalars = ("mode", "mean", "standard_deviation", "skewness", "excess_kurtosis", "p99.9_over_p50", "minimum", "maximum")
@@ -94,7 +104,7 @@ def summarized(samples):
     }  # fmt: skip
 
 
-def histogram(samples):
+def histogram(samples: Sequence[Arrays]) -> Numbers:
     """Densities on common bins: the median over seeds."""
     pooled = np.concatenate([sample["noise"] for sample in samples])
     edges = np.linspace(*np.quantile(pooled, [0.0, 0.997]), BINS + 1)
@@ -105,7 +115,7 @@ def histogram(samples):
     return {"edges": edges.tolist(), **density}
 
 
-def checks(panels):
+def checks(panels: Numbers) -> list[Numbers]:
     """Noise of one prompt is heavy-tailed beyond its control, that of 1000 prompts much less so; bounds set before the run."""
     found = []
     for name in NAMES:
@@ -121,7 +131,7 @@ def checks(panels):
     return found
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: density, quantiles against a normal law, tails."""
     figure, axes = new_figure(columns=len(NAMES), rows=3, height=3.1)
     for column, name in zip(axes.T, NAMES, strict=True):
@@ -140,7 +150,8 @@ def draw(numbers, scale):
     return figure
 
 
-def draw_density(ax, panel):
+def draw_density(ax: Axes, panel: Numbers) -> None:
+    """The noise of batches of 1000 beside both controls."""
     edges = np.array(panel["histogram"]["edges"])
     for law in LAWS:
         style = NOISE_STYLES[law]
@@ -150,14 +161,16 @@ def draw_density(ax, panel):
     ax.set_ylim(top=1.35 * max(max(panel["histogram"][law]) for law in LAWS))
 
 
-def draw_quantiles(ax, laws, normal):
+def draw_quantiles(ax: Axes, laws: Numbers, normal: Sequence[float]) -> None:
+    """The same numbers against a normal law."""
     ax.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
     for law in LAWS:
         ax.plot(normal, laws[law]["qq"], label=NAMES_OF_LAWS[law], linewidth=1.6, **NOISE_STYLES[law])
     ax.set(xlabel="quantiles of a normal law")
 
 
-def draw_tails(ax, batches, share):
+def draw_tails(ax: Axes, batches: Numbers, share: Sequence[float]) -> None:
+    """How often the noise exceeds a multiple of its median."""
     for batch in BATCHES:
         ax.plot(batches[str(batch)]["noise"]["tail"], share, label=f"batch {batch}", linewidth=1.6, **NOISE_STYLES[batch])
     control = batches[str(BATCHES[-1])]["covariance"]["tail"]
@@ -167,7 +180,7 @@ def draw_tails(ax, batches, share):
     ax.set_yticks([1.0, 0.1, 0.01, 0.001])  # room above for the legend, but no share above 1
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     lines = []
     for panel in numbers["panels"].values():
@@ -184,3 +197,58 @@ def summary(numbers):
     for check in numbers["checks"]:
         lines.append(f"  {'holds' if check['holds'] else 'DOES NOT HOLD'}: {check['claim']} (ours {check['ours']:.3g})")
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+def noise(setting: str, batch: int, key: str, numbers: Numbers) -> Numbers:
+    """A statistic of the noise norm."""
+    return numbers["panels"][setting]["batches"][str(batch)]["noise"][key]
+
+
+def control_skewness(setting: str, batch: int, numbers: Numbers) -> str:
+    """The skewness beside that of the control."""
+    control = numbers["panels"][setting]["batches"][str(batch)]["covariance"]["skewness"]["median"]
+    return f"the norm of Gaussian noise with the same covariance has {control:.3g}"
+
+
+def noise_over_control(setting: str, batch: int, numbers: Numbers) -> Numbers:
+    """p99.9 / p50 of the noise over the same of its control with the whole covariance, seed by seed."""
+    found = numbers["panels"][setting]["batches"][str(batch)]
+    ours, control = (found[law]["p99.9_over_p50"]["each_seed"] for law in ("noise", "covariance"))
+    return spread([a / b for a, b in zip(ours, control, strict=True)])
+
+
+def at_batches(setting: str, numbers: Numbers) -> str:
+    """The same quantity for the other batch sizes."""
+    found = {b: noise_over_control(setting, b, numbers)["median"] for b in numbers["panels"][setting]["batches"]}
+    return "times the control's p99.9/p50, by batch size: " + ", ".join(f"{b}: {value:.3g}" for b, value in found.items())
+
+
+def claims() -> Iterator[Claim]:
+    """Skewed, heavy-tailed beyond a Gaussian control, and where the released code's histogram lies."""
+    for setting, title in NAMES.items():
+        yield Claim(
+            id=f"noise_skewed.{setting}", figure="gradient_noise", where="section 3.2, noise histograms",
+            statement=f"{title}: gradient noise at initialization, batch 1000, is skewed to the right",
+            paper="skewed to the right (histogram)", code="skewed to the right" if setting == "setting1" else None,
+            values=partial(noise, setting, 1000, "skewness"), aside=partial(control_skewness, setting, 1000),
+            rule=Above(0.0, 0.0, "lower_quartile"),
+        )  # fmt: skip
+        yield Claim(
+            id=f"noise_heavy_tailed.{setting}", figure="gradient_noise", where="section 3.2, noise histograms",
+            statement=f"{title}: that noise is heavy-tailed, beyond Gaussian noise with the same covariance",
+            paper="heavy-tailed (in words, no control)",
+            values=partial(noise_over_control, setting, 1000), aside=partial(at_batches, setting),
+            rule=Above(factors.TAIL, 1.0),
+        )  # fmt: skip
+    for (key, value), name in zip(published.NOISE.items(), ("mode", "smallest", "largest"), strict=True):
+        yield Claim(
+            id=f"noise_{key}.setting1", figure="gradient_noise", where="released code, noise histogram",
+            statement=f"Setting 1: the {name} of 10,000 noise norms is about {value:g}", code=f"{value:g}",
+            values=partial(noise, "setting1", 1000, key), rule=around(value, factors.NOISE),
+        )  # fmt: skip
+
+
+CLAIMS = tuple(claims())

@@ -1,23 +1,25 @@
 """The paper's search for the best learning rate: ten for each optimizer and setting (section 3.1), beside the code's choice.
 
 Fixed before the run. Rates: 1, 2, 5 in each decade from 5e-4 to 5e-1, for both optimizers. Each rate: the same 3 seeds, 2000
-iterations at the paper's batch size, momentum, betas and clipping. Score of a run: the median loss on the fixed test batch over
-the last fifth of its iterations, so that one spike decides nothing; infinite for a run that diverged. Score of a rate: the median
-of its runs' scores. Best: the smallest score. A rate that scores within 1.25 times the best cannot be told from it by so few
-seeds, and is listed beside it.
+iterations at the paper's batch size, momentum, betas and clipping. Score and best: as in ``search``.
+A rate that scores within 1.25 times the best cannot be told from it by so few seeds, and is listed beside it.
 """
 
 from dataclasses import replace
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from ....measures.landscape import Surface
+from ...._types import Array
 from ....plotting import STYLES, new_figure
-from ....training.runs import Run
-from ...measured import spread
-from ...scale import histories, test_batch
-from .adam_vs_sgd import NAMES, OPTIMIZERS
-from .settings import SETTINGS
+from ....training.loop import losses_along
+from ....training.runs import Run, RunFolder
+from ...curves import Numbers, spread
+from ...rules import Claim
+from ...scale import Scale, histories, test_batch
+from ...search import chosen, late, score
+from ...settings import OPTIMIZERS, Setting
+from .settings import NAMES, SETTINGS
 
 TITLE = "Learning-rate search: ten rates for each optimizer and setting"
 TIME = "8 minutes"
@@ -32,26 +34,29 @@ ALT = (
     "large leave at the top."
 )
 
+CLAIMS: tuple[Claim, ...] = ()  # the paper prints no rates; its code's stand in the picture
 
-def measure(folder, scale, progress=None):
+
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Train every rate and score it: plain numbers, ready for JSON."""
-    panels = {}
+    panels: Numbers = {}
     for name in NAMES:
         setting = SETTINGS[name]
-        surface = Surface(*test_batch(setting.task))
+        test = test_batch(setting.task)
         panels[name] = {"title": setting.title}
         for optimizer in OPTIMIZERS:
             asked = search_runs(setting, optimizer, scale)
             found = histories(folder, list(asked.values()), f"rates of {optimizer} on {name}", progress)
             scores = np.full((scale.search_seeds, len(RATES)), np.inf)
             for at, history in zip(asked, found, strict=True):
-                scores[at] = score(surface, history, scale)
-            panels[name][optimizer] = chosen(scores, setting.learning_rates[optimizer])
+                along = losses_along(late(history, scale.search_steps), *test)
+                scores[at] = score(history, along, scale.search_steps)
+            panels[name][optimizer] = compared(scores, setting.learning_rates[optimizer])
     settings = {"rates": list(RATES), "steps": scale.search_steps, "search_seeds": scale.search_seeds, "close": CLOSE}
     return {**settings, "panels": panels}
 
 
-def search_runs(setting, optimizer, scale):
+def search_runs(setting: Setting, optimizer: str, scale: Scale) -> dict[tuple[int, int], Run]:
     """{(seed, index of the rate): Run}"""
     every = max(1, scale.search_steps // RECORDS)
     return {
@@ -63,30 +68,21 @@ def search_runs(setting, optimizer, scale):
     }  # fmt: skip
 
 
-def score(surface, history, scale):
-    """The median test loss over the last fifth of the iterations; infinite for a run that diverged."""
-    if history.diverged_at is not None:
-        return np.inf
-    last = [x for t, x in history.snapshots.items() if t > 0.8 * scale.search_steps]
-    with np.errstate(over="ignore", invalid="ignore"):
-        losses = np.array([surface.loss_and_grad(x)[0] for x in last])
-    return float(np.median(np.where(np.isfinite(losses), losses, np.inf)))
-
-
-def chosen(scores, code):
+def compared(scores: Array, code: float) -> Numbers:
     """The best of the rates by the rule above, from scores (seeds, rates)."""
     middle = np.median(scores, axis=0)
-    best = int(np.argmin(middle))
+    found = chosen(RATES, middle)
+    best = RATES.index(found["best"])
     close = [rate for rate, value in zip(RATES, middle, strict=True) if value <= CLOSE * middle[best]]
     return {
         "median": middle.tolist(), "smallest": scores.min(axis=0).tolist(), "largest": scores.max(axis=0).tolist(),
-        "diverged": np.isinf(scores).sum(axis=0).tolist(), "best": RATES[best], "close": close,
-        "at_the_edge": best in (0, len(RATES) - 1), "code": code,
+        "diverged": np.isinf(scores).sum(axis=0).tolist(), "best": found["best"], "close": close,
+        "at_the_edge": found["at_the_edge"], "code": code,
         "code_over_best": spread(scores[:, RATES.index(code)] / scores[:, best]),
     }  # fmt: skip
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure."""
     figure, axes = new_figure(columns=len(NAMES))
     rates = np.array(numbers["rates"])
@@ -114,7 +110,7 @@ def draw(numbers, scale):
     return figure
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     lines = [f"{len(numbers['rates'])} rates, {numbers['steps']} iterations, {numbers['search_seeds']} seeds each"]
     for panel in numbers["panels"].values():

@@ -1,49 +1,40 @@
 """Nonlinear regression: labels linear in a hidden network's features; a trained network, then three layers of full attention."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from ....batches import generators, part_sizes
-from ....measures.composed_diagonal import hessian_diagonal
-from ....measures.noise import REFERENCE, gaussian_norms
-from ....models.composed import Composed
-from ....optimizers import SGD, Adam
 from ....plotting import STYLES, median_band, new_figure
-from ....prompts import NonlinearTask
-from ....training.loop import BatchGradient
-from ....training.runs import Run, history_arrays, history_from
-from ...measured import kept_each, spread, table
+from ....training.runs import RunFolder
+from ...curves import Numbers, band, condition_curves, each_seed, numbers_or_nan, spread
+from ...measured import table
 from ...panels import (
-    OPTIMIZERS,
-    band,
-    chosen,
-    condition_curves,
-    curve,
     draw_condition,
     draw_losses,
     draw_noise,
     draw_quantiles,
     limits_in_words,
-    loss_curves,
     losses_in_words,
     noise_in_words,
-    noise_summary,
     number,
-    score,
 )
-from ...scale import TEST_PROMPTS, TEST_SEED, differences, histories, test_batch
+from ...rules import Above, Claim, Within, around
+from ...scale import Scale, differences, histories, test_batch
+from ...settings import OPTIMIZERS
+from ...variants import noise_summary
+from . import published
+from .factors import FAINT, LOSS, THROUGHOUT
+from .nonlinear_runs import TASK, along, curves, hessian_times, model_of, noise, runs_for, search, sized, smoothness
+from .published import NONLINEAR_RATES, NONLINEAR_RATIOS
 
 TITLE = "Nonlinear regression: a ReLU network before three layers of linear attention"
 TIME = "15 minutes"
-TASK = NonlinearTask(n=20)
-RATES = (0.001, 0.01, 0.05, 0.1)
-CODE_RATES = {"SGD": 0.05, "Adam": 0.01}  # what the released code found best of them, and everything here is measured at
 SEARCHED_SEEDS = 3  # of runs at another rate, where our own search finds one better
-HESSIAN_TIMES = (0, 250, 500, 750, 1_000, 1_250, 1_500, 2_000, 4_000, 6_000, 8_000, 10_000)
-CODE_RATIOS = {0: (1.07, 0.40), 750: (5.41, 3.96), 1250: (6.61, 2.54)}  # of the released code: mean and standard deviation
-WINDOWS = 20  # of the whole run; the steps recorded in each are taken together
-SHAPE = {"layers": 3, "std": 0.1, "hidden": 30, "full": False}
 ALT = (
     "Six panels. Test loss against iteration for SGD with momentum and Adam at the released code's rates, logarithmic; thin, the "
     "rate that our own search finds, where it is another. Density of the gradient noise norm at "
@@ -53,47 +44,21 @@ ALT = (
 )
 
 
-def sized(scale):
-    """The released code's batch of 2000 and 5 seeds; fewer draws of the noise than its 100,000."""
-    if scale.name == "paper":
-        return replace(scale, batch=2_000, seeds=5, record_every=50, noise_draws=2_000, search_steps=400, search_seeds=1)
-    return replace(scale, steps=200, batch=64, seeds=2, record_every=10, noise_draws=700, search_steps=30, search_seeds=1)
-
-
-def runs_for(name, rate, used):
-    """One run for each seed."""
-    optimizer = {"SGD": SGD(rate, momentum=0.9), "Adam": Adam(rate, beta1=0.9, beta2=0.9)}[name]
-    return [
-        Run(TASK, optimizer, used.steps, used.batch, clip=1.0, seed=seed, record_every=used.record_every, **SHAPE)
-        for seed in range(used.seeds)
-    ]  # fmt: skip
-
-
-def hessian_times(used):
-    """When the Hessian's diagonal is looked at."""
-    return np.array(sorted({*(t for t in HESSIAN_TIMES if t <= used.steps), used.steps}))
-
-
-def model_of(run):
-    """The shape of a run's model."""
-    return Composed(run.task.d, run.hidden, run.layers, run.heads)
-
-
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Search the rates, train what is missing and measure everything at the code's rates: plain numbers, ready for JSON."""
     used = sized(scale)
     searched = search(folder, used, progress)
-    runs = {o: runs_for(o, CODE_RATES[o], used) for o in OPTIMIZERS}
+    runs = {o: runs_for(o, NONLINEAR_RATES[o], used) for o in OPTIMIZERS}
     at_best = replace(used, seeds=min(SEARCHED_SEEDS, used.seeds))
-    better = {o: found["best"] for o, found in searched.items() if found["best"] != CODE_RATES[o]}
+    better = {o: found["best"] for o, found in searched.items() if found["best"] != NONLINEAR_RATES[o]}
     others = {o: runs_for(o, rate, at_best) for o, rate in better.items()}
     every = [run for asked in (*runs.values(), *others.values()) for run in asked]  # handed out together: no worker waits
     trained = dict(zip(every, histories(folder, every, "nonlinear regression", progress), strict=True))
     times = hessian_times(used)
     found = {o: along(folder, runs[o], trained, used, times, f"losses and curvature of {o}", progress) for o in OPTIMIZERS}
-    panel = {"title": "nonlinear regression"}
+    panel: Numbers = {"title": "nonlinear regression"}
     for o in OPTIMIZERS:
-        panel[o] = {"learning_rate": CODE_RATES[o], **curves(runs[o], trained, found[o], used)}
+        panel[o] = {"learning_rate": NONLINEAR_RATES[o], **curves(runs[o], trained, found[o], used)}
     panel["at_searched_rate"] = {}
     for o, rate in better.items():
         measured = along(folder, others[o], trained, used, (), f"losses of {o} at {rate:g}", progress)
@@ -109,104 +74,10 @@ def measure(folder, scale, progress=None):
     }  # fmt: skip
 
 
-def search(folder, used, progress):
-    """The best of the rates by short runs, as ``three_rows.search``; the paper's code compares the same four rates."""
-    short = replace(used, steps=used.search_steps, seeds=used.search_seeds, record_every=max(1, used.search_steps // 20))
-    Z, y = test_batch(TASK)
-    found = {}
-    for o in OPTIMIZERS:
-        runs = [run for rate in RATES for run in runs_for(o, rate, short)]
-        scores = []
-        for run, history in zip(runs, histories(folder, runs, f"rates of {o}, nonlinear regression", progress), strict=True):
-            times, params = history.snapshot_array()
-            losses = np.array([model_of(run).loss_and_grad(theta, Z, y)[0] for theta in params])
-            scores.append(score(history, (times, losses), short.steps))
-        found[o] = chosen(RATES, np.median(np.reshape(scores, (len(RATES), -1)), axis=1))
-    return found
-
-
-def curves(runs, trained, found, used):
-    """The loss curves of some runs, from what was measured along them."""
-    pairs = [(each["loss_times"], each["losses"]) for each in found]
-    return loss_curves([trained[run] for run in runs], pairs, used)
-
-
-def along(folder, runs, trained, used, times, label, progress):
-    """Losses, Hessian diagonals at some times and what the recorded steps meet, for each run; by the folder's executor, and kept."""
-    times = [int(t) for t in times]
-    descriptions = [
-        {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, "times": times, "test_every": used.test_every}
-        for run in runs
-    ]  # fmt: skip
-    arguments = [(run.to_dict(), history_arrays(trained[run]), times, used.test_every) for run in runs]
-    return kept_each(folder, "composed", descriptions, measure_run, arguments, label, progress)
-
-
-def measure_run(values, arrays, times, test_every):
-    """What is measured along one run, on the fixed test batch. -> {name: array}"""
-    run, history = Run.from_dict(values), history_from(arrays)
-    model, (Z, y) = model_of(run), test_batch(run.task)
-    loss_times = [t for t in sorted(history.snapshots) if t % test_every == 0]
-    times = [t for t in times if t in history.snapshots]
-    steps = [t for t in sorted(history.updates) if history.updates[t].any()]
-    kappa = []
-    for t in steps:
-        u = history.updates[t] / np.linalg.norm(history.updates[t])
-        kappa.append(u @ model.hvp(history.snapshots[t], Z, y, u))
-    return {
-        "loss_times": np.array(loss_times),
-        "losses": np.array([model.loss_and_grad(history.snapshots[t], Z, y)[0] for t in loss_times]),
-        "times": np.array(times), "diagonals": np.array([hessian_diagonal(model, history.snapshots[t], Z, y) for t in times]),
-        "step_times": np.array(steps), "kappa": np.array(kappa),
-    }  # fmt: skip
-
-
-def smoothness(found, used):
-    """Curvature along the recorded steps in windows: quartiles over seeds and steps, and the share of windows with SGD above."""
-    times = np.arange(0, used.steps, used.record_every)
-    size = max(1, len(times) // WINDOWS)
-    panel, middle = {}, {}
-    for o in OPTIMIZERS:
-        kappa = table([{"times": each["step_times"], "kappa": each["kappa"]} for each in found[o]], "kappa", times)
-        cut = kappa[:, : size * (len(times) // size)].reshape(len(kappa), -1, size)  # (seeds, windows, steps)
-        middle[o] = np.nanmedian(cut, axis=2)
-        centres = times[: cut.shape[1] * size].reshape(-1, size).mean(axis=1)
-        negative = [float(np.mean(row[np.isfinite(row)] <= 0)) for row in kappa]
-        panel[o] = {"kappa": curve(centres, middle[o]), "negative_share": spread(negative)}
-    panel["share_sgd_above"] = spread((middle["SGD"] > middle["Adam"]).mean(axis=1))
-    return panel
-
-
-def noise(folder, used, progress=None):
-    """The noise norms of batches of ``used.batch`` at each seed's initialization, and those of the Gaussian control."""
-    descriptions = [
-        {"task": vars(TASK), "shape": SHAPE, "seed": seed, "batch": used.batch, "draws": used.noise_draws}
-        for seed in range(used.seeds)
-    ]  # fmt: skip
-    arguments = [(seed, used.batch, used.noise_draws) for seed in range(used.seeds)]
-    label = f"gradient noise of batches of {used.batch}"
-    every = kept_each(folder, "composed-noise", descriptions, noise_of, arguments, label, progress)
-    return [(arrays["norms"], arrays["control"]) for arrays in every]
-
-
-def noise_of(seed, batch, draws):
-    """(8.1) at the params that a run with this seed starts from, g_ref from 100 batches, and its control (8.3)."""
-    model = Composed(TASK.d, SHAPE["hidden"], SHAPE["layers"])
-    theta = model.init_params(generators(seed, 1)[0], SHAPE["std"])
-    children = np.random.SeedSequence([seed, 1]).spawn(len(part_sizes(batch)))
-    parts = [np.random.default_rng(child) for child in children]
-    gradient = BatchGradient(TASK, batch, parts, theta, "linear", "numba", model)
-    reference = np.mean([gradient(theta)[1] for _ in range(REFERENCE)], axis=0)
-    e = np.array([gradient(theta)[1] for _ in range(draws)]) - reference  # (draws, p)
-    variances = np.maximum(np.linalg.eigvalsh(e.T @ e / draws), 0.0)
-    control = gaussian_norms(variances, draws, np.random.default_rng([seed, 2]))
-    return {"norms": np.sqrt((e * e).sum(axis=1)), "control": control}
-
-
 # ---------------------------------------------------------------- picture and words
 
 
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: loss, noise, its quantiles; condition numbers, their ratio, curvature along the steps."""
     panel = numbers["panel"]
     figure, axes = new_figure(columns=3, rows=2, height=3.2)
@@ -235,10 +106,10 @@ def draw(numbers, scale):
     return figure
 
 
-def draw_ratio(ax, values):
+def draw_ratio(ax: Axes, values: Numbers) -> None:
     """The ratio seed by seed, beside the released code's three values."""
     median_band(ax, values["iterations"], band(values), "ours, median and quartiles", color="#0072B2")
-    known = {t: value for t, value in CODE_RATIOS.items() if t <= values["iterations"][-1]}
+    known = {t: value for t, value in NONLINEAR_RATIOS.items() if t <= values["iterations"][-1]}
     mean, std = np.array(list(known.values())).T
     below = np.minimum(std, 0.9 * mean)
     label = "code, mean and std"
@@ -248,7 +119,7 @@ def draw_ratio(ax, values):
     ax.legend(frameon=False, fontsize=9)
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     panel, search = numbers["panel"], numbers["search"]
     lines = [limits_in_words(numbers["limits"]), losses_in_words(panel)]
@@ -266,7 +137,7 @@ def summary(numbers):
     for t in (0, 750, 1250):
         if t in ratio["iterations"]:
             each = spread([row[ratio["iterations"].index(t)] for row in ratio["each_seed"]])
-            code = CODE_RATIOS[t]
+            code = NONLINEAR_RATIOS[t]
             lines.append(f"  R_med(SGD) / R_med(Adam) at {t}: mean {number(each['mean'])} ({number(each['std'])}), "
                          f"median {number(each['median'])}; code {code[0]:g} ({code[1]:g})")  # fmt: skip
     lines.append(noise_in_words(panel) + f", mode {number(panel['noise']['noise']['mode']['median'])}")
@@ -274,3 +145,93 @@ def summary(numbers):
     lines.append(f"  SGD's steps meet more curvature than Adam's in {above:.0%} of the windows (median over seeds)")
     lines.append(f"  the labels' mean square on the test batch is {numbers['mean_square_of_the_test_labels']:.3g}")
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+def best_rate(optimizer: str, numbers: Numbers) -> Numbers:
+    """The rate that the search chose, as one number."""
+    return spread([numbers["search"][optimizer]["best"]])
+
+
+def loss_at(optimizer: str, iteration: int, numbers: Numbers) -> Numbers:
+    """The test loss of each seed."""
+    return spread(each_seed(numbers["panel"][optimizer]["test"], iteration))
+
+
+def below(optimizer: str, bound: float, iteration: int, numbers: Numbers) -> Numbers:
+    """``bound`` over the smallest test loss of each seed up to an iteration: at least 1 where the loss has been below it."""
+    curve = numbers["panel"][optimizer]["test"]
+    rows = np.array([numbers_or_nan(row) for row in curve["each_seed"]])
+    known = np.array(curve["iterations"]) <= iteration
+    return spread(bound / np.nanmin(rows[:, known], axis=1))
+
+
+def over(optimizer: str, bound: float, iteration: int, numbers: Numbers) -> Numbers:
+    """The test loss of each seed at an iteration over ``bound``."""
+    return spread(each_seed(numbers["panel"][optimizer]["test"], iteration) / bound)
+
+
+def ratio(iteration: int, numbers: Numbers) -> Numbers:
+    """R_med(SGD) / R_med(Adam) of each seed."""
+    return spread(each_seed(numbers["panel"]["condition"]["ratio"], iteration))
+
+
+def noise_statistic(statistic: str, numbers: Numbers) -> Numbers:
+    """A statistic of the noise norm at initialization."""
+    return numbers["panel"]["noise"]["noise"][statistic]
+
+
+def share_above(numbers: Numbers) -> Numbers:
+    """The share of the windows in which SGD's steps meet more curvature than Adam's."""
+    return numbers["panel"]["smoothness"]["share_sgd_above"]
+
+
+def claims() -> Iterator[Claim]:
+    """What the released code found for its rates, losses, condition numbers, noise and steps."""
+    common: dict[str, Any] = {"figure": "nonlinear_regression", "where": "nonlinear regression, released code"}
+    for optimizer, rate in NONLINEAR_RATES.items():
+        yield Claim(
+            id=f"nonlinear.rate.{optimizer.lower()}",
+            statement=f"400 iterations choose the rate {rate:g} for {optimizer}", code=f"{rate:g}",
+            values=partial(best_rate, optimizer), rule=Within(rate, rate), **common,
+        )  # fmt: skip
+    for (optimizer, t), value in published.NONLINEAR_LOSSES.items():
+        yield Claim(
+            id=f"nonlinear.loss.{optimizer.lower()}.{t}", statement=f"{optimizer}'s loss at iteration {t} is about {value:g}",
+            code=published.NONLINEAR_SGD if optimizer == "SGD" else f"{value:g}", values=partial(loss_at, optimizer, t),
+            rule=around(value, LOSS), **common,
+        )  # fmt: skip
+    yield Claim(
+        id="nonlinear.adam_falls", statement="Adam's loss has been below 2e-3 by iteration 1500 (2e-3 over its smallest)",
+        code="9.6e-4 at 1000", values=partial(below, "Adam", 2e-3, 1_500), rule=Above(1.0, 1.0), **common,
+    )  # fmt: skip
+    yield Claim(
+        id="nonlinear.sgd_stays", statement="SGD's loss is still above 4e-3 at iteration 10,000 (its loss over 4e-3)",
+        code=published.NONLINEAR_SGD, values=partial(over, "SGD", 4e-3, 10_000), rule=Above(1.0, 1.0), **common,
+    )  # fmt: skip
+    for t, (mean, std) in NONLINEAR_RATIOS.items():
+        yield Claim(
+            id=f"nonlinear.condition_ratio.{t}", statement=f"R_med(SGD) / R_med(Adam) at iteration {t} is {mean:g} ({std:g})",
+            code=f"{mean:g} ({std:g})", values=partial(ratio, t),
+            rule=Within(**published.mean_within_deviation(mean, std), beyond=None if t == 0 else 1.0), **common,
+        )  # fmt: skip
+    mode = published.NONLINEAR_NOISE_MODE
+    yield Claim(
+        id="nonlinear.noise_mode", statement=f"The mode of the noise norm at initialization is about {mode:g}", code=f"{mode:g}",
+        values=partial(noise_statistic, "mode"), rule=around(mode, LOSS), **common,
+    )  # fmt: skip
+    yield Claim(
+        id="nonlinear.noise_skewed",
+        statement="That noise is clearly skewed to the right (skewness)", code="clearly skewed (QQ plot)",
+        values=partial(noise_statistic, "skewness"), rule=Above(0.5, 0.0), **common,
+    )  # fmt: skip
+    yield Claim(
+        id="nonlinear.directional_smoothness",
+        statement="The directional smoothness of Adam's steps is below that of SGD's (share of the windows)",
+        paper="lower for Adam (plot)", values=share_above, rule=Above(THROUGHOUT, FAINT), **common,
+    )  # fmt: skip
+
+
+CLAIMS = tuple(claims())

@@ -1,18 +1,28 @@
 """The paper's third result: the robust condition number along both paths, and the table of its ratios (section 3.2)."""
 
-import numpy as np
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
-from ....measures.landscape import robust_condition_number
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ...._types import Array
 from ....plotting import MEDIAN_STYLES, median_band, new_figure
-from ...measured import hessians, other_diagonals, spread, table
-from ...scale import quartiles
-from .adam_vs_sgd import NAMES, OPTIMIZERS
-from .claims import RATIOS
-from .settings import SETTINGS
+from ....training.runs import RunFolder
+from ...curves import Numbers, band, condition_numbers, curve, each_seed, spread
+from ...measured import Arrays, hessians, other_diagonals, table
+from ...rules import Above, Claim, Within, around
+from ...scale import Scale
+from ...settings import OPTIMIZERS, Setting
+from .factors import CONDITION, FAINT, THROUGHOUT
+from .published import CODE_RATIOS, CONDITIONS, RATIOS, mean_within_deviation
+from .settings import NAMES, SETTINGS
 
 TITLE = "Robust condition number along the paths of SGD and Adam"
 TIME = "4 minutes"
-KINDS = {"lower": {}, "usual": {"median": "usual"}, "alive": {"dead": False}}
+KINDS: dict[str, dict[str, Any]] = {"lower": {}, "usual": {"median": "usual"}, "alive": {"dead": False}}
 NAMES_OF_KINDS = {"lower": "lower median", "usual": "usual median", "alive": "without dead parameters"}
 AT = (0, 250, 750, 1250, 5000)
 IN_TABLE = (750, 1250)  # where the paper gives numbers: here also on other test batches, since much hangs on the one fixed batch
@@ -24,13 +34,13 @@ ALT = (
 )
 
 
-def measure(folder, scale, progress=None):
+def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Exact Hessians along every run, and what is read off them: plain numbers, ready for JSON."""
     times = np.arange(0, scale.steps + 1, scale.hessian_every)
     panels = {}
     for name in NAMES:
         found = {o: hessians(folder, SETTINGS[name], o, scale, progress) for o in OPTIMIZERS}
-        numbers = {o: condition_numbers(table(found[o], "diagonals", times)) for o in OPTIMIZERS}
+        numbers = {o: in_kinds(table(found[o], "diagonals", times)) for o in OPTIMIZERS}
         ratios = {kind: numbers["SGD"][kind] / numbers["Adam"][kind] for kind in KINDS}  # (seeds, T)
         later, at = ratios["lower"][:, 1:], [(k, str(t)) for k, t in enumerate(times.tolist()) if t in AT]
         panels[name] = {
@@ -44,37 +54,33 @@ def measure(folder, scale, progress=None):
     return {"panels": panels, "checks": [start(name, panels[name]) for name in NAMES]}
 
 
-def start(name, panel):
+def start(name: str, panel: Numbers) -> Numbers:
     """Both runs of a seed start from the same params: the first ratio is exactly 1."""
     each = panel["ratios"]["lower"]["0"]["each_seed"]
     off = max(each, key=lambda ratio: abs(ratio - 1.0))
     return {"claim": f"{name}: the ratio at 0 is exactly 1 for every seed", "ours": off, "holds": off == 1.0}
 
 
-def condition_numbers(diagonals):
-    """R_med in its three versions, {kind: (seeds, T)}, from diagonals (seeds, T, p); NaN where a run has none."""
-    found = {kind: np.full(diagonals.shape[:2], np.nan) for kind in KINDS}
-    for at in np.ndindex(diagonals.shape[:2]):
-        if np.isfinite(diagonals[at]).all():
-            for kind, arguments in KINDS.items():
-                found[kind][at] = robust_condition_number(diagonals[at], **arguments)
-    return found
+def in_kinds(diagonals: Array) -> Arrays:
+    """R_med in its three versions, {kind: (seeds, T)}, from diagonals (seeds, T, p)."""
+    return {kind: condition_numbers(diagonals, **how) for kind, how in KINDS.items()}
 
 
-def other_batches(folder, setting, scale, progress):
+def other_batches(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None) -> dict[str, list[float]]:
     """The mean over seeds of the ratio, lower median, on each of as many other test batches. -> {t: [a number for each batch]}"""
-    times, seeds, each = [t for t in IN_TABLE if t <= scale.steps], range(1000, 1000 + scale.seeds), {}
+    times, seeds = [t for t in IN_TABLE if t <= scale.steps], range(1000, 1000 + scale.seeds)
+    each: Arrays = {}
     if not times:
         return {}
     for o in OPTIMIZERS:
         found = other_diagonals(folder, setting, o, scale, times, seeds, progress)
         diagonals = table(found, "diagonals", times)  # (seeds, T, batches, p)
-        each[o] = condition_numbers(diagonals.reshape(len(found), -1, diagonals.shape[-1]))["lower"]
+        each[o] = condition_numbers(diagonals.reshape(len(found), -1, diagonals.shape[-1]))
     means = np.nanmean(each["SGD"] / each["Adam"], axis=0).reshape(len(times), -1)
     return {str(t): row for t, row in zip(times, means.tolist(), strict=True)}
 
 
-def spectra(found, times):
+def spectra(found: Sequence[Arrays], times: Array) -> Numbers:
     """What else the Hessian says: how far it is from diagonal, its negative eigenvalues, the text's condition number."""
     values = table(found, "eigenvalues", times)  # (seeds, T, p)
     rounding = values.shape[-1] * np.finfo(float).eps * np.abs(values).max(axis=-1, keepdims=True)
@@ -86,21 +92,7 @@ def spectra(found, times):
     }  # fmt: skip
 
 
-def curve(times, values):
-    """Quartiles over seeds, and each seed's, of values (seeds, T)."""
-    low, median, high = quartiles(values)
-    return {
-        "iterations": times.tolist(), "lower_quartile": low.tolist(), "median": median.tolist(), "upper_quartile": high.tolist(),
-        "each_seed": values.tolist(),
-    }  # fmt: skip
-
-
-def band(values):
-    """The three lines of a curve, as ``median_band`` takes them."""
-    return np.array([values["lower_quartile"], values["median"], values["upper_quartile"]], float)
-
-
-def draw(numbers, scale):
+def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: both paths above, their ratio below."""
     figure, axes = new_figure(columns=len(NAMES), rows=2, height=3.0)
     for (top, bottom), name in zip(axes.T, NAMES, strict=True):
@@ -126,7 +118,7 @@ def draw(numbers, scale):
     return figure
 
 
-def draw_paper(ax, name):
+def draw_paper(ax: Axes, name: str) -> None:
     """The paper's mean and standard deviation; the bar stops above 0 on the logarithmic axis."""
     points = [(t, *value) for (setting, t), value in RATIOS.items() if setting == name]
     t, mean, std = np.array(points).T
@@ -134,7 +126,7 @@ def draw_paper(ax, name):
     ax.errorbar(t, mean, yerr=[below, std], fmt="ko", markersize=4, capsize=3, linewidth=1.0, label="paper, mean and std")
 
 
-def summary(numbers):
+def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     lines = []
     for name, panel in numbers["panels"].items():
@@ -151,3 +143,65 @@ def summary(numbers):
             lines.append(f"  lower median {t:>16s}  mean on {len(row)} other test batches: {min(row):.3g} to {max(row):.3g}")
     lines += [f"  {'holds' if check['holds'] else 'DOES NOT HOLD'}: {check['claim']}" for check in numbers["checks"]]
     return "\n".join(lines)
+
+
+# ---------------------------------------------------------------- the claims, and where their numbers stand in the JSON
+
+
+def condition(setting: str, optimizer: str, iteration: int, numbers: Numbers) -> Numbers:
+    """R_med of each seed at an iteration."""
+    return spread(each_seed(numbers["panels"][setting][optimizer]["lower"], iteration))
+
+
+def ratio(setting: str, iteration: int, numbers: Numbers, kind: str = "lower") -> Numbers:
+    """R_med(SGD) / R_med(Adam) at an iteration."""
+    found = numbers["panels"][setting]["ratios"][kind].get(str(iteration))
+    return found or spread([float("nan")] * numbers["scale"]["seeds"])
+
+
+def other_ratios(setting: str, iteration: int, numbers: Numbers) -> str:
+    """The ratio with the other two definitions of R_med, on other test batches, and later."""
+    words = []
+    for kind, name in (("usual", "usual median"), ("alive", "without dead parameters")):
+        value = ratio(setting, iteration, numbers, kind)
+        if value["mean"] is not None:
+            words.append(f"{name}: mean {value['mean']:.3g} ({value['std']:.3g})")
+    other = numbers["panels"][setting]["other_batches"].get(str(iteration))
+    if other:
+        words.append(f"mean on {len(other)} other test batches: {min(other):.3g} to {max(other):.3g}")
+    later = ratio(setting, 5000, numbers)
+    if later["mean"] is not None:
+        words.append(f"at iteration 5000: {later['mean']:.3g} ({later['std']:.3g})")
+    return "; ".join(words)
+
+
+def share_above(setting: str, numbers: Numbers) -> Numbers:
+    """The share of the measured iterations at which SGD's R_med is above Adam's."""
+    return numbers["panels"][setting]["share_sgd_above"]
+
+
+def claims() -> Iterator[Claim]:
+    """The table of ratios, lower for Adam, and the points of the released code's plot."""
+    for (setting, t), (mean, std) in RATIOS.items():
+        yield Claim(
+            id=f"condition_ratio.{setting}.{t}", figure="robust_condition_number", where="section 3.2, table of R_med ratios",
+            statement=f"{NAMES[setting]}: R_med(SGD) / R_med(Adam) at iteration {t} is {mean:g} ({std:g})",
+            paper=f"{mean:g} ({std:g})", code=CODE_RATIOS.get((setting, t)),
+            values=partial(ratio, setting, t), aside=partial(other_ratios, setting, t),
+            rule=Within(**mean_within_deviation(mean, std), beyond=1.0),
+        )  # fmt: skip
+    for setting, title in NAMES.items():
+        yield Claim(
+            id=f"condition_lower_for_adam.{setting}", figure="robust_condition_number", where="section 3.2, R_med plots",
+            statement=f"{title}: after the start Adam's R_med stays below SGD's (share of the measured iterations)",
+            paper="lower for Adam (plot)", values=partial(share_above, setting), rule=Above(THROUGHOUT, FAINT),
+        )  # fmt: skip
+    for (optimizer, t), value in CONDITIONS.items():
+        yield Claim(
+            id=f"condition.setting1.{optimizer.lower()}.{t}", figure="robust_condition_number", where="released code, R_med plot",
+            statement=f"Setting 1: {optimizer}'s R_med at iteration {t} is about {value:g}", code=f"{value:g}",
+            values=partial(condition, "setting1", optimizer, t), rule=around(value, CONDITION),
+        )  # fmt: skip
+
+
+CLAIMS = tuple(claims())

@@ -1,26 +1,7 @@
-"""The paper's data settings and the hyper-parameters of its released code."""
+"""The paper's data settings and the hyper-parameters of its released code. Source: paper, section 3.1; learning rates from its code."""
 
-from dataclasses import dataclass
-
-from ....optimizers import SGD, Adam
 from ....prompts import RegressionTask
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One data setting: the task, and what it is trained with. Source: paper, section 3.1; learning rates from its code."""
-
-    title: str
-    task: RegressionTask
-    learning_rates: dict  # {"SGD": .., "Adam": ..}
-    clip: float
-    layers: int = 3
-
-    def optimizer(self, name):
-        """The paper's SGD (momentum 0.9) or Adam (beta1 = beta2 = 0.9) at this setting's rate."""
-        rate = self.learning_rates[name]
-        return {"SGD": SGD(rate, momentum=0.9), "Adam": Adam(rate, beta1=0.9, beta2=0.9)}[name]
-
+from ...settings import Setting
 
 SETTINGS = {
     "setting1": Setting("Setting 1: Gaussian, n = 20", RegressionTask(n=20), {"SGD": 0.02, "Adam": 0.02}, 1.0),
@@ -31,3 +12,4 @@ SETTINGS = {
     ),
     "sphere": Setting("Spherical, n = 20", RegressionTask(n=20, covariates="sphere"), {"SGD": 5.0, "Adam": 0.1}, 0.1),
 }  # fmt: skip
+NAMES = {"setting1": "Setting 1", "setting2": "Setting 2", "setting3": "Setting 3"}  # the three of section 3.2

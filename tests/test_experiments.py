@@ -1,0 +1,185 @@
+"""What holds for every experiment of every paper, and the laws that keep papers apart from each other and from the library."""
+
+import ast
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+import linattn_np as la
+from linattn_np.experiments import curves, record, registry, rules, scale, settings
+from linattn_np.experiments.papers import PAPERS
+from linattn_np.training.runs import RunFolder
+
+ROOT = Path(__file__).parents[1] / "linattn_np"
+PAPER_FILES = sorted((ROOT / "experiments" / "papers").rglob("*.py"))
+
+
+def assert_nothing_is_clipped(figure):
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    box, renderer = figure.bbox, canvas.get_renderer()
+    for text in [*figure.texts, *(t for ax in figure.axes for t in (ax.title, ax.xaxis.label, ax.yaxis.label))]:
+        extent = text.get_window_extent(renderer)
+        assert not text.get_text() or (extent.x0 >= 0 and extent.y0 >= 0 and extent.x1 <= box.x1 and extent.y1 <= box.y1), text
+    for ax in figure.axes:
+        tight = ax.get_tightbbox(renderer)  # tick labels and legends
+        assert tight.x0 >= -1 and tight.y0 >= -1 and tight.x1 <= box.x1 + 1 and tight.y1 <= box.y1 + 1
+
+
+# ---------------------------------------------------------------- the harness holds every experiment to the same face
+
+
+@pytest.mark.parametrize("name", registry.places())
+def test_an_experiment_runs_small_draws_speaks_and_is_judged(name, tiny, tmp_path):
+    module, numbers = registry.experiment(name), tiny.measured(name)
+    assert module.TITLE and "minute" in module.TIME and 100 < len(module.ALT) < 1000
+    folder = RunFolder(tmp_path / "runs")
+    record.write(tmp_path, name, module, numbers, tiny.scale, 1.0, folder)
+    kept = json.loads(
+        (tmp_path / f"{name}.json").read_text(), parse_constant=lambda word: pytest.fail(f"{word} is not strict JSON")
+    )
+    assert {"title", "alt", "scale", "seeds", "versions", "seconds"} <= set(kept) and kept["seeds"] == [0, 1]
+    assert kept["title"] == module.TITLE and kept["alt"] == module.ALT and scale.Scale(**kept["scale"]) == tiny.scale
+    assert (
+        set(kept["versions"]) == {"linattn_np", "python", "numpy", "matplotlib", "numba"}
+        and kept["versions"]["numpy"] == np.__version__
+    )
+    assert module.summary(kept).count("\n") >= 2 and (tmp_path / f"{name}.png").stat().st_size > 10_000
+    figure = module.draw(kept, tiny.scale)  # from the JSON alone
+    assert len(figure.axes) >= 3
+    assert_nothing_is_clipped(figure)
+    for claim in module.CLAIMS:
+        assert claim.figure == name and claim.rule and claim.rule.text.startswith("agrees: ") and (claim.paper or claim.code)
+        row = rules.judge(claim, {**kept, "scale": {**kept["scale"], "name": "paper"}})
+        assert row["verdict"] in rules.VERDICTS[:3] and row["ours"]["each_seed"]
+
+
+def test_claims_have_names_of_their_own_and_those_not_measured_say_why():
+    claims = registry.claims()
+    assert len({claim.id for claim in claims}) == len(claims) > 40
+    assert all(claim.statement and claim.where and (claim.paper or claim.code) for claim in claims)
+    assert all(claim.untested and claim.values is None for claim in claims if claim.figure is None)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_paper_is_found_by_name_and_has_its_face(paper):
+    module = getattr(la.papers, paper)
+    assert module.TITLE and module.SOURCE and isinstance(module.CLAIMS, tuple)
+    names = getattr(module, "EXPERIMENTS", (paper,))
+    assert set(names) <= set(registry.places())
+    if hasattr(module, "EXPERIMENTS"):  # each module of the folder with that face is entered
+        faces = {
+            file.stem for file in (ROOT / "experiments" / "papers" / paper).glob("*.py") if "\ndef summary(" in file.read_text()
+        }
+        assert faces == set(names)
+
+
+def test_a_paper_of_one_file_is_an_experiment(monkeypatch):
+    monkeypatch.setattr(registry, "papers", lambda: {"one_file": rules})  # any module without EXPERIMENTS
+    assert registry.places() == {"one_file": "linattn_np.experiments.papers.one_file"} and registry.cited(rules) == ()
+
+
+# ---------------------------------------------------------------- three laws
+
+
+def imports_of(file):
+    """Full names of the modules that a file imports, wherever in it the import stands."""
+    package = [*file.relative_to(ROOT.parent).with_suffix("").parts][:-1]
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def paper_of(file):
+    """The paper that a file belongs to."""
+    return file.relative_to(ROOT / "experiments" / "papers").with_suffix("").parts[0]
+
+
+def named_paper(module):
+    """The paper that a module's full name lies in, or None."""
+    parts = module.split(".")
+    return parts[3] if parts[:3] == ["linattn_np", "experiments", "papers"] and len(parts) > 3 and parts[3] in PAPERS else None
+
+
+def test_no_paper_imports_another():
+    for file in PAPER_FILES:
+        others = {named_paper(module) for module in imports_of(file)} - {None, paper_of(file)}
+        assert not others, f"{file} imports {others}; what two papers need moves to a shared module"
+
+
+def test_nothing_below_imports_a_paper_and_the_harness_knows_none_by_name():
+    below = [file for file in ROOT.rglob("*.py") if file not in PAPER_FILES and "teaching" not in file.parts]
+    assert len(below) > 40
+    for file in below:
+        assert not [module for module in imports_of(file) if named_paper(module)], file
+        if "experiments" in file.parts:
+            names = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
+            assert not names & set(PAPERS), f"{file} names a paper"
+        elif file.name != "__main__.py":  # the table of commands
+            assert not [module for module in imports_of(file) if module.startswith("linattn_np.experiments")], file
+
+
+def layer_functions(files):
+    """{body of a layer's function: file} of every forward, backward, tangent and backward_tangent."""
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name in ("forward", "backward", "tangent", "backward_tangent"):
+                yield ast.dump(ast.Module(node.body[1:], [])), file
+
+
+def test_a_layer_stands_in_its_paper_until_a_second_one_needs_it():
+    """Importing it from the other paper is forbidden above; so is a copy. One that stands in layers/ is used by models or two papers."""
+    seen = {}
+    for body, file in layer_functions([*sorted((ROOT / "layers").glob("*.py")), *PAPER_FILES]):
+        assert seen.setdefault(body, file) == file, f"{file} repeats a layer of {seen[body]}: it moves to layers/"
+    imported = {file: set(imports_of(file)) for file in ROOT.rglob("*.py")}
+    for layer in {file for _, file in layer_functions(sorted((ROOT / "layers").glob("*.py")))}:
+        name = f"linattn_np.layers.{layer.stem}"
+        users = [file for file, modules in imported.items() if any(f"{module}.".startswith(f"{name}.") for module in modules)]
+        papers = {paper_of(file) for file in users if file in PAPER_FILES}
+        assert len(papers) != 1 or set(users) - set(PAPER_FILES), f"only {papers} uses {name}: it belongs there"
+
+
+def test_the_laws_see_an_import_that_breaks_them(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path / "linattn_np")
+    file = tmp_path / "linattn_np" / "experiments" / "panels.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"def f():\n    from .papers.{PAPERS[0]} import depth\n")
+    assert [named_paper(module) for module in imports_of(file)] == [PAPERS[0]]
+    inside = tmp_path / "linattn_np" / "experiments" / "papers" / "other.py"
+    inside.parent.mkdir()
+    inside.write_text(f"from .{PAPERS[0]}.settings import SETTINGS\nfrom . import {PAPERS[0]}\n")
+    assert {named_paper(module) for module in imports_of(inside)} == {PAPERS[0]} and paper_of(inside) == "other"
+
+
+# ---------------------------------------------------------------- what experiments share, by hand
+
+
+def test_one_rule_gives_every_optimizer_its_momentum():
+    kinds = {name: settings.with_momentum(name, 0.3) for name in ("SGD", "SignDescent", "Adam", "AdamW", "RMSProp")}
+    assert kinds["SGD"] == la.optimizers.SGD(0.3, momentum=0.9) and kinds["SignDescent"].momentum == 0.9
+    assert kinds["Adam"] == la.optimizers.Adam(0.3, beta1=0.9, beta2=0.9) and kinds["AdamW"].beta2 == 0.9
+    assert kinds["RMSProp"] == la.optimizers.RMSProp(0.3)
+    assert registry.settings()["setting2"].optimizer("Adam") == la.optimizers.Adam(0.005, beta1=0.9, beta2=0.9)
+
+
+def test_a_curve_is_made_and_read_again():
+    found = json.loads(json.dumps(record.rounded(curves.curve([0, 10], np.array([[1.0, 2.0], [3.0, np.inf], [5.0, np.inf]])))))
+    assert found["median"] == [3.0, None] and found["each_seed"][1] == [3.0, None]
+    assert curves.each_seed(found, 0).tolist() == [1.0, 3.0, 5.0] and np.isnan(curves.each_seed(found)[1])
+    assert np.isnan(curves.each_seed(found, 5)).all() and np.isnan(curves.band(found)[1][1])
+    assert "each_seed" not in curves.curve([0], [[1.0]], each_seed=False)
+
+
+def test_condition_numbers_of_what_diverged_are_missing():
+    diagonals = np.array([[[1.0, 2.0, 8.0], [np.nan, 1.0, 2.0]]])
+    found = curves.condition_numbers(diagonals)
+    assert found[0, 0] == 4.0 and np.isnan(found[0, 1])
+    assert curves.condition_numbers(np.array([[[0.0, 2.0, 8.0, 16.0]]]), dead=False)[0, 0] == 2.0
