@@ -14,6 +14,7 @@ from . import batches
 from ._checks import as_count
 from .kernels import linear as kernels
 from .kernels import programs
+from .kernels.threads import set_threads
 from .layers import gram
 from .models.transformer import hessian, hvp, init_params, loss_and_grad, loss_and_grad_by
 from .optimizers import Adam, clip
@@ -118,9 +119,9 @@ def pieces(threads, rounds):
         slow = 1 if name in ("Hessian", "audit of the model") else rounds
         rows[name] = {"numpy": median_seconds(make("numpy"), slow)}
         for count in threads:
-            kernels.set_threads(count)
+            set_threads(count)
             rows[name][f"numba, {count} threads"] = median_seconds(make("numba"), rounds if name != "audit of the model" else 1)
-        kernels.set_threads(None)
+        set_threads(None)
     return rows
 
 
@@ -134,14 +135,6 @@ def peak(threads, rounds):
     }
 
 
-def flops(passes, k):
-    """Floating-point operations of one prompt's gradient on the state, counted from its program."""
-    operations = passes.gradient.operations[:, 0]
-    cubic = np.isin(operations, (programs.AB, programs.ABt, programs.AtB, programs.AW, programs.WA)).sum()
-    square = np.isin(operations, (programs.Av, programs.Atv, programs.Wv, programs.OUTER, programs.SYMMETRIZED)).sum()
-    return int(2 * (cubic * k**3 + square * k**2 + (len(operations) - cubic - square) * k))
-
-
 def share_of_peak(record):
     """The gradient's arithmetic and the sampling's random numbers as shares of what the machine can do."""
     params, task = init_params(np.random.default_rng(0)), RegressionTask()
@@ -149,7 +142,7 @@ def share_of_peak(record):
     seconds = median_seconds(lambda: kernels.loss_and_grad(params, lanes), record["rounds"])
     draws = batches.draw_gaussian(task, 1, np.random.default_rng(0)).size * BATCH
     rate = draws / record["pieces"]["sampling of states"]["numpy"]
-    gflop = flops(programs.passes(3, 1, 5, False, task.n), 5) * BATCH / seconds / 1e9
+    gflop = programs.passes(3, 1, 5, False, task.n).gradient.flops * BATCH / seconds / 1e9
     return {
         "gradient_gflop_per_second": gflop,
         "gradient": gflop / record["peak"]["gflop_per_second"],

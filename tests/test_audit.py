@@ -74,11 +74,10 @@ def test_dead_parameters_are_listed():
 
 
 def test_kernels_and_numpy_agree():
-    from linattn_np.kernels import linear as kernels
 
     quantities = {row.quantity for row in audit_model().rows if row.check == "kernel"}
     compiled = {"loss numba", "dparams numba", "H v numba", "Hessian numba"}
-    assert compiled & quantities == (compiled if kernels.available() else set())
+    assert compiled & quantities == (compiled if la.kernels.available() else set())
 
 
 def test_a_kernel_that_disagrees_is_wrong(monkeypatch):

@@ -7,7 +7,6 @@ from points import model_point
 import linattn_np as la
 from linattn_np import optimizers
 from linattn_np.__main__ import main
-from linattn_np.kernels import linear as kernels
 from linattn_np.training import runs
 
 params, Z, y = model_point()
@@ -80,7 +79,7 @@ CASES = {  # name: (the call, what the message says)
     "attention that nothing is near": (lambda: la.predict(params, Z, attention="x"), "got 'x'$"),
     "attention not a string": (lambda: la.hessian(params, Z, y, 3), "attention: expected one of 'linear', 'softmax', 'relu', got 3"),
     "unknown backend": (lambda: la.loss_and_grad(params, Z, y, backend="torch"), "backend: expected one of 'numba', 'numpy', got 'torch'"),
-    "threads zero": (lambda: kernels.set_threads(0), "threads: expected an integer of at least 1, or None, got 0"),
+    "threads zero": (lambda: la.kernels.set_threads(0), "threads: expected an integer of at least 1, or None, got 0"),
     # optimizers
     "rate negative": (lambda: optimizers.SGD(-0.1), "lr: expected a finite number at least 0, got -0.1"),
     "rate NaN": (lambda: optimizers.Adam(float("nan")), "lr: expected a finite number at least 0, got nan"),

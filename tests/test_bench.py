@@ -7,8 +7,8 @@ import pytest
 
 from linattn_np import bench
 from linattn_np.__main__ import main
-from linattn_np.kernels import linear as kernels
-from linattn_np.kernels import programs
+from linattn_np.kernels import programs, threads
+from linattn_np.kernels.operations import Operand, Program
 
 
 def test_exponent_of_a_power_law():
@@ -17,9 +17,12 @@ def test_exponent_of_a_power_law():
 
 
 def test_flops_of_one_product_and_growth_with_d():
-    one = programs.Program(np.array([[programs.AB, 0, 0, 0, 0], [programs.Av, 0, 0, 0, 0]], np.uint64), np.ones(2))
-    assert bench.flops(programs.passes(1, 1, 3, False, 2)._replace(gradient=one), 3) == 2 * (27 + 9)
-    small, large = (bench.flops(programs.passes(3, 1, k, False, 20), k) for k in (5, 40))
+    A, x = Operand("A", 0, 3, 3, 3, 1), Operand("x", 9, 3, 1, 1, 0)
+    program = Program((3,))
+    program.set(A, A @ A, "5.22")
+    program.set(x, A @ x, "5.20")
+    assert program.flops == 2 * (27 + 9)
+    small, large = (programs.passes(3, 1, k, False, 20).gradient.flops for k in (5, 40))
     assert 6.5 < np.log2(large / small) < 9  # cubic, with a square part
 
 
@@ -37,4 +40,4 @@ def test_command_writes_numbers_and_a_picture(tmp_path, monkeypatch, capsys):
     }
     assert all(seconds > 0 for row in record["pieces"].values() for seconds in row.values())
     assert 0 < record["share_of_peak"]["gradient"] < 5 and (tmp_path / "b.png").stat().st_size > 10_000
-    assert kernels._threads is None
+    assert threads._threads is None

@@ -8,7 +8,6 @@ import linattn_np as la
 from linattn_np.audit import audit_model
 from linattn_np.batches import generators
 from linattn_np.kernels import composed as kernels_composed
-from linattn_np.kernels import linear as kernels
 from linattn_np.layers import mlp
 from linattn_np.measures.composed_diagonal import hessian_diagonal
 from linattn_np.models import composed
@@ -27,7 +26,7 @@ def point(model=MODEL, batch=13, n=11, std=0.3, seed=0):
 @pytest.fixture(autouse=True)
 def threads_as_before():
     yield
-    kernels.set_threads(None)
+    la.kernels.set_threads(None)
 
 
 def test_it_is_attention_on_features():
@@ -93,7 +92,7 @@ def test_bits_do_not_depend_on_threads():
     theta, Z, y = point(batch=1000)
     results = []
     for threads in (1, 2, 4):
-        kernels.set_threads(threads)
+        la.kernels.set_threads(threads)
         value, grad = kernels_composed.loss_and_grad(MODEL, theta, Z, y)
         results.append((value, grad.tobytes()))
     assert results[0] == results[1] == results[2]

@@ -1,8 +1,10 @@
 """The Numba twins equal their NumPy definitions to rounding, and their bits do not depend on the number of threads."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ from points import model_point, relative
 
 import linattn_np as la
 from linattn_np import batches
+from linattn_np.kernels import evaluate, interpreter, listing, operations, programs, set_threads, threads, tokens
 from linattn_np.kernels import linear as kernels
-from linattn_np.kernels import programs
+from linattn_np.kernels.interpreter import LANES
+from linattn_np.kernels.operations import Operand, copy, multiply, outer, symmetrized
 from linattn_np.layers import gram
 
 # d = 5 blocks and d = 4 full matrices share one compilation (k = 5); 277 prompts leave a part of a block and of a chunk over
@@ -27,7 +31,7 @@ def point(layers, heads, full, batch=277):
 @pytest.fixture(autouse=True)
 def threads_as_before():
     yield
-    kernels.set_threads(None)
+    set_threads(None)
 
 
 @SHAPES
@@ -80,67 +84,153 @@ def test_lanes_from_draws_equal_the_numpy_states(n):
 def test_bits_do_not_depend_on_the_number_of_threads():
     params, Z, y = point(3, 1, False, 1000)
     results = []
-    for threads in (1, 2, 4):
-        kernels.set_threads(threads)
+    for count in (1, 2, 4):
+        set_threads(count)
         value, grad = la.loss_and_grad(params, Z, y)
         results.append((value, grad.tobytes(), la.hvp(params, Z, y, grad).tobytes()))
     assert results[0] == results[1] == results[2]
 
 
-@pytest.mark.parametrize("operation", range(17))
-def test_each_operation_of_the_machine(operation):
-    k, rng = 5, np.random.default_rng(operation)
-    mem, shared = rng.standard_normal((100, kernels.LANES)), rng.standard_normal(60)
-    A, B, C = (mem[at : at + k * k].reshape(k, k, -1).copy() for at in (0, 25, 50))
-    a, b, c = mem[0:k].copy(), mem[25 : 25 + k].copy(), mem[50 : 50 + k].copy()
-    W, V = shared[7 : 7 + k * k].reshape(k, k), shared[30 : 30 + k * k].reshape(k, k)
-    wanted = {
-        programs.AB: np.einsum("iml,mjl->ijl", A, B), programs.ABt: np.einsum("iml,jml->ijl", A, B),
-        programs.AtB: np.einsum("mil,mjl->ijl", A, B), programs.AW: np.einsum("iml,mj->ijl", A, V),
-        programs.WA: np.einsum("im,mjl->ijl", W, B), programs.Av: np.einsum("iml,ml->il", A, b),
-        programs.Atv: np.einsum("mil,ml->il", A, b), programs.Wv: np.einsum("im,ml->il", W, b),
-        programs.OUTER: np.einsum("il,jl->ijl", a, b), programs.SCALED: a[0] * b, programs.DOT: (a * b).sum(axis=0)[None],
-        programs.SYMMETRIZED: (A + A.swapaxes(0, 1)) / 2, programs.VECTOR: a,
-        programs.IDENTITY: np.repeat(np.eye(k)[..., None], kernels.LANES, axis=2), programs.NUMBER: a[:1],
-        programs.TIMES: a[:1] * b[:1],
-        programs.CLEAR: np.zeros((k, kernels.LANES)),
-    }[operation]  # fmt: skip
-    first = 7 if operation in (programs.WA, programs.Wv) else 0
-    second = 30 if operation == programs.AW else 25
-    only_set = (programs.SYMMETRIZED, programs.IDENTITY, programs.CLEAR)
-    factor = 1.0 if operation in only_set else 1.7
-    for add in (0, 1):
-        if add and operation in only_set:
-            continue
-        work = mem.copy()
-        kernels.run((0,) * k, np.array([[operation, first, second, 50, add]], np.uint64), np.array([factor]), shared, work)
-        before = add * (C if wanted.ndim == 3 else c if len(wanted) == k else mem[50:51])
-        size = wanted.size // kernels.LANES
-        assert np.allclose(work[50 : 50 + size], (before + factor * wanted).reshape(size, -1), rtol=1e-13)
-        assert np.array_equal(np.delete(work, range(50, 50 + size), axis=0), np.delete(mem, range(50, 50 + size), axis=0))
+k = 5
+BIG = Operand("big", 0, k, k, k, 1)
+OTHER = Operand("other", 25, k, k, k, 1)
+VECTOR, TURN, NUMBER = Operand("v", 50, k, 1, 1, 0), Operand("u", 57, k, 1, 1, 0), Operand("n", 63, 1, 1, 1, 0)
+SHARED = Operand("W", 7, k, k, k, 1, shared=True)
+TERMS = {
+    "product": BIG @ OTHER, "product, A turned": BIG.T @ OTHER, "product, B turned": BIG @ OTHER.T, "product with a vector": BIG.T @ VECTOR,
+    "dot": VECTOR.T @ TURN, "shared left": SHARED @ BIG, "shared left, turned": SHARED.T @ VECTOR, "shared right": BIG @ SHARED.T,
+    "outer": outer(VECTOR, TURN), "number times vector": multiply(NUMBER, TURN), "copy": copy(VECTOR), "symmetrized": symmetrized(BIG),
+    "identity": programs.I, "clear": programs.ZERO,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("add", [False, True])
+def test_each_operation_compiled_equals_numpy(name, add):
+    term, rng = TERMS[name], np.random.default_rng(list(TERMS).index(name))
+    mem, shared = rng.standard_normal((100, LANES)), rng.standard_normal(60)
+    shape = {"dot": (1, 1)}.get(name, (k, 1) if (term.b in (VECTOR, TURN) and name != "outer") or name == "copy" else (k, k))
+    c, program = Operand("c", 70, *shape, shape[1], 1), operations.Program((k,))
+    only_set = name in ("symmetrized", "identity", "clear")
+    if add and only_set:
+        with pytest.raises(ValueError, match="can only be set"):
+            program.add(c, term, "5.18")
+        return
+    program.put(c, term if only_set else 1.7 * term, "5.18", add)
+    work, wanted = mem.copy(), mem.copy()
+    interpreter.run(*interpreter.inner(program), *program.code, 0, 1, shared, work)
+    evaluate(program, wanted, shared)
+    assert not np.allclose(wanted[70:95], mem[70:95])
+    assert np.allclose(work, wanted, rtol=1e-13, atol=1e-13)
+    assert np.array_equal(
+        np.delete(work, range(70, 70 + c.rows * c.columns), axis=0), np.delete(mem, range(70, 70 + c.rows * c.columns), axis=0)
+    )
+
+
+def test_products_by_hand():
+    mem, W = np.zeros((12, 2)), np.array([1.0, 2.0, 3.0, 4.0])
+    mem[:4, 0], mem[:4, 1], mem[4:8] = [1, 2, 3, 4], [0, 1, 1, 0], 1.0  # A = [[1, 2], [3, 4]] and [[0, 1], [1, 0]]; B = ones
+    A, B, C = (Operand(name, at, 2, 2, 2, 1) for name, at in zip("ABC", (0, 4, 8), strict=True))
+    program = operations.Program((2,))
+    program.set(C, A @ Operand("W", 0, 2, 2, 2, 1, shared=True), "5.18")  # A W = [[7, 10], [15, 22]] and [[3, 4], [1, 2]]
+    program.add(C, 2 * (A.T @ B), "5.23")  # 2 A^T B = [[8, 8], [12, 12]] and [[2, 2], [2, 2]]
+    evaluate(program, mem, W)
+    assert mem[8:].T.tolist() == [[15.0, 18.0, 27.0, 34.0], [5.0, 6.0, 3.0, 4.0]]
+    assert listing(program).splitlines() == ["C = A W        (5.18)", "C += 2 A^T B   (5.23)"]
+
+
+def memory_with(passes, Z, y, k):
+    """The memory of a linear program with the state of prompts in it, one column a prompt."""
+    mem, (G, z, _) = np.full((passes.slots, len(y)), np.nan), gram.compress(Z)
+    places = (passes.at.S, G[:, :k, :k]), (passes.at.s, G[:, :k, -1]), (passes.at.x, z[:, :k]), (passes.at.y, y)
+    for at, array in places:
+        rows = array.reshape(len(y), -1).T
+        mem[at : at + len(rows)] = rows
+    return mem
+
+
+@SHAPES
+def test_a_listing_run_in_numpy_equals_the_kernel(layers, heads, full):
+    params, Z, y = point(layers, heads, full, batch=37)
+    size, direction = params.size, np.random.default_rng(4).standard_normal(params.shape)
+    passes = programs.passes(layers, heads, params.shape[-1], full, Z.shape[1] - 1, 2)
+    mem, shared = memory_with(passes, Z, y, params.shape[-1]), np.concatenate([params.ravel(), direction.ravel()])
+    for first, count in ((passes.at.sums, 1 + size), (passes.at.hsums, size)):
+        mem[first : first + count] = 0.0
+    evaluate(passes.gradient, mem, shared)
+    evaluate(passes.hvp, mem, shared)
+    value, grad = la.loss_and_grad(params, Z, y, backend="numba")
+    sums = mem[passes.at.sums : passes.at.sums + 1 + size].mean(axis=1)
+    assert abs(sums[0] - value) < 1e-12 * value and relative(sums[1:].reshape(params.shape), grad) < 1e-12
+    product = mem[passes.at.hsums : passes.at.hsums + size].mean(axis=1).reshape(params.shape)
+    assert relative(product, la.hvp(params, Z, y, direction, backend="numba")) < 1e-12
+
+
+def test_the_listing_of_setting_1_counts_its_operations_and_quotes_derived_equations():
+    lines = listing(programs.passes(3, 1, 5, False, 20).gradient).splitlines()
+    assert len(lines) == 55 and lines[0].split() == ["A1", "=", "I", "(5.18)"]
+    assert "dA1 += 2 dS2 V1" in " ".join(lines) and all(re.search(r"\(\d+\.\d+\)$", line) for line in lines)
+    assert listing(programs.passes(3, 1, 5, False, 20, 2).hvp).splitlines()[0].split() == [
+        "vU1",
+        "=",
+        "S1",
+        "vQ1",
+        "of",
+        "(5.18)",
+    ]
+
+
+def test_every_equation_of_a_listing_is_derived_in_its_lesson():
+    sources = (Path(__file__).parents[1] / "lessons" / "source").glob("*.py")
+    derived = {tag for source in sources for tag in re.findall(r"\\tag\{(\d+\.\d+)\}", source.read_text())}
+    assert set(operations.EQUATIONS) <= derived
+    quoted = {
+        step.equation
+        for full in (False, True)
+        for p in [programs.passes(3, 2, 5, full, 20, 2)]
+        for part in (p.gradient, p.hvp)
+        for step in part.steps
+    }
+    quoted |= {step.equation for kind in tokens.KINDS for step in tokens.passes(kind, 2, 2, 5, 7).gradient.steps}
+    assert quoted == set(operations.EQUATIONS)
+    with pytest.raises(ValueError, match="equation: expected a number in EQUATIONS, got '9.99'"):
+        operations.Program((k,)).set(BIG, copy(OTHER), "9.99")
+
+
+@SHAPES
+def test_each_operand_is_set_before_it_is_added_to_or_read(layers, heads, full):
+    passes = programs.passes(layers, heads, 5, full, 11, 2)
+    outside = [(passes.at.S, 25), (passes.at.s, 5), (passes.at.x, 5), (passes.at.y, 1)]
+    summed = [(passes.at.sums, 1 + layers * heads * 50), (passes.at.hsums, layers * heads * 50)]
+    known = {at + i for at, size in outside + summed for i in range(size)}
+    for step in passes.gradient.steps + passes.hvp.steps:
+        for operand in (step.term.a, step.term.b, step.c if step.add else None):
+            if operand and not operand.shared:
+                assert set(operations.places_of(operand).ravel().tolist()) <= known, str(step)
+        known |= set(operations.places_of(step.c).ravel().tolist())
 
 
 @SHAPES
 def test_programs_write_before_they_read(layers, heads, full):
     params, Z, y = point(layers, heads, full)
     clean = la.loss_and_grad(params, Z, y)[1], la.hvp(params, Z, y, params)
-    kernels.set_threads(1)
-    kernels.working_memory(1)[:] = np.nan
+    set_threads(1)
+    interpreter.working_memory(1)[:] = np.nan
     assert np.array_equal(la.loss_and_grad(params, Z, y)[1], clean[0])
-    kernels.working_memory(1)[:] = np.nan
+    interpreter.working_memory(1)[:] = np.nan
     assert np.array_equal(la.hvp(params, Z, y, params), clean[1])
 
 
 def test_chunks_inside_chunks_do_not_wait_for_each_other():
-    kernels.set_threads(2)
+    set_threads(2)
     done = []
-    kernels.run_chunks(lambda outer: kernels.run_chunks(lambda inner: done.append((outer, inner)), 4), 4)
+    threads.run_chunks(lambda outer: threads.run_chunks(lambda inner: done.append((outer, inner)), 4), 4)
     assert sorted(done) == [(outer, inner) for outer in range(4) for inner in range(4)]
 
 
 def test_set_threads_refuses_nonsense():
     with pytest.raises(ValueError, match="threads: expected an integer of at least 1, or None, got 0"):
-        kernels.set_threads(0)
+        set_threads(0)
 
 
 def test_importing_compiles_nothing_and_loads_no_numba():

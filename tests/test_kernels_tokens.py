@@ -5,8 +5,9 @@ import pytest
 from points import model_point, relative
 
 import linattn_np as la
-from linattn_np.kernels import linear as kernels
+from linattn_np.kernels import evaluate, set_threads
 from linattn_np.kernels import tokens as kernels_tokens
+from linattn_np.kernels.operations import Program
 from linattn_np.optimizers import Adam
 
 KINDS = pytest.mark.parametrize("attention", ["softmax", "relu"])
@@ -15,7 +16,7 @@ KINDS = pytest.mark.parametrize("attention", ["softmax", "relu"])
 @pytest.fixture(autouse=True)
 def threads_as_before():
     yield
-    kernels.set_threads(None)
+    set_threads(None)
 
 
 @KINDS
@@ -25,6 +26,24 @@ def test_gradient_equals_numpy(attention, layers, heads, full):
     value, grad = kernels_tokens.loss_and_grad(params, Z, y, attention)
     wanted, wanted_grad = la.loss_and_grad(params, Z, y, attention, backend="numpy")
     assert abs(value - wanted) < 1e-12 * wanted and relative(grad, wanted_grad) < 1e-12
+
+
+@KINDS
+@pytest.mark.parametrize("layers, heads", [(1, 1), (2, 2)])
+def test_a_listing_run_in_numpy_equals_the_kernel(attention, layers, heads):
+    params, Z, y = model_point(layers, heads, True, batch=7)
+    passes = kernels_tokens.passes(attention, layers, heads, Z.shape[2], Z.shape[1] - 1)
+    mem, rows = np.zeros((passes.slots, len(y))), Z.reshape(len(y), -1).T
+    forward, backward = (Program(passes.gradient.sizes) for _ in range(2))
+    forward.steps, backward.steps = passes.gradient.steps[: passes.split], passes.gradient.steps[passes.split :]
+    mem[passes.at.X : passes.at.X + len(rows)] = rows
+    evaluate(forward, mem, params.ravel())
+    error = -mem[passes.at.label] - y
+    mem[passes.at.dlabel] = -2 * error
+    evaluate(backward, mem, params.ravel())
+    value, grad = kernels_tokens.loss_and_grad(params, Z, y, attention)
+    sums = mem[passes.at.sums : passes.at.sums + params.size].mean(axis=1)
+    assert abs((error * error).mean() - value) < 1e-12 * value and relative(sums.reshape(params.shape), grad) < 1e-12
 
 
 @KINDS
@@ -47,7 +66,7 @@ def test_bits_do_not_depend_on_threads(attention):
     params, Z, y = model_point(2, 1, batch=1000)
     results = []
     for threads in (1, 2, 4):
-        kernels.set_threads(threads)
+        set_threads(threads)
         value, grad = kernels_tokens.loss_and_grad(params, Z, y, attention)
         results.append((value, grad.tobytes()))
     assert results[0] == results[1] == results[2]

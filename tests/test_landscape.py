@@ -7,14 +7,13 @@ import pytest
 from points import model_point, relative
 
 import linattn_np as la
-from linattn_np.kernels import linear as kernels
 from linattn_np.measures import landscape
 
 
 @pytest.fixture(autouse=True)
 def threads_as_before():
     yield
-    kernels.set_threads(None)
+    la.kernels.set_threads(None)
 
 
 @pytest.fixture(scope="module")
@@ -287,7 +286,7 @@ def test_threads_do_not_change_a_bit():
     params, Z, y = model_point(3, 1, False, batch=601, d=5, n=11)
     found = []
     for threads in (1, 2, 4):
-        kernels.set_threads(threads)
+        la.kernels.set_threads(threads)
         found.append(landscape.Surface(Z, y).hessian(params))
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
     assert np.array_equal(found[0], found[0].T)

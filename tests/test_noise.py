@@ -22,7 +22,7 @@ def params_for(task, seed=3):
 @pytest.fixture(autouse=True)
 def threads_as_before():
     yield
-    kernels.set_threads(None)
+    la.kernels.set_threads(None)
 
 
 # ---------------------------------------------------------------- worked by hand
@@ -173,7 +173,7 @@ def test_a_large_batch_is_the_mean_of_pieces_that_no_other_batch_uses():
 def test_threads_do_not_change_a_bit(task, batch, draws):
     found = []
     for threads in (1, 2, 4):
-        kernels.set_threads(threads)
+        la.kernels.set_threads(threads)
         found.append(noise.gradient_noise(params_for(task), task, batch, draws, np.random.default_rng(6)))
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
     assert len(np.unique(found[0])) > 0.9 * draws  # no batch is drawn twice; tiny covariates can give equal norms
@@ -181,7 +181,7 @@ def test_threads_do_not_change_a_bit(task, batch, draws):
 
 
 def test_memory_does_not_grow_with_draws():
-    kernels.set_threads(1)
+    la.kernels.set_threads(1)
 
     def peak(draws):
         tracemalloc.start()

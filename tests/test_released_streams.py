@@ -10,7 +10,12 @@ from linattn_np.experiments.papers.maybe_all_you_need.released_streams import Re
 from linattn_np.experiments.papers.maybe_all_you_need.settings import SETTINGS
 
 MADE = np.load(Path(__file__).parent / "data" / "released_streams.npz")
-TASKS = {"s1": SETTINGS["setting1"].task, "s2": SETTINGS["setting2"].task, "s3": SETTINGS["setting3"].task, "sph": SETTINGS["sphere"].task}
+TASKS = {
+    "s1": SETTINGS["setting1"].task,
+    "s2": SETTINGS["setting2"].task,
+    "s3": SETTINGS["setting3"].task,
+    "sph": SETTINGS["sphere"].task,
+}
 CLOSE = {"rtol": 0, "atol": 1e-6}  # torch rounds log, cos and sin in float32 otherwise than NumPy: 5e-7 on a number of size 4
 test_batch.__test__ = False  # a function of the package, not a test
 
@@ -44,7 +49,10 @@ def test_networks_are_those_of_torch():
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_order_of_draws_of_nonlinear_regression(seed):
-    torch, expected = TorchGenerator(seed), {name: MADE[f"nonlinear/{seed}/{name}"] for name in ("attention_P", "attention_Q_transposed")}
+    torch, expected = (
+        TorchGenerator(seed),
+        {name: MADE[f"nonlinear/{seed}/{name}"] for name in ("attention_P", "attention_Q_transposed")},
+    )
     attention = torch.normals(3, 1, 2, 6, 6) * np.float32(0.1)
     np.testing.assert_allclose(attention[:, :, 0], expected["attention_P"], rtol=0, atol=1e-7)
     np.testing.assert_allclose(attention[:, :, 1], expected["attention_Q_transposed"], rtol=0, atol=1e-7)

@@ -6,7 +6,6 @@ from points import relative
 
 import linattn_np as la
 from linattn_np import batches, progress
-from linattn_np.kernels import linear as kernels
 from linattn_np.optimizers import SGD, Adam, clip, global_norm
 
 
@@ -37,10 +36,10 @@ def test_same_seed_same_bits_whatever_the_threads():
     try:
         results = []
         for threads in (1, 2, 4):
-            kernels.set_threads(threads)
+            la.kernels.set_threads(threads)
             results.append(la.train(la.RegressionTask(), Adam(0.02), 20, seed=3).params.tobytes())
     finally:
-        kernels.set_threads(None)
+        la.kernels.set_threads(None)
     assert results[0] == results[1] == results[2]
     assert results[0] != la.train(la.RegressionTask(), Adam(0.02), 20, seed=4).params.tobytes()
 

@@ -367,52 +367,53 @@ print("split and tokens, largest relative difference:", gap(split, by_tokens))
 # processor's vector instructions do. Sums over $k$ stay inside one lane, so no lane knows of its neighbours.
 #
 # *Programs.* Written out, the forward and backward pass of three layers is one long function, and a compiler's time grows faster than its length. But
-# it consists of a few kinds of small steps. So the library writes a *list* of steps, with the address of each operand, and compiles only
-# the machine that runs a list. Here is that machine, in NumPy:
+# it consists of a few kinds of small operations. So the library writes a *list* of operations, with the address of each operand, and compiles only
+# the machine that runs a list. The list can be printed, each line with its equation:
 
 # %%
-o = la.programs
-PRODUCTS = {  # t is the lane; W is a weight matrix, the same in all lanes
-    o.AB: "imt,mjt->ijt", o.ABt: "imt,jmt->ijt", o.AtB: "mit,mjt->ijt", o.AW: "imt,mj->ijt",
-    o.WA: "im,mjt->ijt", o.Av: "imt,mt->it", o.Atv: "mit,mt->it", o.Wv: "im,mt->it",
-    o.OUTER: "it,jt->ijt", o.SCALED: "t,it->it", o.DOT: "it,it->t", o.TIMES: "t,t->t",
-    o.SYMMETRIZED: "ijt->ijt", o.VECTOR: "it->it", o.NUMBER: "t->t", o.IDENTITY: "t->t",
+from linattn_np.kernels import operations as o
+
+lines = la.kernels.listing(la.programs.passes(3, 1, 5, False, 20).gradient).splitlines()
+print(f"{len(lines)} operations: a layer forward, the error, and the way back to dQ3")
+print("\n".join([*lines[:12], "...", *lines[22:29]]))
+
+# %% [markdown]
+# And here is the machine that runs such a list, in NumPy:
+
+# %%
+product = lambda a, b: np.einsum("imt,mjt->ijt", a, b)  # t is the prompt, the last axis
+COMPUTE = {
+    o.PRODUCT: product, o.SHARED_LEFT: product, o.SHARED_RIGHT: product,  # shared: P or Q
+    o.OUTER: lambda a, b: a * b.swapaxes(0, 1), o.MULTIPLY: lambda a, b: a * b,
+    o.COPY: lambda a: a, o.SYMMETRIZE: lambda a: (a + a.swapaxes(0, 1)) / 2,
+    o.IDENTITY: lambda: np.eye(5)[..., None],
 }
 
 
-# %%
-def machine(program, mem, shared, k):
-    """Run a program; mem (slots, lanes) holds every number once for each prompt."""
-    eye = np.eye(k)[..., None] * np.ones(mem.shape[1])
+def machine(program, mem, shared):
+    """Run a program; mem (slots, prompts) holds every number once for each prompt."""
 
-    def operand(letters, at):
-        axes = [k] * len(letters.replace("t", ""))
-        if "t" not in letters:
-            return shared[at : at + k**2].reshape(axes)
-        return mem[at : at + k ** len(axes)].reshape([*axes, -1])
+    def entries(X):  # (rows, columns, prompts)
+        at = o.places_of(X)
+        return shared[at][..., None] if X.shared else mem[at]
 
-    for (step, *at, to, add), factor in zip(program.operations.tolist(), program.factors):
-        letters = PRODUCTS[step].split("->")[0].split(",")
-        operands = [operand(*pair) for pair in zip(letters, at, strict=False)]
-        out = eye if step == o.IDENTITY else np.einsum(PRODUCTS[step], *operands)
-        if step == o.SYMMETRIZED:
-            out = (out + out.swapaxes(0, 1)) / 2
-        out = factor * out.reshape(-1, mem.shape[1])
-        mem[to : to + len(out)] = out + (mem[to : to + len(out)] if add else 0)
+    for step in program.steps:
+        operands = [entries(X) for X in (step.term.a, step.term.b) if X]
+        out = step.term.factor * COMPUTE[step.term.operation](*operands)
+        mem[o.places_of(step.c)] = out + (entries(step.c) if step.add else 0)
 
 
 # %%
 def machine_gradient(params, S, s, x, y, n):
     """The gradient of the loss by the library's program, run by the machine above."""
     L, H, _, k, _ = params.shape
-    passes = o.passes(L, H, k, False, n)
-    mem = np.zeros((passes.slots, len(y)))
-    for at, array in ((passes.S, S), (passes.s, s), (passes.x, x), (passes.y, y[:, None])):
-        rows = array.reshape(len(y), -1).T  # (entries, lanes)
-        mem[at : at + len(rows)] = rows
-    shared = np.concatenate([params.ravel(), params.mT.ravel()])
-    machine(passes.gradient, mem, shared, k)
-    sums = mem[passes.sums : passes.sums + 1 + params.size].sum(axis=1) / len(y)
+    passes = la.programs.passes(L, H, k, False, n)
+    mem, at = np.zeros((passes.slots, len(y))), passes.at
+    for first, array in ((at.S, S), (at.s, s), (at.x, x), (at.y, y[:, None])):
+        rows = array.reshape(len(y), -1).T  # (entries, prompts)
+        mem[first : first + len(rows)] = rows
+    machine(passes.gradient, mem, params.ravel())
+    sums = mem[at.sums : at.sums + 1 + params.size].sum(axis=1) / len(y)
     return sums[1:].reshape(params.shape)  # sums[0] is the loss
 
 
@@ -422,14 +423,12 @@ ways = {
     "the machine, NumPy": lambda: machine_gradient(model, *parts(Z1), y1, 20),
     "the machine, Numba": lambda: la.loss_and_grad(model, Z1, y1)[1],
 }
-kinds = o.passes(3, 1, 5, False, 20).gradient.operations[:, 0]
-print(f"{len(kinds)} steps of {len(set(kinds.tolist()))} kinds")
 rows = [(name, gap(work(), by_tokens)) for name, work in ways.items()]
 table(("gradient of three layers", "against tokens"), rows)
 
 # %% [markdown]
 # In Numba a step is three loops, `i`, `j`, `lane`, with a sum inside: `total += a[i, m] * b[m, j]`. $k$ is the length of a tuple, so the compiler
-# knows it and unrolls the sum. Its `total` stays in registers, several lanes in each. A block holds 64 prompts: with fewer, each step of the list
+# knows it and unrolls the sum. Its `total` stays in registers, several lanes in each. A block holds 64 prompts: with fewer, each operation of the list
 # costs more than its work, and with more, the numbers of a block fall out of the caches.
 #
 # *Chunks.* Threads take pieces of the batch and their sums are added. Rounded addition is not associative, $(a + b) + c \ne a + (b + c)$, so the last

@@ -27,7 +27,7 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np.kernels import linear as kernels, tokens as kernels_tokens
+from linattn_np.kernels import threads, tokens as kernels_tokens
 from linattn_np.audit.mutation import CATALOGUE, apply
 from linattn_np.optimizers import Adam, clip
 from linattn_np.experiments.papers.maybe_all_you_need import attention_kinds
@@ -516,7 +516,7 @@ def side_by_side(jobs):
     def work(k):
         done[k] = train(*jobs[k])
 
-    kernels.run_chunks(work, len(jobs))
+    threads.run_chunks(work, len(jobs))
     return done
 
 

@@ -1,14 +1,16 @@
-"""Numba twin of ``composed.py``: the ReLU network in lanes around the linear model's machine. Compiled when first used.
+"""Numba twin of ``models/composed.py``: the ReLU network in lanes around the linear model's machine. Compiled when first used.
 
 A block of LANES prompts is put in lanes, its features are made and compressed to the state (15.11), (15.12), the machine of
-``kernels.py`` runs the full model forward and back to the state's gradient, and that goes back through the tokens to the network.
-The activations are made twice, not kept: five products cost less than fetching them. Chunks as in ``kernels.py``.
+``interpreter.py`` runs the full model forward and back to the state's gradient, and that goes back through the tokens to the network.
+The activations are made twice, not kept: five products cost less than fetching them. Chunks as in ``linear.py``.
 """
 
 import numpy as np
 
 from . import programs
-from .linear import CHUNK_BLOCKS, LANES, add_lane_sums, clear, compiled, run, run_chunks, with_transposes, working_memory
+from .interpreter import LANES, add_lane_sums, clear, compiled, run, working_memory
+from .linear import CHUNK_BLOCKS
+from .threads import run_chunks
 
 CHUNK = CHUNK_BLOCKS * LANES  # prompts in a chunk
 
@@ -113,35 +115,35 @@ def network_backward(dims, W1, b1, W2, C, dF, work, dW1, db1, dW2, db2):
 
 
 @compiled
-def chunk_gradient(dims, dims_D, passes, shared, W1, b1, W2, b2, Z, y, first, last, mem, sums, dW1, db1, dW2, db2):
+def chunk_gradient(dims, dims_D, gradient, at, shared, W1, b1, W2, b2, Z, y, first, last, mem, sums, dW1, db1, dW2, db2):
     """Adds the sums over prompts first .. last-1: error^2 and the attention's gradient to sums, the network's to its arrays."""
     N, D, d = Z.shape[1], Z.shape[2], Z.shape[2] - 1
     C, tokens, dF = np.empty((N, D, LANES)), np.empty((N, D, LANES)), np.empty((N, d, LANES))
     E, work = np.empty(LANES), np.empty((2 * d + 3, LANES))
-    clear(mem, passes.sums, len(sums))
+    clear(mem, at.sums, len(sums))
     for start in range(first, last, LANES):
         lanes = min(LANES, last - start)
         load_tokens(Z, start, lanes, C)
         features(dims, W1, b1, W2, b2, C, tokens, E)
-        compress(tokens, lanes, passes.S, passes.x, mem)
+        compress(tokens, lanes, at.S, at.x, mem)
         for lane in range(LANES):
-            mem[passes.y, lane] = y[start + lane] if lane < lanes else 0.0
-        run(dims_D, passes.gradient.operations, passes.gradient.factors, shared, mem)
-        token_gradients(dims, tokens, passes.dS, passes.dx, mem, dF)
+            mem[at.y, lane] = y[start + lane] if lane < lanes else 0.0
+        run(dims_D, None, None, None, gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+        token_gradients(dims, tokens, at.dS, at.dx, mem, dF)
         network_backward(dims, W1, b1, W2, C, dF, work, dW1, db1, dW2, db2)
-    add_lane_sums(mem, passes.sums, sums)
+    add_lane_sums(mem, at.sums, sums)
 
 
 def add_gradient(model, theta, Z, y, first, last, out):
     """Add to out (1 + p,) the sums of error^2 and of its gradient over prompts first .. last-1. One thread."""
     (W1, b1, W2, b2), matrices = model.split(theta)
     D = model.d + 1
-    program = programs.passes(model.layers, model.heads, D, True, Z.shape[1] - 1, 1, True)
-    mem, shared = working_memory(program.slots), with_transposes(matrices)
+    passes = programs.passes(model.layers, model.heads, D, True, Z.shape[1] - 1, 1, True)
+    mem, shared = working_memory(passes.slots), np.ascontiguousarray(matrices).ravel()
     sums, split = np.zeros(1 + matrices.size), 1 + model.size - matrices.size
     dnetwork = model.split(out[1:])[0]  # views: the network's sums are added in place
     batch = (Z, y, first, last, mem, sums)
-    chunk_gradient((0,) * model.d, (0,) * D, program, shared, W1, b1, W2, b2, *batch, *dnetwork)
+    chunk_gradient((0,) * model.d, (0,) * D, passes.gradient.code, passes.at, shared, W1, b1, W2, b2, *batch, *dnetwork)
     out[0] += sums[0]
     out[split:] += sums[1:]
 

@@ -135,10 +135,10 @@ def compiles(params, backend):
     if backend == "numpy" or params.dtype != np.float64:
         return False
     try:
-        from ..kernels import linear as kernels
+        from ..kernels import interpreter
     except ImportError:  # a machine without Numba: NumPy answers, more slowly
         return False
-    return kernels.available()
+    return interpreter.available()
 
 
 def predict(params, Z, attention="linear"):

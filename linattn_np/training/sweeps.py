@@ -14,6 +14,7 @@ from dataclasses import replace
 from multiprocessing import resource_tracker
 
 from .._checks import as_count
+from ..kernels.threads import set_threads
 from ..progress import bar
 from .runs import Run
 
@@ -92,11 +93,7 @@ def _begin_worker():
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
-    try:
-        from ..kernels import linear as kernels
-    except ImportError:  # no Numba here: NumPy needs no threads of ours
-        return
-    kernels.set_threads(1)
+    set_threads(1)
 
 
 def sweep(runs, folder, executor=None, progress=None, label="runs"):

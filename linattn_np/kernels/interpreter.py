@@ -1,0 +1,290 @@
+"""The compiled machine that runs a program (``operations.py``): the twin of ``operations.evaluate``, LANES prompts at a time.
+
+LANES prompts lie side by side in the last axis of the memory, so that each operation on a small matrix is a vector operation. What
+is compiled is this small machine, seconds instead of the half minute that LLVM needs for the passes written out. The inner sizes
+of a program's products are the lengths of tuples and so known when the machine is compiled: those loops unroll. No fastmath and
+no Numba parallelism, so the bits depend on neither.
+"""
+
+import os
+import sys
+import threading
+
+import numba
+import numpy as np
+from numba.core import event
+
+from .._types import Array
+from .operations import (
+    A_COLUMN,
+    A_ROW,
+    ADD,
+    B_COLUMN,
+    B_ROW,
+    C_COLUMN,
+    C_ROW,
+    COLUMNS,
+    COPY,
+    IDENTITY,
+    MAX_SIZES,
+    MULTIPLY,
+    OPERATION,
+    OUTER,
+    PRODUCT,
+    RELU,
+    RELU_BACKWARD,
+    ROWS,
+    SHARED_LEFT,
+    SHARED_RIGHT,
+    SOFTMAX,
+    SOFTMAX_BACKWARD,
+    SYMMETRIZE,
+    A,
+    B,
+    C,
+    Program,
+)  # fmt: skip
+
+LANES = 64  # prompts side by side: fewer pay more for each step of a program, more fall out of the caches
+
+compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+unsigned = np.uint64  # addresses are unsigned: Numba then leaves out the question whether an index is negative
+_local = threading.local()  # each thread's working memory
+
+
+def available() -> bool:
+    """Whether the kernels can be compiled here (not with NUMBA_DISABLE_JIT=1, where they would crawl)."""
+    return not numba.config.DISABLE_JIT
+
+
+class _Announcement(event.Listener):
+    """Says once, on standard error, that a compilation is under way: it is part of the user's wait."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def on_start(self, event: event.Event) -> None:
+        quiet = self.said or os.environ.get("LINATTN_PROGRESS", "1") == "0"
+        if not quiet and event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            self.said = True
+            print("linattn_np: compiling the kernels, once on this machine (some seconds) ...", file=sys.stderr)
+
+    def on_end(self, event: event.Event) -> None:
+        pass
+
+
+event.register("numba:compile", _Announcement())
+
+
+def working_memory(slots: int) -> Array:
+    """The calling thread's memory of at least ``slots`` rows; programs write before they read, so what it holds does not matter."""
+    if getattr(_local, "memory", None) is None or len(_local.memory) < slots:
+        _local.memory = np.zeros((slots, LANES))
+    return _local.memory
+
+
+def inner(program: Program) -> tuple[tuple[int, ...] | None, ...]:
+    """The inner sizes of a program's products as tuples of these lengths, for :func:`run`; None where it has fewer sizes."""
+    tuples = [(0,) * size for size in program.sizes]
+    return (*tuples, *[None] * (MAX_SIZES - len(tuples)))
+
+
+@compiled
+def product(inner, mem, step, factor):
+    """C = or += factor A B."""
+    a, a_row, a_column, b, b_row, b_column = step[A], step[A_ROW], step[A_COLUMN], step[B], step[B_ROW], step[B_COLUMN]
+    c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
+    for i in range(step[ROWS]):
+        for j in range(step[COLUMNS]):
+            to = c + i * c_row + j * c_column
+            for lane in range(LANES):
+                total = 0.0
+                for m in range(unsigned(len(inner))):
+                    total += mem[a + i * a_row + m * a_column, lane] * mem[b + m * b_row + j * b_column, lane]
+                if add:
+                    mem[to, lane] += factor * total
+                else:
+                    mem[to, lane] = factor * total
+
+
+@compiled
+def product_left(inner, mem, shared, step, factor):
+    """C = or += factor W B, W among the matrices that all prompts share."""
+    a, a_row, a_column, b, b_row, b_column = step[A], step[A_ROW], step[A_COLUMN], step[B], step[B_ROW], step[B_COLUMN]
+    c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
+    for i in range(step[ROWS]):
+        for j in range(step[COLUMNS]):
+            to = c + i * c_row + j * c_column
+            for lane in range(LANES):
+                total = 0.0
+                for m in range(unsigned(len(inner))):
+                    total += shared[a + i * a_row + m * a_column] * mem[b + m * b_row + j * b_column, lane]
+                if add:
+                    mem[to, lane] += factor * total
+                else:
+                    mem[to, lane] = factor * total
+
+
+@compiled
+def product_right(inner, mem, shared, step, factor):
+    """C = or += factor A W, W among the matrices that all prompts share."""
+    a, a_row, a_column, b, b_row, b_column = step[A], step[A_ROW], step[A_COLUMN], step[B], step[B_ROW], step[B_COLUMN]
+    c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
+    for i in range(step[ROWS]):
+        for j in range(step[COLUMNS]):
+            to = c + i * c_row + j * c_column
+            for lane in range(LANES):
+                total = 0.0
+                for m in range(unsigned(len(inner))):
+                    total += mem[a + i * a_row + m * a_column, lane] * shared[b + m * b_row + j * b_column]
+                if add:
+                    mem[to, lane] += factor * total
+                else:
+                    mem[to, lane] = factor * total
+
+
+@compiled
+def elementwise(mem, step, factor):
+    """The cheap operations: OUTER, MULTIPLY, COPY, SYMMETRIZE, IDENTITY, CLEAR."""
+    operation, a, a_row, a_column = step[OPERATION], step[A], step[A_ROW], step[A_COLUMN]
+    b, b_row, b_column = step[B], step[B_ROW], step[B_COLUMN]
+    c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
+    for i in range(step[ROWS]):
+        for j in range(step[COLUMNS]):
+            to, at, other = c + i * c_row + j * c_column, a + i * a_row + j * a_column, b + i * b_row + j * b_column
+            if operation == OUTER:
+                at, other = a + i * a_row, b + j * b_row
+                for lane in range(LANES):
+                    mem[to, lane] = factor * mem[at, lane] * mem[other, lane] + (mem[to, lane] if add else 0.0)
+            elif operation == MULTIPLY:
+                for lane in range(LANES):
+                    mem[to, lane] = factor * (mem[at, lane] * mem[other, lane]) + (mem[to, lane] if add else 0.0)
+            elif operation == COPY:
+                for lane in range(LANES):
+                    mem[to, lane] = factor * mem[at, lane] + (mem[to, lane] if add else 0.0)
+            elif operation == SYMMETRIZE:
+                turned = a + j * a_row + i * a_column
+                for lane in range(LANES):
+                    mem[to, lane] = 0.5 * (mem[at, lane] + mem[turned, lane])
+            else:
+                value = 1.0 if operation == IDENTITY and i == j else 0.0  # IDENTITY, CLEAR
+                for lane in range(LANES):
+                    mem[to, lane] = value
+
+
+@compiled
+def softmax(mem, step):
+    """C = the softmax of each row of A (14.2); C may be A."""
+    top, total = np.empty(LANES), np.empty(LANES)
+    for i in range(step[ROWS]):
+        a, c = step[A] + i * step[A_ROW], step[C] + i * step[C_ROW]
+        for lane in range(LANES):
+            top[lane], total[lane] = mem[a, lane], 0.0
+        for j in range(step[COLUMNS]):
+            for lane in range(LANES):
+                top[lane] = max(top[lane], mem[a + j, lane])
+        for j in range(step[COLUMNS]):
+            for lane in range(LANES):
+                mem[c + j, lane] = np.exp(mem[a + j, lane] - top[lane])
+                total[lane] += mem[c + j, lane]
+        for j in range(step[COLUMNS]):
+            for lane in range(LANES):
+                mem[c + j, lane] /= total[lane]
+
+
+@compiled
+def softmax_backward(mem, step):
+    """C = E (dE - sum_j dE_ij E_ij) for each row (14.12), E at A, dE at B with 0 for the query (14.11); C may be B."""
+    total = np.empty(LANES)
+    for i in range(step[ROWS]):
+        e, d, c = step[A] + i * step[A_ROW], step[B] + i * step[B_ROW], step[C] + i * step[C_ROW]
+        for lane in range(LANES):
+            mem[d + step[COLUMNS] - unsigned(1), lane], total[lane] = 0.0, 0.0
+        for j in range(step[COLUMNS]):
+            for lane in range(LANES):
+                total[lane] += mem[d + j, lane] * mem[e + j, lane]
+        for j in range(step[COLUMNS]):
+            for lane in range(LANES):
+                mem[c + j, lane] = mem[e + j, lane] * (mem[d + j, lane] - total[lane])
+
+
+@compiled
+def relu(mem, step):
+    """C = max(A, 0) (14.17)."""
+    for i in range(step[ROWS]):
+        a, c = step[A] + i * step[A_ROW], step[C] + i * step[C_ROW]
+        for j in range(step[COLUMNS]):
+            for lane in range(LANES):
+                mem[c + j, lane] = max(mem[a + j, lane], 0.0)
+
+
+@compiled
+def relu_backward(mem, step):
+    """C = dE where E > 0, else 0 (14.27), E at A, dE at B; a ReLU is positive exactly where its score was. 0 for the query."""
+    for i in range(step[ROWS]):
+        e, d, c = step[A] + i * step[A_ROW], step[B] + i * step[B_ROW], step[C] + i * step[C_ROW]
+        for lane in range(LANES):
+            mem[d + step[COLUMNS] - unsigned(1), lane] = 0.0
+        for j in range(step[COLUMNS]):
+            for lane in range(LANES):
+                mem[c + j, lane] = mem[d + j, lane] if mem[e + j, lane] > 0.0 else 0.0
+
+
+@compiled
+def run(inner0, inner1, inner2, inner3, operations, factors, first, last, shared, mem):
+    """Run the operations first .. last-1 of a program on a block; ``inner0`` .. are those of :func:`inner`."""
+    for k in range(first, last):
+        step, factor = operations[k], factors[k]
+        operation = step[OPERATION]
+        if operation == PRODUCT:
+            product(inner0, mem, step, factor)
+        elif operation == PRODUCT + 1:
+            if inner1 is not None:  # a size that the program does not have is not compiled
+                product(inner1, mem, step, factor)
+        elif operation == PRODUCT + 2:
+            if inner2 is not None:
+                product(inner2, mem, step, factor)
+        elif operation == PRODUCT + 3:
+            if inner3 is not None:
+                product(inner3, mem, step, factor)
+        elif operation == SHARED_LEFT:
+            product_left(inner0, mem, shared, step, factor)
+        elif operation == SHARED_RIGHT:
+            product_right(inner0, mem, shared, step, factor)
+        elif operation == SOFTMAX:
+            if inner1 is not None:
+                softmax(mem, step)
+        elif operation == SOFTMAX_BACKWARD:
+            if inner1 is not None:
+                softmax_backward(mem, step)
+        elif operation == RELU:
+            if inner1 is not None:
+                relu(mem, step)
+        elif operation == RELU_BACKWARD:
+            if inner1 is not None:
+                relu_backward(mem, step)
+        else:
+            elementwise(mem, step, factor)
+
+
+@compiled
+def clear(mem, first, count):
+    """Set ``count`` rows to zero."""
+    for row in range(first, first + count):
+        for lane in range(LANES):
+            mem[row, lane] = 0.0
+
+
+@compiled
+def add_lane_sums(mem, first, out):
+    """out (p,) += the sums over the lanes of p rows of mem, in the order of a fixed tree."""
+    half = np.empty(LANES // 2)
+    for i in range(len(out)):
+        for lane in range(LANES // 2):
+            half[lane] = mem[first + i, lane] + mem[first + i, lane + LANES // 2]
+        width = LANES // 4
+        while width > 0:
+            for lane in range(width):
+                half[lane] += half[lane + width]
+            width //= 2
+        out[i] += half[0]
