@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -148,8 +149,11 @@ def test_degenerate_points_exit_with_2(point, capsys):
 
 def test_mutate_exits_with_0_and_with_2_where_mistakes_hide(folder, capsys):
     status, text = run(capsys, "--mutate", "--layer", "softmax", "--json", "m.json", "--plot", "m.svg", "--point", "sigma=0.05")
-    assert status == 0 and "killed 3 of 3, the line named for 3 of 3" in text
-    assert json.loads(Path("m.json").read_text())["killed"] == 3 and Path("m.svg").read_text().startswith("<?xml")
+    counted = re.search(r"killed (\d+) of (\d+), the line named for (\d+) of", text)
+    assert status == 0 and len(set(counted.groups())) == 1
+    assert json.loads(Path("m.json").read_text())["killed"] == int(counted[1]) >= 24 and Path("m.svg").read_text().startswith(
+        "<?xml"
+    )
     assert run(capsys, "--mutate", "--layer", "softmax", "--point", "layers=1")[0] == 2
 
 

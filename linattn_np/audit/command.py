@@ -17,8 +17,8 @@ from .gradient import audit_gradient
 from .library.agreement import audit_arrays
 from .library.model import DEFAULT_POINT, REGISTRY, audit_layer, audit_model
 from .library.optimizers import audit_optimizers
-from .mutation import CATALOGUE
-from .mutation.run import LAYER_OF, STRONG, WEAK, run_mutations
+from .mutation import EVERY
+from .mutation.run import CHECKS, WEAK, layer_of, run_mutations
 from .picture import draw, draw_scores
 from .row import CANNOT_JUDGE, OK, STATUS, WRONG
 from .subject import AuditError
@@ -96,14 +96,14 @@ def _reports(args, point):
 
 def _mutate(args, point, start):
     """The run of the mutations: exit status 0 when none survives, else 2."""
-    chosen = [m for m in CATALOGUE if not args.layer or LAYER_OF[m.module] == args.layer]
-    outcome = run_mutations(args.seed, chosen, **point)
+    chosen = [m for m in EVERY if not args.layer or layer_of(m) == args.layer]
+    outcome = run_mutations(args.seed, chosen, additions=not args.layer, **point)
     print(outcome)
     print(f"{'ok' if outcome.ok else CANNOT_JUDGE} ({time.perf_counter() - start:.1f} s)")
     if args.json:
         write_whole(args.json, json.dumps(outcome.to_dict(), indent=1, allow_nan=False).encode())
     if args.plot:
-        strong, weak = ({check: outcome.score(check) for check in checks} for checks in (STRONG, WEAK))
+        strong, weak = ({check: outcome.score(check) for check in checks} for checks in (CHECKS, WEAK))
         picture = _figure(lambda figure: draw_scores(figure.subplots(), strong, weak, len(outcome.real)), (8, 4.5), args.plot)
         write_whole(args.plot, picture)
     return 0 if outcome.ok else 2

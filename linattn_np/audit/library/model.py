@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ...layers import gram, mlp, relu_attention, softmax_attention
 from ...layers import linear_attention as attention
 from ...models import transformer
 from ...prompts import RegressionTask
+from ..checks.tangents import check_tangents
 from ..gradient import audit_subject
 from ..lines import derivation
 from ..row import CANNOT_JUDGE, Row
@@ -95,9 +97,12 @@ def audit_layer(name, *, module=None, seed=0, **point):
     place. point: d, n, batch, heads, sigma, symmetric. Raises ValueError for an unknown name or a point out of range.
     """
     one_of("name", name, tuple(REGISTRY))
-    point = as_point(name, point)
+    point = as_point(name, {"heads": 2, **point})  # with one head a mistake of "the first head alone" would not show
     subject = layer_subject(REGISTRY[name], module, np.random.default_rng([seed, 1]), point)
     report = audit_subject(subject, seed)
+    rng = np.random.default_rng([seed, 5])
+    entry = REGISTRY[name]
+    report.extend(check_tangents(module or entry.module, layer_inputs(entry, rng, point), rng, {}))
     report.point = {"layer": name, "seed": seed, **{k: point[k] for k in ("d", "n", "batch", "heads", "sigma", "symmetric")}}
     _say_small(report, point, layers=False)
     return report
@@ -124,11 +129,17 @@ def audit_model(name="linear", *, module=None, stack=None, backend="numba", seed
     return report
 
 
+def layer_inputs(entry: Entry, rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Any]:
+    """What the layer's forward takes, by name, in its order."""
+    drawn = entry.draw(rng, point)
+    return {name: drawn[name] for name in inspect.signature(entry.module.forward).parameters if name in drawn}
+
+
 def layer_subject(entry, module, rng, point):
     """One layer as a subject: theta holds every array that its forward takes."""
     module = module or entry.module
-    inputs = entry.draw(rng, point)
-    order = [p for p in inspect.signature(module.forward).parameters if p in inputs]
+    inputs = layer_inputs(entry, rng, point)
+    order = list(inputs)
     theta = {key: array for name in order for key, array in _fields(name, inputs[name]).items()}
 
     def rebuild(values):

@@ -1,5 +1,6 @@
-"""The audit's own test: wrong derivations as data (``catalogue``), made into modules (``mutant``) and audited (``run``)."""
+"""The audit's own test: wrong derivations as data, made into modules (``mutant``), listed (``listed``) and audited (``run``)."""
 
-from .mutant import CATALOGUE, Mutation, apply, find_slip
+from .listed import CATALOGUE, EVERY, find_slip
+from .mutant import Mutation, apply
 
-__all__ = ["CATALOGUE", "Mutation", "apply", "find_slip"]
+__all__ = ["CATALOGUE", "EVERY", "Mutation", "apply", "find_slip"]

@@ -1,0 +1,72 @@
+"""All mutations, from the data of ``catalogue``, ``shared``, ``tangents``, ``habits`` and ``optimizer_mistakes``."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from . import catalogue, habits, optimizer_mistakes, shared, tangents
+from .mutant import Mutation, apply
+
+CATALOGUE = tuple(
+    Mutation(key, module, old, new, line, slip, hint, *why)
+    for module, entries in catalogue.MODULES.items()
+    for key, line, slip, hint, old, new, *why in entries
+)
+LINES = {mutation.id: mutation for mutation in CATALOGUE}
+SHARED = tuple(
+    Mutation(f"{kind}_{key}", f"{kind}_attention", m.old, m.new, m.line, m.slip, m.hint)
+    for kind in ("softmax", "relu")
+    for key in shared.ATTENTION
+    for m in [LINES[key]]
+)
+
+
+def _tangents(module: str, prefix: str, entries: Iterable[Any], **words: str) -> tuple[Mutation, ...]:
+    """Mutations of the tangents of a layer; ``words`` are filled into the texts."""
+    return tuple(
+        Mutation(f"{prefix}_{key}", module, *(text.format(**words) for text in (old, new, line)), slip, "", *why, kind="tangent")
+        for key, line, slip, old, new, *why in entries
+    )
+
+
+TANGENTS = (
+    *_tangents("linear_attention", "linear", (*tangents.ATTENTION, *tangents.LINEAR), scores="vW", mask="mask"),
+    *_tangents("softmax_attention", "softmax", (*tangents.ATTENTION, *tangents.SOFTMAX), scores="vE", mask="key_mask(N)"),
+    *_tangents("relu_attention", "relu", (*tangents.ATTENTION, *tangents.RELU), scores="vW", mask="key_mask(N)"),
+    *_tangents("gram", "state", tangents.STATE),
+    *_tangents("mlp", "network", tangents.NETWORK),
+)
+HABITS = tuple(
+    Mutation(key, module, old, new, line, slip, "", kind="habit", also=tuple(also))
+    for module, entries in (("linear_attention", habits.LINEAR), ("softmax_attention", habits.SOFTMAX))
+    for key, line, slip, (old, new), *also in entries
+)
+OPTIMIZERS = tuple(
+    Mutation(key, "optimizers", old, new, line, slip, "", kind="optimizer")
+    for key, line, slip, old, new in optimizer_mistakes.ENTRIES
+)
+EVERY = (*CATALOGUE, *SHARED, *TANGENTS, *HABITS, *OPTIMIZERS)
+
+
+def find_slip(module: str, function: str, answer: Any, *arguments: Any) -> Mutation | None:
+    """The mutation whose ``function`` gives ``answer``, for a hint to a reader; None when no mutation does.
+
+    ``find_slip("linear_attention", "backward", (dZ, dP, dQ), dout, tape).hint`` may be "one use of Z is missing". Cost: one call each.
+    """
+    answer = answer if isinstance(answer, tuple) else (answer,)
+    for mutation in CATALOGUE:
+        if mutation.module != module or not mutation.hint or mutation.function != function:
+            continue
+        made = getattr(apply(mutation), function)(*arguments)
+        made = made if isinstance(made, tuple) else (made,)
+        if len(made) == len(answer) and all(_agree(a, b) for a, b in zip(made, answer, strict=True)):
+            return mutation
+    return None
+
+
+def _agree(a: Any, b: Any) -> bool:
+    """Equal to ten digits, field by field for a state."""
+    if hasattr(a, "_fields"):
+        return all(_agree(x, y) for x, y in zip(a, b, strict=True))
+    return np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-10, atol=1e-10 * np.max(np.abs(a)))
