@@ -15,7 +15,7 @@ LINEAR = (
     ("first_gradient_kept", "whole", "the first gradient is handed out ever after",
      (RETURN, "    backward.kept = getattr(backward, 'kept', (dZ, dP, dQ))\n    return backward.kept")),
     ("dP_accumulates", "same bits twice", "dP is added up from call to call",
-     (RETURN, "    backward.sum = dP = getattr(backward, 'sum', 0.0) + dP\n" + RETURN)),
+     (RETURN, "    dP = dP + getattr(backward, 'before', 0.0)\n    backward.before = dP.real\n" + RETURN)),
     ("dout_overwritten", "arguments kept", "the sum is made in the array that came in",
      (SUM, "dZ = dZ_residual\n    dZ += dZ_value + dZ_reader + dZ_read\n    mark('dZ', dZ)")),
     ("tape_overwritten", "arguments kept", "the tape's P is turned in place",
