@@ -145,6 +145,36 @@ def test_no_worker_outlives_a_killed_command(tmp_path):
     assert len(children) == 3 and not any(Path(f"/proc/{child}").exists() for child in children)
 
 
+HALF_A_RESULT = """
+import os, pathlib, sys, time
+from multiprocessing.connection import Connection
+from linattn_np.training.sweeps import Processes
+
+def answer(path):
+    def half(self, data):
+        os.write(self._handle, bytes(data)[: len(data) // 2])
+        pathlib.Path(path).touch()
+        time.sleep(100)
+
+    Connection._send = half
+    return list(range(1000))
+
+if __name__ == "__main__":
+    processes = Processes(1)
+    processes.submit(answer, sys.argv[1])
+    while not pathlib.Path(sys.argv[1]).exists():
+        time.sleep(0.01)
+    processes.shutdown(cancel_futures=True)
+"""
+
+
+def test_a_worker_that_ends_in_the_midst_of_a_result_leaves_nobody_waiting(tmp_path):
+    (tmp_path / "half.py").write_text(HALF_A_RESULT)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    answer = subprocess.run([sys.executable, tmp_path / "half.py", tmp_path / "began"], env=environment, timeout=60)
+    assert answer.returncode == 0 and (tmp_path / "began").exists()
+
+
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
     def limit():  # a file that grows beyond this fails as on a full disk
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -64,6 +64,10 @@ class Processes(Executor):
             return
         pool, self.pool = self.pool, None
         if cancel_futures:
+            if (
+                pool._result_queue is not None
+            ):  # else who reads would wait for the rest of a result whose worker ends in its midst
+                pool._result_queue._writer.close()
             for process in list((pool._processes or {}).values()):
                 process.terminate()
         pool.shutdown(wait=wait, cancel_futures=cancel_futures)
