@@ -9,8 +9,7 @@ ROOT = Path(__file__).parents[1] / "linattn_np"
 MODULES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py"))
 FREE = ("teaching/exercises/lesson_",)  # answers, right and wrong: an exercise names their arguments
 NOT_YET = (
-    "__init__.py", "__main__.py", "_checks.py", "audit/", "batches.py", "bench.py", "experiments/", "kernels/", "layers/", "measures/",
-    "models/", "progress.py", "prompts.py", "training/",
+    "_checks.py", "audit/", "batches.py", "bench.py", "kernels/", "measures/", "models/", "progress.py", "prompts.py", "training/",
 )  # fmt: skip
 
 
