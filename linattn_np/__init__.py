@@ -39,10 +39,10 @@ _PLACES = {  # where each name stands, "module" or "module:name". It loads when 
     "general_attention": "layers.general_attention",
     "relu_attention": "layers.relu_attention", "softmax_attention": "layers.softmax_attention", "composed": "models.composed",
     "transformer": "models.transformer", "composed_diagonal": "measures.composed_diagonal", "estimators": "measures.estimators",
-    "landscape": "measures.landscape", "noise": "measures.noise", "programs": "kernels.programs", "runs": "training.runs",
+    "landscape": "measures.landscape", "noise": "measures.noise", "programs": "kernels.programs", "processors": "kernels.threads", "runs": "training.runs",
     "sweeps": "training.sweeps", "papers": "experiments.papers",
     **{name: name for name in ("audit", "batches", "bench", "experiments", "kernels", "layers", "measures", "models", "optimizers",
-                               "plotting", "processors", "progress", "prompts", "teaching", "training")},
+                               "plotting", "progress", "prompts", "teaching", "training")},
 }  # fmt: skip
 
 

@@ -14,11 +14,10 @@ from . import batches
 from ._checks import as_count
 from .kernels import linear as kernels
 from .kernels import programs
-from .kernels.threads import set_threads
+from .kernels.threads import processors, set_threads
 from .layers import gram
 from .models.transformer import hessian, hvp, init_params, loss_and_grad, loss_and_grad_by
 from .optimizers import Adam, clip
-from .processors import processors
 from .progress import bar
 from .prompts import RegressionTask
 from .training.loop import BatchGradient

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from .._checks import as_count
-from ..processors import processors
+from ..kernels.threads import processors
 from ..training.runs import RunFolder
 from ..training.sweeps import Processes
 from . import record, scorecard

@@ -157,8 +157,7 @@ def compiled_in() -> list[str]:
 
 def threads() -> Finding:
     """How many threads the compiled code uses."""
-    from ..kernels import get_threads
-    from ..processors import processors
+    from ..kernels.threads import get_threads, processors
 
     used, there = get_threads(), processors()
     said = f"{used} threads on {there} processors"

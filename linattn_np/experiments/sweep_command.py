@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from .._checks import as_count, as_real, one_of
+from ..kernels.threads import processors
 from ..optimizers import KINDS
-from ..processors import processors
 from ..training.loop import History, losses_along
 from ..training.runs import Run, RunFolder, write_text
 from ..training.sweeps import Inline, Processes, sweep

@@ -5,11 +5,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from ..processors import processors
-
 _local = threading.local()  # whether this thread is at work on a chunk
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}  # {(process, threads): pool}; a forked child must not use its parent's
 _threads: int | None = None
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def get_threads() -> int:
