@@ -6,6 +6,17 @@ Symbols, the same everywhere
     dX gradient of the loss, shaped like X; vX tangent (derivative along a direction); hX tangent of a gradient
 Equation numbers (1.1), (2.7), ... count within the lesson of that number.
 
+Words, one for one thing
+    prompt      n examples and a query; a task is a law of prompts; of a batch of prompts each part is drawn and used by one thread
+    layer       one step Z -> Z'; a model is a stack of layers with the loss; params are all its numbers, in one array
+    error       prediction minus label; residual is a layer's skip connection
+    use         one of the places where a variable enters; its gradient is the sum over its uses, each with a name given by ``mark``
+    run         one training, from start to record (a History); a snapshot is its params after some step. A lesson is executed, not run
+    program     a list of operations on small matrices, which a person reads and the compiled machine runs
+    check       one way to judge a gradient; its results are rows, each with a verdict: ok, WRONG or CANNOT JUDGE
+    mutation    a wrong derivation that the project plants; a known mistake explains a wrong number; a slip is a student's wrong answer
+    paper       its experiments make figures; a claim is a sentence of the paper, the number of ours, and a rule that judges it
+
 >>> import numpy as np, linattn_np as la
 >>> task = la.RegressionTask(n=20, d=5)
 >>> Z, y = task.sample(1000, np.random.default_rng(0))
