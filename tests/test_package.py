@@ -51,6 +51,130 @@ def test_import_is_light():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
+# ---------------------------------------------------------------- who imports whom
+
+PACKAGE = ROOT / "linattn_np"
+FLOORS = (  # an import goes down, or stays on its floor
+    ("", "_types", "_checks"),  # "" is the package itself, which imports nothing before a name is used
+    ("layers", "prompts", "batches", "optimizers", "plotting", "progress", "endings"),
+    ("kernels",),
+    ("models",),
+    ("measures", "training"),
+    ("audit",),
+    ("experiments",),
+    ("teaching",),
+    ("bench", "__main__"),
+)
+TREES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+
+
+def runs(tree):
+    """Every node of a module that is executed at some time: all but what only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from runs(node)
+
+
+def imports(name, source, modules):
+    """The modules of the package that a module's source imports, at the top or inside functions, by ``import`` or import_module.
+
+    Whoever imports a.b.c runs the ``__init__`` of a and of a.b before, unless it stands inside them itself.
+    """
+    package = name if modules[name].name == "__init__.py" else name.rpartition(".")[0]
+    found = set()
+    for node in runs(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found |= {f"{base}.{a.name}" if f"{base}.{a.name}" in modules else base for a in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            said = node.args[0].value if isinstance(node.args[0], ast.Constant) else ""
+            found.add(package + said if said.startswith(".") else said)
+    inside = {".".join(name.split(".")[:i]) for i in range(1, name.count(".") + 2)}
+    above = {".".join(each.split(".")[:i]) for each in found for i in range(1, each.count(".") + 1)}
+    return ((found | (above - inside)) & set(modules)) - {name}
+
+
+def circle(graph):
+    """A list of modules that import each other in a circle, the first one repeated at the end; empty when there is none."""
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return []
+        path.append(name)
+        for each in sorted(graph[name]):
+            if found := visit(each):
+                return found
+        done.add(path.pop())
+        return []
+
+    for name in sorted(graph):
+        if found := visit(name):
+            return found
+    return []
+
+
+def import_graph():
+    return {name: imports(name, path.read_text(encoding="utf-8"), TREES) for name, path in TREES.items()}
+
+
+def floor(name):
+    top = f"{name}.".split(".")[1]
+    return next(i for i, names in enumerate(FLOORS) if top in names)
+
+
+def test_no_module_imports_itself_through_others():
+    assert " -> ".join(circle(import_graph())) == ""
+
+
+def test_imports_go_down():
+    graph = import_graph()
+    up = [f"{name} imports {each}" for name in graph for each in sorted(graph[name]) if floor(each) > floor(name)]
+    being_mended = [
+        "linattn_np.kernels.tokens imports linattn_np.models",
+        "linattn_np.kernels.tokens imports linattn_np.models.transformer",
+    ]
+    assert up in ([], being_mended)
+    assert graph["linattn_np"] == set()
+
+
+def test_a_circle_is_found_and_named_however_it_is_closed():
+    paths = {"p": Path("p/__init__.py"), "p.q": Path("p/q/__init__.py"), "p.a": Path("p/a.py"), "p.q.b": Path("p/q/b.py")}
+    sources = {"p": "", "p.q": "", "p.a": "from .q import b", "p.q.b": "x = 1"}
+
+    def closed_by(name, source):
+        return circle({each: imports(each, {**sources, name: source}[each], paths) for each in paths})
+
+    assert closed_by("p.q.b", "x = 1") == []
+    for source in (
+        "from .. import a",
+        "from ..a import f",
+        "import p.a",
+        "def f():\n    from ..a import g",
+        "def f():\n    if 1:\n        import p.a as a",
+        "from importlib import import_module\ndef f():\n    return import_module('p.a')",
+    ):
+        assert closed_by("p.q.b", source) == ["p.a", "p.q.b", "p.a"], source
+    assert closed_by("p.q", "from .. import a") == ["p.a", "p.q", "p.a"]  # b lies in q, whose __init__ runs first
+    assert closed_by("p.q.b", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .. import a") == []
+    assert closed_by("p.q", "from .b import x") == []
+
+
+def test_a_reader_who_opens_the_package_sees_few_names():
+    names = [path.name for path in PACKAGE.iterdir() if path.is_file()]
+    assert len(names) <= 12, sorted(names)
+
+
+# ---------------------------------------------------------------- the import and its names
+
+
 def test_the_example_in_the_package_docstring_runs():
     import doctest
 

@@ -7,7 +7,7 @@ audit passes a function that perturbs the value of that name in the forward pass
 from collections.abc import Callable
 from typing import Any
 
-Mark = Callable[[str, Any], Any]  # (name, array) -> the array, or what an audit puts in its place
+Mark = Callable[[str, Any], Any]  # a name and an array -> the array, or what an audit puts in its place
 
 
 def keep(name: str, value: Any) -> Any:
