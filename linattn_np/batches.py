@@ -12,28 +12,29 @@ vector instead of (n+2) d; the law is the same, so what is learned is too. Deriv
 import numpy as np
 
 from ._checks import as_count
+from ._types import Array
 from .layers.gram import State
 from .prompts import RegressionTask
 
 PART = 256  # prompts in a part: one chunk of the kernels, so that a part is the work of one thread
 
 
-def part_sizes(batch):
+def part_sizes(batch: int) -> list[int]:
     """The sizes of the parts of a batch: all PART but the last."""
     return [min(PART, batch - first) for first in range(0, batch, PART)]
 
 
-def generators(seed, count):
+def generators(seed: int, count: int) -> list[np.random.Generator]:
     """``count`` independent generators that depend on the seed alone."""
     return [np.random.default_rng(child) for child in np.random.SeedSequence(as_count("seed", seed, least=0)).spawn(count)]
 
 
-def can_draw_states(task):
+def can_draw_states(task: RegressionTask) -> bool:
     """Whether the states of the task's prompts have the shortcut (5.30): plain Gaussian covariates and clean linear labels."""
     return type(task) is RegressionTask and task.covariates == "gaussian" and task.covariance is None and not task.label_noise
 
 
-def draw_gaussian(task, batch, rng):
+def draw_gaussian(task: RegressionTask, batch: int, rng: np.random.Generator) -> Array:
     """The random numbers of (5.30) for a batch: (d, min(n, d)) triangle in rows, column by column, then w, then x.
 
     -> (min(n, d) + (entries below the diagonal) + 2 d, batch); the diagonal comes first.
@@ -49,7 +50,7 @@ def draw_gaussian(task, batch, rng):
     return draws
 
 
-def gaussian_state(task, draws):
+def gaussian_state(task: RegressionTask, draws: Array) -> tuple[State, Array]:
     """The states (5.30) and labels y (B,) made from :func:`draw_gaussian`'s numbers."""
     n, d = task.n, task.d
     m, batch = min(n, d), draws.shape[1]

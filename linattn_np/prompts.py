@@ -6,11 +6,12 @@ the answer asked for is y = <w, x_{n+1}>. Every prompt has a task vector w ~ N(0
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ._checks import as_count, as_numbers, as_real, as_rng, one_of
+from ._types import Array
 from .layers import mlp
 
 COVARIATES = ("gaussian", "sphere", "gamma")
@@ -19,8 +20,8 @@ COVARIATES = ("gaussian", "sphere", "gamma")
 class Prompts(NamedTuple):
     """A batch of prompts: tokens as rows, the query last with label slot 0, and the label the query should get."""
 
-    Z: np.ndarray  # (B, n+1, d+1)
-    y: np.ndarray  # (B,)
+    Z: Array  # (B, n+1, d+1)
+    y: Array  # (B,)
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class RegressionTask:
     covariates: str = "gaussian"
     gamma_shape: float = 0.1
     gamma_scale: float | None = None
-    covariance: tuple | None = None
+    covariance: Any = None  # (d, d); kept as a tuple of rows, so that tasks compare and can be keys
     label_noise: float = 0.0
 
-    def __post_init__(self):
-        def put(name, value):  # the dataclass is frozen: this is how __post_init__ may still write
+    def __post_init__(self) -> None:
+        def put(name: str, value: Any) -> None:  # the dataclass is frozen: this is how __post_init__ may still write
             object.__setattr__(self, name, value)
 
         put("n", as_count("n", self.n))
@@ -62,10 +63,10 @@ class RegressionTask:
             covariance = as_numbers("covariance", self.covariance)
             if covariance.shape != (self.d, self.d) or not np.allclose(covariance, covariance.T):
                 raise ValueError(f"covariance: expected a symmetric ({self.d}, {self.d}) matrix, got shape {covariance.shape}")
-            put("covariance", tuple(map(tuple, covariance.tolist())))  # hashable, so that tasks compare and can be keys
+            put("covariance", tuple(map(tuple, covariance.tolist())))
             self.covariance_root()
 
-    def covariance_root(self):
+    def covariance_root(self) -> Array | None:
         """C, lower triangular with C C^T = covariance (d, d), or None where the covariance is the identity."""
         if self.covariance is None:
             return None
@@ -74,21 +75,21 @@ class RegressionTask:
         except np.linalg.LinAlgError:
             raise ValueError("covariance: expected a positive definite matrix, got one with an eigenvalue <= 0") from None
 
-    def draw_covariates(self, shape, rng):
+    def draw_covariates(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Covariates of the task's law: ``shape`` + (d,)."""
         u = rng.standard_normal((*shape, self.d))
         if self.covariates != "gaussian":
             u /= np.sqrt((u * u).sum(axis=-1, keepdims=True))
         if self.covariates == "gamma":
-            u *= np.sqrt(rng.gamma(self.gamma_shape, self.gamma_scale, (*shape, 1)))
+            u *= np.sqrt(rng.gamma(self.gamma_shape, self.gamma_scale, (*shape, 1)))  # type: ignore[arg-type]  # set above
         root = self.covariance_root()
         return u if root is None else u @ root.T
 
-    def features(self, X):
+    def features(self, X: Array) -> Array:
         """What the labels are linear in: here the covariates X (.., d) themselves."""
         return X
 
-    def sample(self, batch, rng):
+    def sample(self, batch: int, rng: np.random.Generator) -> Prompts:
         """Draw ``batch`` independent prompts.
 
         batch >= 1, rng a numpy.random.Generator -> Prompts(Z (batch, n+1, d+1), y (batch,)), float64.
@@ -117,18 +118,18 @@ class NonlinearTask(RegressionTask):
     hidden: int = 10
     network_seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "hidden", as_count("hidden", self.hidden))
         object.__setattr__(self, "network_seed", as_count("network_seed", self.network_seed, least=0))
 
-    def features(self, X):
+    def features(self, X: Array) -> Array:
         """phi(X): (B, n+1, d) -> (B, n+1, d)."""
         return mlp.forward(X, *fixed_network(self.d, self.hidden, self.network_seed))[0]
 
 
 @lru_cache(maxsize=16)
-def fixed_network(d, hidden, seed):
+def fixed_network(d: int, hidden: int, seed: int) -> tuple[Array, Array, Array, Array]:
     """The network (W1, b1, W2, b2) of a :class:`NonlinearTask`; read only."""
     network = mlp.init_network(np.random.default_rng(seed), d, hidden)
     for array in network:

@@ -1,5 +1,7 @@
 """The audit as a picture: Taylor remainders with their guide lines, and the error of each line against its limit."""
 
+from typing import Any
+
 import numpy as np
 
 from .row import CANNOT_JUDGE, OK
@@ -8,7 +10,7 @@ COLOURS = {2: "#0072b2", 3: "#d55e00"}
 STYLES = {2: "o-", 3: "s--"}
 
 
-def draw(report, axes=None):
+def draw(report: Any, axes: Any = None) -> Any:
     """Draw a report on two axes, made when none are given. -> the axes. Needs matplotlib."""
     if axes is None:
         import matplotlib.pyplot as plt
@@ -19,7 +21,7 @@ def draw(report, axes=None):
     return axes
 
 
-def draw_taylor(ax, report):
+def draw_taylor(ax: Any, report: Any) -> None:
     """|remainder| against the step, rungs that count filled; the guide lines have slope 2 and 3."""
     for line in report.taylor:
         order, t = line["order"], np.array(line["t"])
@@ -43,7 +45,7 @@ def draw_taylor(ax, report):
         ax.text(0.5, 0.5, "no Taylor test was made", ha="center", transform=ax.transAxes)
 
 
-def draw_errors(ax, report):
+def draw_errors(ax: Any, report: Any) -> None:
     """A bar for each line and quantity: its error, and its limit as a tick."""
     rows = [row for row in report.shown() if row.check in ("complex", "probe", "dot", "second") and row.error is not None]
     colour = {OK: "#009e73", CANNOT_JUDGE: "#999999"}
@@ -58,7 +60,7 @@ def draw_errors(ax, report):
     ax.set_title(f"{report.title}: {report.verdict}", fontsize=9)
 
 
-def draw_scores(ax, strong, weak, total):
+def draw_scores(ax: Any, strong: dict[str, int], weak: dict[str, int], total: int) -> None:
     """How many of ``total`` mutations each check catches, {check: number}: the audit's own checks beside weak ones."""
     bars = ax.bar([*strong, *weak], [*strong.values(), *weak.values()], color=["#0072b2"] * len(strong) + ["#e69f00"] * len(weak))
     for bar in bars[len(strong) :]:
