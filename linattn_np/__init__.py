@@ -33,23 +33,27 @@ if TYPE_CHECKING:  # what the names below load when they are first used
     from typing import Any as _Any
 
     from . import optimizers as optimizers
-    from .models.transformer import hessian, hvp, init_params, loss, loss_and_grad, predict
+    from .models.composed import Composed
+    from .models.transformer import LinearTransformer, hessian, hvp, init_params, loss, loss_and_grad, predict
     from .prompts import NonlinearTask, Prompts, RegressionTask
     from .training.loop import History, losses_along, train
 
 __version__ = "0.2.0"
 __all__ = [
-    "History", "NonlinearTask", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "losses_along",
-    "optimizers", "predict", "train",
+    "Composed", "History", "LinearTransformer", "NonlinearTask", "Prompts", "RegressionTask", "hessian", "hvp", "init_params", "loss", "loss_and_grad",
+    "losses_along", "optimizers", "predict", "train",
 ]  # fmt: skip
 _PLACES = {  # where each name stands, "module" or "module:name". It loads when first used: the import takes no time, not even NumPy's
-    **{name: f"models.transformer:{name}" for name in ("hessian", "hvp", "init_params", "loss", "loss_and_grad", "predict")},
+    **{name: f"models.transformer:{name}" for name in ("LinearTransformer", "hessian", "hvp", "init_params", "loss", "loss_and_grad",
+                                                       "predict")},
+    "Composed": "models.composed:Composed",
     **{name: f"prompts:{name}" for name in ("NonlinearTask", "Prompts", "RegressionTask")},
     **{name: f"training.loop:{name}" for name in ("History", "losses_along", "train")},
     "attention": "layers.linear_attention", "linear_attention": "layers.linear_attention", "gram": "layers.gram", "mlp": "layers.mlp",
     "general_attention": "layers.general_attention",
     "relu_attention": "layers.relu_attention", "softmax_attention": "layers.softmax_attention", "composed": "models.composed",
-    "transformer": "models.transformer", "composed_diagonal": "measures.composed_diagonal", "estimators": "measures.estimators",
+    "stack": "models.stack", "transformer": "models.transformer", "composed_diagonal": "measures.composed_diagonal",
+    "estimators": "measures.estimators", "smoothness_fits": "measures.smoothness_fits", "tails": "measures.tails",
     "landscape": "measures.landscape", "noise": "measures.noise", "programs": "kernels.programs", "processors": "kernels.threads", "runs": "training.runs",
     "sweeps": "training.sweeps", "papers": "experiments.papers",
     **{name: name for name in ("audit", "batches", "bench", "experiments", "kernels", "layers", "measures", "models", "optimizers",

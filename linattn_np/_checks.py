@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-ATTENTIONS = ("linear", "softmax", "relu")
-
 
 def as_numbers(name, value, ndim=None, complex_ok=False):
     """``value`` as a finite float (or complex) array; integers become float64, float32 stays float32."""
@@ -55,21 +53,6 @@ def as_prompts(Z, y=None, complex_ok=False):
     if y.shape != (Z.shape[0],):
         raise ValueError(f"y: expected shape ({Z.shape[0]},), one label for each prompt of Z, got {y.shape}")
     return Z, y
-
-
-def check_fit(params, Z):
-    """Raise unless ``params`` (L, H, 2, k, k) can act on tokens of the width of ``Z`` (B, n+1, d+1)."""
-    k, width = params.shape[-1], Z.shape[-1]
-    if k not in (width - 1, width):
-        turned = "; tokens are rows: is Z transposed? Z.swapaxes(1, 2) would fit" if k in (Z.shape[-2] - 1, Z.shape[-2]) else ""
-        raise ValueError(
-            f"params: expected k = d = {width - 1} or k = d+1 = {width} for Z of shape {Z.shape}, got k = {k}{turned}"
-        )
-
-
-def check_attention(attention):
-    """Raise unless ``attention`` is the name of one of the three attentions."""
-    return one_of("attention", attention, ATTENTIONS)
 
 
 def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:

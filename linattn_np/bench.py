@@ -16,7 +16,8 @@ from .kernels import linear as kernels
 from .kernels import programs
 from .kernels.threads import processors, set_threads
 from .layers import gram
-from .models.transformer import hessian, hvp, init_params, loss_and_grad, loss_and_grad_by
+from .models.stack import loss_and_grad_by
+from .models.transformer import hessian, hvp, init_params, loss_and_grad
 from .optimizers import Adam, clip
 from .progress import bar
 from .prompts import RegressionTask

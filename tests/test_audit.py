@@ -14,6 +14,7 @@ import linattn_np as la
 from linattn_np import optimizers
 from linattn_np.audit import AuditError, audit_gradient, audit_layer, audit_model
 from linattn_np.audit.checks import taylor
+from linattn_np.audit.library import agreement
 from linattn_np.audit.library.model import REGISTRY, register
 from linattn_np.audit.library.optimizers import SETTINGS, audit_optimizers
 from linattn_np.audit.lines import NUMBER, derivation, formulas, source_of
@@ -22,6 +23,7 @@ from linattn_np.audit.row import CANNOT_JUDGE, OK, WRONG
 from linattn_np.layers import gram, softmax_attention
 from linattn_np.layers import linear_attention as attention
 from linattn_np.models import transformer
+from linattn_np.models.attentions import ATTENTIONS
 
 LAYER = pytest.mark.parametrize("name", list(REGISTRY))
 normal = np.random.default_rng(5).standard_normal
@@ -88,7 +90,7 @@ def test_a_kernel_that_disagrees_is_wrong(monkeypatch):
         return value, grad * (1 + 1e-9 * (backend == "numba"))
 
     monkeypatch.setattr(transformer, "loss_and_grad", off)
-    monkeypatch.setattr(transformer, "use_kernels", lambda *_: True)
+    monkeypatch.setattr(agreement, "can_compile", lambda *_: True)
     monkeypatch.setattr(transformer, "hvp", lambda params, Z, y, v, backend: v)
     monkeypatch.setattr(transformer, "hessian", lambda params, *_, backend: np.eye(params.size))
     report = audit_model(layers=2, d=2, n=7, batch=3)
@@ -133,7 +135,7 @@ def test_lines_are_read_from_the_source():
 
 def test_every_layer_is_registered():
     registered = {entry.module for entry in REGISTRY.values()}
-    assert set(transformer.LAYERS.values()) <= registered
+    assert {kind.layer for kind in ATTENTIONS.values()} <= registered
     for info in pkgutil.iter_modules(la.__path__):
         module = import_module(f"linattn_np.{info.name}") if info.name != "__main__" else None
         back = getattr(module, "backward", None)

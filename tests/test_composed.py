@@ -141,8 +141,12 @@ def test_a_fixed_batch_is_the_first_batch_at_every_step():
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        ({"hidden": 3, "attention": "relu"}, "attention: expected 'linear' where hidden is above 0, got 'relu'"),
-        ({"hidden": 3, "clip_by": "block"}, "clip_by: expected 'global' or 'coordinate' where hidden is above 0, got 'block'"),
+        ({"hidden": 3, "attention": "relu"}, "hidden: expected no attention='relu' beside it, got both; its attention is linear"),
+        ({"hidden": 3, "full": False}, "hidden: expected no full=False beside it, got both; .* its matrices are full"),
+        (
+            {"hidden": 3, "clip_by": "block"},
+            r"clip_by: expected 'global' or 'coordinate' for params of shape \(\d+,\), got 'block'",
+        ),
         ({"hidden": -1}, "hidden: expected an integer of at least 0, got -1"),
     ],
 )

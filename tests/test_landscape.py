@@ -34,8 +34,8 @@ def test_robust_condition_number_by_hand():
     dead = np.array([0.0, 0.0, 5.0, -1.0, 0.0, 4.0])  # sizes 0 0 0 1 4 5
     assert landscape.robust_condition_number(dead) == np.inf
     assert landscape.robust_condition_number(dead, median="usual") == 10.0
-    assert landscape.robust_condition_number(dead, dead=False) == 1.25
-    assert landscape.robust_condition_number(dead, "usual", dead=False) == 1.25
+    assert landscape.robust_condition_number(dead, drop_dead=True) == 1.25
+    assert landscape.robust_condition_number(dead, "usual", drop_dead=True) == 1.25
 
 
 def test_off_diagonal_share_by_hand():
@@ -93,16 +93,17 @@ def test_diagonal_equals_a_complex_step_of_the_gradient(point):
 
 
 @pytest.mark.parametrize("attention, full", [("linear", True), ("softmax", True), ("relu", False)])
-def test_surface_serves_every_attention(attention, full):
+def test_objective_serves_every_attention(attention, full):
     params, Z, y = model_point(2, 2, full, batch=3, d=4, n=7)
-    surface = landscape.Surface(Z, y, attention)
+    model = la.LinearTransformer(4, 2, 2, full, attention)
+    objective = landscape.Objective(Z, y, model)
     v = np.random.default_rng(1).standard_normal((3, *params.shape))
-    assert relative(surface.grad(params), la.loss_and_grad(params, Z, y, attention, "numpy")[1]) < 1e-12
+    assert relative(objective.grad(params), la.loss_and_grad(params, Z, y, attention, "numpy")[1]) < 1e-12
     wanted = np.stack([la.hvp(params, Z, y, u, attention, "numpy") for u in v])
-    assert relative(surface.hvps(params, v), wanted) < 1e-11
+    assert relative(objective.hvps(params, v), wanted) < 1e-11
     H = la.hessian(params, Z, y, attention, "numpy")
-    assert relative(surface.hessian(params), H) < 1e-11 and relative(surface.diagonal(params), np.diag(H)) < 1e-11
-    assert landscape.directional_smoothness(params, v[0], Z, y, attention) == pytest.approx(
+    assert relative(objective.hessian(params), H) < 1e-11 and relative(objective.diagonal(params), np.diag(H)) < 1e-11
+    assert landscape.directional_smoothness(params, v[0], Z, y, model) == pytest.approx(
         v[0].ravel() @ H @ v[0].ravel() / (v[0] ** 2).sum(), rel=1e-9
     )
 
@@ -123,9 +124,9 @@ def test_directional_smoothness_has_the_hessians_value_and_sign(point):
 
 def test_what_directions_meet(point):
     params, Z, y, H = point
-    surface, grad = landscape.Surface(Z, y), la.loss_and_grad(params, Z, y)[1]
+    objective, grad = landscape.Objective(Z, y), la.loss_and_grad(params, Z, y)[1]
     step = np.random.default_rng(3).standard_normal(params.shape)
-    found = landscape.meet(params, landscape.directions_at(grad, step), surface)
+    found = landscape.step_curvature(params, landscape.directions_at(grad, step), objective)
     assert list(found) == ["gradient", "normalized", "clipped", "sign", "coordinate-clipped", "Adam"]
     for name in ("normalized", "clipped"):  # parallel: only the length differs
         assert np.allclose(found[name], found["gradient"], rtol=1e-9)
@@ -149,13 +150,13 @@ def test_directions_are_what_their_names_say():
 
 def test_path_smoothness_over_short_and_long_steps(point):
     params, Z, y, H = point
-    surface, u = landscape.Surface(Z, y), np.random.default_rng(4).standard_normal(params.shape)
-    short = landscape.path_smoothness(params, 1e-6 * u, surface)
+    objective, u = landscape.Objective(Z, y), np.random.default_rng(4).standard_normal(params.shape)
+    short = landscape.path_smoothness(params, 1e-6 * u, objective)
     assert short == pytest.approx(np.linalg.norm(H @ u.ravel()) / np.linalg.norm(u), rel=1e-3)
     grads = {gamma: la.loss_and_grad(params + gamma * u, Z, y, backend="numpy")[1] for gamma in (0.0, 0.3, 1.0)}
     each = {gamma: np.linalg.norm(grads[gamma] - grads[0.0]) / (gamma * np.linalg.norm(u)) for gamma in (0.3, 1.0)}
-    assert landscape.path_smoothness(params, u, surface, gammas=(0.3,)) == pytest.approx(each[0.3], rel=1e-9)
-    assert landscape.path_smoothness(params, u, surface, gammas=(0.3, 1.0)) == pytest.approx(max(each.values()), rel=1e-9)
+    assert landscape.path_smoothness(params, u, objective, gammas=(0.3,)) == pytest.approx(each[0.3], rel=1e-9)
+    assert landscape.path_smoothness(params, u, objective, gammas=(0.3, 1.0)) == pytest.approx(max(each.values()), rel=1e-9)
 
 
 def test_preconditioned_sharpness_equals_the_eigenvalues_of_the_product(point):
@@ -176,7 +177,7 @@ def test_invariants_of_a_true_hessian(point):
     assert blocks.min() >= found.eigenvalues[0] - rounding and blocks.max() <= found.sharpness + rounding
     assert blocks.sum() == pytest.approx(np.trace(H), rel=1e-9) and np.all(blocks[2, 0, 0] == 0.0)
     assert np.abs(np.diag(H)).max() <= np.abs(found.eigenvalues).max()
-    alive = landscape.robust_condition_number(np.diag(H), dead=False)
+    alive = landscape.robust_condition_number(np.diag(H), drop_dead=True)
     assert alive < landscape.robust_condition_number(np.diag(H))  # leaving zeros out moves the median up
 
 
@@ -287,7 +288,7 @@ def test_threads_do_not_change_a_bit():
     found = []
     for threads in (1, 2, 4):
         la.kernels.set_threads(threads)
-        found.append(landscape.Surface(Z, y).hessian(params))
+        found.append(landscape.Objective(Z, y).hessian(params))
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
     assert np.array_equal(found[0], found[0].T)
 
@@ -321,7 +322,7 @@ def test_a_diagonal_at_the_papers_size_takes_a_moment():
         (lambda p, Z, y: landscape.off_diagonal_share(np.zeros((2, 2))), "H: expected an entry other than 0"),
         (lambda p, Z, y: landscape.blocks(np.eye(5), p.shape), "shape: expected 5 parameters"),
         (lambda p, Z, y: landscape.preconditioned_sharpness(np.eye(2), -np.ones(2), 0.9, 1), "v_hat: expected 2 numbers"),
-        (lambda p, Z, y: landscape.path_smoothness(p, 0 * p, landscape.Surface(Z, y)), "step: expected a step other than 0"),
+        (lambda p, Z, y: landscape.path_smoothness(p, 0 * p, landscape.Objective(Z, y)), "step: expected a step other than 0"),
         (lambda p, Z, y: landscape.lanczos(lambda v: v, 3, 4, np.random.default_rng()), "steps: expected at most p = 3"),
         (lambda p, Z, y: landscape.hutchinson(lambda v: v, 3, 1, np.random.default_rng()), "probes: expected an integer of at"),
         (lambda p, Z, y: landscape.fit_log(np.array([1.0, -1.0, 2.0]), np.ones(3)), "kappa: expected at least 3 positive"),

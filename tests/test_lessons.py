@@ -242,11 +242,11 @@ def test_integer_example_of_lesson_10():
     assert (g == [96, 132, 0, -96]).all()
     rows = {(1, 1, 0, -1): (3, 324, 2514), (8, 11, 0, -8): (249, 2988, 215922), (0, 0, 0, 1): (1, -96, 128),
             (0, 0, 1, 0): (1, 0, 0), (1, -1, 0, 0): (2, -36, -174), (1, 0, 0, -1): (2, 192, 752)}  # fmt: skip
-    surface = la.landscape.Surface(Z, y, backend="numpy")
+    surface = la.landscape.Objective(Z, y)
     for u, expected in rows.items():
         u = np.array(u, float)
         assert (u @ u, g @ u, u @ H @ u) == expected
-        met = la.landscape.meet(params, {"u": u.reshape(params.shape)}, surface)["u"]
+        met = la.landscape.step_curvature(params, {"u": u.reshape(params.shape)}, surface)["u"]
         decrease = 0.0 if expected[1] == 0 else expected[1] ** 2 / (2 * expected[2]) if expected[2] > 0 else np.inf
         assert np.isclose(met.kappa, expected[2] / expected[0], rtol=1e-12) and np.isclose(met.decrease, decrease, rtol=1e-12)
 

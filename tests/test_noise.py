@@ -10,9 +10,14 @@ import linattn_np as la
 from linattn_np.kernels import linear as kernels
 from linattn_np.layers import gram
 from linattn_np.measures import noise
+from linattn_np.models.model import passes_of
 
 HEAVY = la.RegressionTask(n=7, d=5, covariates="gamma")
 GAUSSIAN = la.RegressionTask(n=7, d=5)
+
+
+def model_for(attention, backend):
+    return la.LinearTransformer(5, 2, attention=attention, backend=backend)
 
 
 def params_for(task, seed=3):
@@ -123,7 +128,8 @@ def test_one_prompt_is_noisier_in_the_tail_than_many():
 def test_grouped_gradients_equal_numpy(layers, heads, full, size):
     params, Z, y = model_point(layers, heads, full, batch=37, d=4 if full else 5, n=11)
     ours = kernels.grouped_gradients(params, kernels.lanes_from_tokens(Z, y), size)
-    wanted = noise.grouped_gradients(gram, params, gram.compress(Z), y, Z.shape[2], size)
+    by_numpy = passes_of(la.LinearTransformer(Z.shape[2] - 1, layers, heads, full, backend="numpy"))
+    wanted = by_numpy.grouped_gradients(params, (gram.compress(Z), y), size)
     assert ours.shape == (37 // size, params.size)
     assert relative(ours, wanted) < 1e-12
 
@@ -132,7 +138,7 @@ def test_grouped_gradients_equal_numpy(layers, heads, full, size):
 def test_norms_equal_brute_force(attention, backend):
     x, batch, draws = params_for(HEAVY), 13, 5
     seeds = np.random.default_rng(17).integers(2**63, size=2).tolist()
-    ours = noise.gradient_noise(x, HEAVY, batch, draws, np.random.default_rng(17), attention, backend)
+    ours = noise.gradient_noise(x, HEAVY, batch, draws, np.random.default_rng(17), model_for(attention, backend))
 
     def prompts(count, seed):
         return HEAVY.sample(count, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,))))
@@ -148,7 +154,7 @@ def test_norms_equal_brute_force(attention, backend):
 def test_gaussian_states_give_the_same_noise_by_numpy():
     x = params_for(GAUSSIAN)
     by_numba = noise.gradient_noise(x, GAUSSIAN, 7, 11, np.random.default_rng(1))
-    by_numpy = noise.gradient_noise(x, GAUSSIAN, 7, 11, np.random.default_rng(1), backend="numpy")
+    by_numpy = noise.gradient_noise(x, GAUSSIAN, 7, 11, np.random.default_rng(1), model_for("linear", "numpy"))
     assert by_numba == pytest.approx(by_numpy, rel=1e-11)
 
 
@@ -212,7 +218,7 @@ def at(params=None, task=GAUSSIAN, batch=5, draws=5, rng=None, **more):
         (lambda: at(rng=7), "rng: expected a numpy.random.Generator"),
         (lambda: at(task="setting1"), "task: expected a RegressionTask"),
         (lambda: at(np.zeros((2, 1, 2, 7, 7))), "params: expected k = d = 5"),
-        (lambda: at(attention="lineal"), "attention: expected one of"),
+        (lambda: at(model="linear"), "model: expected an instance with init_params, as_params and loss_and_grad, got 'linear'"),
         (lambda: at(reference=np.zeros(3)), "reference: expected shape"),
         (lambda: noise.hill(np.ones(5), 5), "k: expected less than len"),
         (lambda: noise.hill(np.array([2.0, 0.0, 1.0]), 2), "x: expected its 3 largest"),

@@ -10,7 +10,7 @@ from linattn_np.experiments import measured, registry, scale, search
 from linattn_np.experiments.papers.maybe_all_you_need import directional_smoothness, learning_rates
 from linattn_np.experiments.papers.maybe_all_you_need.gradient_noise import initial
 from linattn_np.experiments.papers.maybe_all_you_need.settings import SETTINGS
-from linattn_np.measures.landscape import Surface
+from linattn_np.measures.landscape import Objective
 from linattn_np.training.loop import losses_along
 from linattn_np.training.runs import RunFolder
 from linattn_np.training.sweeps import Inline
@@ -31,8 +31,8 @@ def test_a_second_time_nothing_is_computed_and_nothing_changes(tiny, numbers, mo
         raise AssertionError("computed again")
 
     monkeypatch.setattr("linattn_np.training.loop.BatchGradient.__call__", never)
-    monkeypatch.setattr("linattn_np.measures.landscape.Surface.hessian", never)
-    monkeypatch.setattr("linattn_np.measures.landscape.Surface.hvps", never)
+    monkeypatch.setattr("linattn_np.measures.landscape.Objective.hessian", never)
+    monkeypatch.setattr("linattn_np.measures.landscape.Objective.hvps", never)
     monkeypatch.setattr("linattn_np.measures.noise._Gradients.batches", never)
     for name in NAMES:
         again = registry.experiment(name).measure(tiny.folder, tiny.scale, False)
@@ -106,7 +106,7 @@ def test_negative_curvature_is_counted(tiny):
 
 def test_smoothness_of_a_recorded_step(tiny, numbers):
     history = history_of(tiny, "SGD")
-    surface = Surface(*scale.test_batch(SETTINGS["setting1"].task))
+    surface = Objective(*scale.test_batch(SETTINGS["setting1"].task))
     found = measured.steps(tiny.folder, SETTINGS["setting1"], "SGD", tiny.scale, False)[1]
     k = found["times"].tolist().index(70)
     step, grad = history.updates[70], surface.grad(history.snapshots[70])

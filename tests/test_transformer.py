@@ -8,7 +8,7 @@ from points import model_point, relative
 
 import linattn_np as la
 from linattn_np.layers import gram
-from linattn_np.models import transformer
+from linattn_np.models import stack, transformer
 
 ORACLE = np.load(Path(__file__).parent / "data" / "oracle.npz", allow_pickle=False)
 CASES = sorted({key.split("/")[0] for key in ORACLE})
@@ -92,11 +92,11 @@ def test_state_stack_equals_token_stack(full):
     params, Z, y = model_point(full=full)
     v = np.random.default_rng(3).standard_normal(params.shape)
     state = gram.compress(Z)
-    value, grad = transformer.loss_and_grad_by(gram, params, state, y, Z.shape[-1])
+    value, grad = stack.loss_and_grad_by(gram, params, state, y, Z.shape[-1])
     wanted, wanted_grad = la.loss_and_grad(params, Z, y, backend="numpy")
     assert abs(value - wanted) < 1e-13 * wanted
     assert relative(grad, wanted_grad) < 1e-12
-    product = transformer.Linearization(gram, params, state, y, Z.shape[-1])(v)
+    product = stack.Linearization(gram, params, state, y, Z.shape[-1])(v)
     assert relative(product, la.hvp(params, Z, y, v, backend="numpy")) < 1e-12
 
 
@@ -109,11 +109,13 @@ def test_last_layers_p_is_dead_with_blocks_and_alive_with_full_matrices():
 
 def test_embedding_fixes_the_corners_and_restriction_is_its_adjoint():
     params, rng = model_point()[0], np.random.default_rng(1)
-    full = transformer.embed(params, 5)
+    full = transformer.to_full(params, 5)
     assert np.array_equal(full[:, :, 0, -1], np.broadcast_to([0, 0, 0, 0, 1.0], full[:, :, 0, -1].shape))
     assert np.all(full[:, :, 1, -1] == 0) and np.all(full[..., :-1, -1] == 0)
     v, dfull = rng.standard_normal(params.shape), rng.standard_normal(full.shape)
-    assert np.isclose((transformer.embed_tangent(v, 5) * dfull).sum(), (v * transformer.restrict(dfull, 4)).sum(), rtol=1e-13)
+    assert np.isclose(
+        (transformer.to_full_tangent(v, 5) * dfull).sum(), (v * transformer.to_full_adjoint(dfull, 4)).sum(), rtol=1e-13
+    )
 
 
 def test_init_params_has_the_shape_and_the_standard_deviation():

@@ -264,14 +264,14 @@ def layer_with(Z, P, Q, hidden=-1, extra=0, corner=0.0):
 def failed_tests(layer, eta=0.3):
     """What the three tests find: 'fails' or 'passes' for each."""
     params = la.init_params(np.random.default_rng(SEED), layers=1, d=3, std=0.3)
-    P, Q = la.transformer.embed(params, 4)[0, 0]  # with the fixed corners, (4, 4)
+    P, Q = la.transformer.to_full(params, 4)[0, 0]  # with the fixed corners, (4, 4)
 
     def answer(Z):  # two layers deep
         return -layer(layer(Z, P, Q), P, Q)[:, -1, -1]
 
     order = answer(Z[:, [3, 0, 6, 1, 5, 2, 4, 7]]) - answer(Z)
     scale = answer(Z * [1, 1, 1, 2]) - 2 * answer(Z)
-    P1, Q1 = la.transformer.embed(step_params(eta, 1, 3), 4)[0, 0]
+    P1, Q1 = la.transformer.to_full(step_params(eta, 1, 3), 4)[0, 0]
     u = eta * (Z[:, :-1, 3:] * Z[:, :-1, :3]).mean(axis=1)  # (B, d)
     step = -layer(Z, P1, Q1)[:, -1, -1] - (u * Z[:, -1, :3]).sum(axis=1)
     return ["passes" if np.abs(gap).max() < 1e-12 else "FAILS" for gap in (order, scale, step)]
@@ -298,7 +298,7 @@ def unmasked(Z, P, Q):
     return Z + (Z @ Q.T @ Z.mT) @ Z @ P.T / (Z.shape[1] - 1)
 
 
-P3, Q3 = la.transformer.embed(step_params(0.5, 1, 3), 4)[0, 0]
+P3, Q3 = la.transformer.to_full(step_params(0.5, 1, 3), 4)[0, 0]
 right, wrong, changed = Z, Z, []
 for _ in range(2):
     right, wrong = layer_by_matrices(right, P3, Q3), unmasked(wrong, P3, Q3)

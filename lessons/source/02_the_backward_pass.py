@@ -329,7 +329,7 @@ USES = ("residual", "value", "reader", "read")
 
 def gradient_without(params, Z, y, drop):
     """The gradient of the loss with one use of Z left out; drop=None is right."""
-    matrices = la.transformer.embed(params, Z.shape[-1])[:, 0]  # (L, 2, D, D)
+    matrices = la.transformer.to_full(params, Z.shape[-1])[:, 0]  # (L, 2, D, D)
     tokens = [Z]
     for P, Q in matrices:
         tokens.append(layer(tokens[-1], P, Q))
@@ -541,7 +541,7 @@ check("02.4", repaired_backward)
 # ### Exercise 02.5 (code, level 4, 20 min)
 #
 # The whole gradient: `params` (L, 1, 2, d, d), `Z` (B, N, D), `y` (B,). Use `la.attention.forward`, `la.attention.backward` and
-# `la.transformer.embed`, which puts the blocks into their corners. *Done:* as `la.loss_and_grad`, without calling it.
+# `la.transformer.to_full`, which puts the blocks into their corners. *Done:* as `la.loss_and_grad`, without calling it.
 #
 # <details><summary>Hint 1</summary>Keep the tape of each layer in a list, and walk it from the end.</details>
 # <details><summary>Hint 2</summary>Begin with (2.14) and la.attention.readout_backward.</details>
@@ -551,7 +551,7 @@ check("02.4", repaired_backward)
 def model_gradient(params, Z, y):
     ### BEGIN SOLUTION
     d, tapes = params.shape[-1], []
-    for P, Q in la.transformer.embed(params, Z.shape[-1]).swapaxes(1, 2):
+    for P, Q in la.transformer.to_full(params, Z.shape[-1]).swapaxes(1, 2):
         Z, tape = la.attention.forward(Z, P, Q)
         tapes.append(tape)
     dprediction = 2 * (la.attention.readout(Z) - y) / len(y)

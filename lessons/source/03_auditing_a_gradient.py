@@ -347,7 +347,7 @@ print(*report.summary()[:2], sep="\n")
 
 # %%
 TESTS = ("loss falls", "cosine > 0.99", "difference, 1 %", "within 0.02", "complex step")
-KIND = {"transformer": "linear", "linear_attention": "linear",
+KIND = {"stack": "linear", "linear_attention": "linear",
         "gram": "linear",
         "softmax_attention": "softmax", "relu_attention": "relu"}
 real = [m for m in CATALOGUE if m.module in KIND and not m.why_equivalent]
@@ -357,8 +357,8 @@ changed = {mutation.id: apply(mutation) for mutation in real}
 def gradient_with(mutation, params, Z, y):
     """The gradient of the loss, like params, computed with the wrong line."""
     module = changed[mutation.id]
-    stacked = mutation.module == "transformer"
-    stack, kind = (module, la.attention) if stacked else (la.transformer, module)
+    stacked = mutation.module == "stack"
+    stack, kind = (module, la.attention) if stacked else (la.stack, module)
     tokens = kind.compress(Z) if hasattr(kind, "compress") else Z
     return stack.loss_and_grad_by(kind, params, tokens, y, Z.shape[-1])[1]
 
@@ -479,7 +479,7 @@ table(("point", "planted mistake", "its error", "audit of the correct code"), ro
 # $\langle c, g \rangle > 0$.
 
 # %%
-linear = [m for m in real if m.module in ("transformer", "linear_attention")]
+linear = [m for m in real if m.module in ("stack", "linear_attention")]
 
 
 def relative_errors(mutations, sigma, seed, batch=8):

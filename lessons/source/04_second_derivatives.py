@@ -269,15 +269,15 @@ table(("tangent", "loops against matrices", "matrices against library"),
        zip(("vZ'", "hZ", "hP", "hQ"), loops, matrices, library, strict=True)])
 
 # %% [markdown]
-# **The stack.** Up with $Z$ and $vZ$, down with $dZ$ and $hZ$. `embed` puts the blocks into their corners, `embed_tangent` does so for a
+# **The stack.** Up with $Z$ and $vZ$, down with $dZ$ and $hZ$. `to_full` puts the blocks into their corners, `to_full_tangent` does so for a
 # direction, with zeros in the corners.
 
 # %%
 def product(params, Z, y, v, drop=None):
     """H v, like params (L, 1, 2, d, d)."""
     d, D, steps = params.shape[-1], Z.shape[-1], []
-    matrices = la.transformer.embed(params, D)[:, 0]  # (L, 2, D, D)
-    directions = la.transformer.embed_tangent(v, D)[:, 0]
+    matrices = la.transformer.to_full(params, D)[:, 0]  # (L, 2, D, D)
+    directions = la.transformer.to_full_tangent(v, D)[:, 0]
     vZ = np.zeros(Z.shape)
     for (P, Q), (vP, vQ) in zip(matrices, directions, strict=True):
         steps.append((Z, P, Q, vZ, vP, vQ))

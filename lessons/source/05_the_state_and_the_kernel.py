@@ -576,7 +576,7 @@ def seconds(work, repeats=3):
 
 
 def by_state(Z, y):
-    return la.transformer.loss_and_grad_by(la.gram, model, la.gram.compress(Z), y, 6)
+    return la.stack.loss_and_grad_by(la.gram, model, la.gram.compress(Z), y, 6)
 
 
 def by_draws(task, rng):
@@ -647,8 +647,8 @@ table(("way", "milliseconds", "times faster"), [
 rng = np.random.default_rng(SEED)
 draws = la.batches.draw_gaussian(setting1, 20_000, rng)
 states, labels = la.batches.gaussian_state(setting1, draws)
-at_zero, _ = la.transformer.loss_and_grad_by(la.gram, 0 * model, states, labels, 6)
-_, grad = la.transformer.loss_and_grad_by(la.gram, model, la.gram.compress(Z1), y1, 6)
+at_zero, _ = la.stack.loss_and_grad_by(la.gram, 0 * model, states, labels, 6)
+_, grad = la.stack.loss_and_grad_by(la.gram, model, la.gram.compress(Z1), y1, 6)
 Z_mixed = mixed(Z1, mixtures["any mixture"])
 change = np.abs(la.predict(model, Z_mixed) - la.predict(model, Z1)).max()
 facts([

@@ -447,7 +447,7 @@ reveal("07.p1", ratios["setting1"], f"Medians of fresh batches. The same in Sett
 # %%
 def squared_errors(params, state, y):
     """(prediction - y)^2 for each prompt (B,), from the states (5.16) of lesson 05."""
-    for P, Q in la.transformer.embed(params, 1 + params.shape[-1]).swapaxes(1, 2):
+    for P, Q in la.transformer.to_full(params, 1 + params.shape[-1]).swapaxes(1, 2):
         state, _ = la.gram.forward(state, P, Q)  # (5.1) to (5.5)
     return (la.gram.readout(state) - y) ** 2  # (1.4)
 

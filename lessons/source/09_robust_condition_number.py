@@ -155,7 +155,7 @@ params_paper = np.array([1.0, 1, 0, -1]).reshape(2, 1, 2, 1, 1)  # p0, q0, p1, q
 H_paper = la.hessian(params_paper, Z_paper, np.array([1.0]))
 print("diagonal", np.diag(H_paper).astype(int).tolist())
 R = la.landscape.robust_condition_number
-three = R(np.diag(H_paper)), R(np.diag(H_paper), "usual"), R(np.diag(H_paper), dead=False)
+three = R(np.diag(H_paper)), R(np.diag(H_paper), "usual"), R(np.diag(H_paper), drop_dead=True)
 print("lower {:.2f}   usual {:.2f}   alive {:.2f}".format(*three))
 
 # %% [markdown]
@@ -205,7 +205,7 @@ def r_med(diagonal, convention="lower"):
 
 
 CONVENTIONS = ("lower", "usual", "alive")
-surface = la.landscape.Surface(*prompts_of(by_profile(200, 1000)))  # a batch, prepared once
+surface = la.landscape.Objective(*prompts_of(by_profile(200, 1000)))  # a batch, prepared once
 rows, diagonals = [], []
 for seed in range(6):
     diagonals.append(surface.diagonal(la.init_params(np.random.default_rng(seed))))
@@ -382,7 +382,7 @@ reveal("09.p2", float(np.median(ratios["lower"][:, -1])), "Median over seeds, lo
 last = ratios["lower"][:, -1]
 rows = [("99, as above", last.mean(), np.median(last))]
 for seed in (1000, 1001):
-    other = la.landscape.Surface(*prompts_of(by_profile(200, 1000), seed))
+    other = la.landscape.Objective(*prompts_of(by_profile(200, 1000), seed))
     R_end = {name: np.array([r_med(other.diagonal(x)) for x in ends[name]]) for name in names}
     each = R_end["SGD"] / R_end["Adam"]
     rows.append((seed, each.mean(), np.median(each)))

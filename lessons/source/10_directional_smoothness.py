@@ -195,7 +195,7 @@ table(("compared", "relative difference"), [
 # %%
 setting, record = la.papers.maybe_all_you_need.SETTINGS["setting1"], by_profile(4, 10)
 steps, batch, prompts = by_profile((40, 100, 100), (600, 1000, 1000))
-surface = la.landscape.Surface(*task.sample(prompts, np.random.default_rng(99)))
+surface = la.landscape.Objective(*task.sample(prompts, np.random.default_rng(99)))
 
 
 def run_of(name, seed):
@@ -219,7 +219,7 @@ def directions_of(history, t):
 # %%
 adam = run_of("Adam", 0)
 middle = sorted(adam.updates)[len(adam.updates) // 2]
-met = la.landscape.meet(adam.snapshots[middle], directions_of(adam, middle), surface)
+met = la.landscape.step_curvature(adam.snapshots[middle], directions_of(adam, middle), surface)
 rows = [(name, m.kappa, m.cosine, m.decrease, m.decrease / met["gradient"].decrease)
         for name, m in met.items()]
 table(("direction", "kappa", "cosine", "allowed decrease", "over the gradient's"), rows,
@@ -321,8 +321,8 @@ with bar(2 * seeds, "runs", unit="run") as shown:
             history = adam if (name, seed) == ("Adam", 0) else run_of(name, seed)
             times = np.array(sorted(history.updates))
             found[name].append([
-                la.landscape.meet(history.snapshots[t], {"u": history.updates[t]}, surface)["u"]
-                for t in times
+                la.landscape.step_curvature(x, {"u": u}, surface)["u"]
+                for x, u in ((history.snapshots[t], history.updates[t]) for t in times)
             ])
             if name == "Adam":
                 adams.append(history)
@@ -368,7 +368,7 @@ for history in adams:
     for t in sorted(history.updates)[5::5]:
         x = history.snapshots[t]
         here = la.landscape.directions_at(surface.grad(x), history.updates[t])
-        m = la.landscape.meet(x, {name: here[name] for name in compared}, surface)
+        m = la.landscape.step_curvature(x, {name: here[name] for name in compared}, surface)
         values.append([m[name] for name in compared])
 values = np.array(values)  # (points, directions, 3)
 against = values[:, :1] / values  # the gradient's over each direction's
@@ -389,14 +389,15 @@ reveal("10.p2", float(rows[-1][4]), "How many times less descent it allows.")
 
 # %%
 shown_at = [sorted(adam.updates)[k * (len(adam.updates) - 1) // 4] for k in range(5)]
-coarse = la.landscape.Surface(*task.sample(by_profile(100, 300), np.random.default_rng(99)))
+coarse = la.landscape.Objective(*task.sample(by_profile(100, 300), np.random.default_rng(99)))
 prepared = {t: directions_of(adam, t) for t in shown_at}
 
 
 def draw_line(direction, t):
     x, u = adam.snapshots[t], prepared[t][direction]
     u = u / la.optimizers.global_norm(u)
-    m, (f, grad) = la.landscape.meet(x, {"u": u}, coarse)["u"], coarse.loss_and_grad(x)
+    m = la.landscape.step_curvature(x, {"u": u}, coarse)["u"]
+    f, grad = coarse.loss_and_grad(x)
     slope = (grad * u).sum()
     best = -slope / m.kappa if m.kappa > 0 and slope else 0.3
     at = abs(best) * np.linspace(-3, 3, 37)

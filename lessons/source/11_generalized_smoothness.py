@@ -186,7 +186,7 @@ show(figure, "Left: the curvature of t^4 against its gradient, touching the line
 setting = la.papers.maybe_all_you_need.SETTINGS["setting1"]
 steps, record, batch = by_profile((80, 4, 100), (1000, 10, 1000))
 prompts = setting.task.sample(by_profile(200, 1000), np.random.default_rng(99))
-surface = la.landscape.Surface(*prompts)
+surface = la.landscape.Objective(*prompts)
 
 
 def path_smoothness(x, u, gammas=(0.25, 0.5, 0.75, 1.0)):
@@ -202,7 +202,7 @@ def measured(name, seed):
     rows = []
     for t in sorted(run.updates):
         x, u = run.snapshots[t], run.updates[t]
-        kappa = la.landscape.meet(x, {"u": u}, surface)["u"].kappa  # (10.1)
+        kappa = la.landscape.step_curvature(x, {"u": u}, surface)["u"].kappa  # (10.1)
         norm = la.optimizers.global_norm(surface.grad(x))
         rows.append((t, norm, kappa, path_smoothness(x, u)))
     return np.array(rows).T
@@ -413,7 +413,7 @@ reveal("11.p1", float(share[-1]), "Without clipping.")
 
 # %%
 few = setting.task.sample(by_profile(100, 300), np.random.default_rng(99))
-exact = la.landscape.Surface(*few)
+exact = la.landscape.Objective(*few)
 rows = []
 for seed in range(3):
     run = la.train(setting.task, setting.optimizer("SGD"), short, 200, seed=seed, clip=1.0,

@@ -233,7 +233,7 @@ def gradient_by_loops(params, Z, y):
 def run_stack(params, Z):
     """The states that enter each layer and the last one, and the maps T_l: (13.1)."""
     n, states, maps = Z.shape[1] - 1, [(Z[:, :-1].mT @ Z[:, :-1], Z[:, -1])], []
-    for P, Q in la.transformer.embed(params, Z.shape[-1])[:, 0]:
+    for P, Q in la.transformer.to_full(params, Z.shape[-1])[:, 0]:
         G, z = states[-1]
         T = np.eye(Z.shape[-1]) + P @ G @ Q / n  # (5.1), (5.2)
         maps.append(T)
@@ -245,7 +245,7 @@ def run_stack(params, Z):
 def gradient_by_matrices(params, Z, y, entered=lambda l: l):
     """(5.6) to (5.15) down the stack; layer l uses state number entered(l)."""
     (states, maps), n, d = run_stack(params, Z), Z.shape[1] - 1, params.shape[-1]
-    grad, embedded = np.zeros_like(params), la.transformer.embed(params, d + 1)[:, 0]
+    grad, embedded = np.zeros_like(params), la.transformer.to_full(params, d + 1)[:, 0]
     dz, dG = np.zeros_like(Z[:, -1]), np.zeros_like(states[0][0])
     dz[:, -1] = -2 * (-states[-1][1][:, -1] - y) / len(y)  # (2.14), (2.15)
     for l in reversed(range(len(params))):
@@ -563,7 +563,7 @@ def prompts_of_step(seed, t):
 
 def squared_errors(params, state, y):
     """(B,), from the states: (5.1) to (5.5), (1.4)."""
-    for P, Q in la.transformer.embed(params, 6).swapaxes(1, 2):
+    for P, Q in la.transformer.to_full(params, 6).swapaxes(1, 2):
         state, _ = la.gram.forward(state, P, Q)
     return (la.gram.readout(state) - y) ** 2
 
@@ -578,7 +578,7 @@ for lr, seed in cases:
     state, y = prompts_of_step(seed, t)
     with np.errstate(over="ignore", invalid="ignore"):
         e = squared_errors(params, state, y)
-        g = la.transformer.loss_and_grad_by(la.gram, params, state, y, 6)[1]
+        g = la.stack.loss_and_grad_by(la.gram, params, state, y, 6)[1]
         naive = np.sqrt((g * g).sum())
     top, worst = np.linalg.eigvalsh(state.G[:, :5, :5] / 20)[:, -1], int(e.argmax())
     rows.append((f"{lr:g}", seed, t, f"{np.median(e):.0e}", f"{np.abs(params).max():.1f}",
@@ -779,7 +779,7 @@ check("13.3", residual)
 # %%
 def buggy_gradient(params, Z, y):
     d, state, tapes = params.shape[-1], la.gram.compress(Z), []
-    for P, Q in la.transformer.embed(params, d + 1).swapaxes(1, 2):
+    for P, Q in la.transformer.to_full(params, d + 1).swapaxes(1, 2):
         state, tape = la.gram.forward(state, P, Q)
         tapes.append(tape)
     dprediction = 2 * (la.gram.readout(state) - y) / len(y)
@@ -795,7 +795,7 @@ def buggy_gradient(params, Z, y):
 def stack_gradient(params, Z, y):
     ### BEGIN SOLUTION
     d, state, tapes = params.shape[-1], la.gram.compress(Z), []
-    for P, Q in la.transformer.embed(params, d + 1).swapaxes(1, 2):
+    for P, Q in la.transformer.to_full(params, d + 1).swapaxes(1, 2):
         state, tape = la.gram.forward(state, P, Q)
         tapes.append(tape)
     dprediction = 2 * (la.gram.readout(state) - y) / len(y)

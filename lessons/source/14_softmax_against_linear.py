@@ -481,14 +481,14 @@ reveal("14.p1", floor(1), "For every P' and Q'. No softmax with its 1/n can do b
 # %%
 def loss_and_grad(params, Z, y, kind, c):
     """(1.5) and its gradient for layers that add c times what (14.5) adds."""
-    full = la.transformer.embed(params, Z.shape[-1]).copy()  # diag(P', 1), diag(Q', 0)
+    full = la.transformer.to_full(params, Z.shape[-1]).copy()  # diag(P', 1), diag(Q', 0)
     full[:, :, 0] *= c
     if kind == "linear":
         value, grad = la.loss_and_grad(full, Z, y)
     else:
         value, grad = kernels_tokens.loss_and_grad(full, Z, y, kind)  # (14.1) to (14.30)
     grad[:, :, 0] *= c
-    return value, la.transformer.restrict(grad, params.shape[-1])
+    return value, la.transformer.to_full_adjoint(grad, params.shape[-1])
 
 
 def ordinary(batch, rng):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
-from ..measures.landscape import Surface, directions_at, meet, off_diagonal_share, path_smoothness
+from ..measures.landscape import Objective, directions_at, off_diagonal_share, path_smoothness, step_curvature
 from ..optimizers import global_norm
 from ..progress import bar
 from ..training import runs
@@ -64,13 +64,13 @@ def write(file: Path, text: str, found: Arrays) -> Arrays:
 
 
 def along_runs(
-    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, what: str, compute: Callable[[Surface, History], Arrays],
+    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, what: str, compute: Callable[[Objective, History], Arrays],
     arguments: dict[str, Any] | None = None, progress: bool | None = None,
 ) -> list[Arrays]:  # fmt: skip
     """A measurement on each seed's run: ``compute(surface, history)`` on the fixed test batch. -> a list of {name: array}"""
     asked = runs_of(setting, optimizer, scale)
     trained = histories(folder, asked, f"{optimizer} on {setting.title}", progress)
-    surface, found = Surface(*test_batch(setting.task)), []
+    surface, found = Objective(*test_batch(setting.task)), []
     with bar(len(asked), f"{what} of {optimizer}, {setting.title}", progress, unit="run") as shown:
         for run, history in zip(asked, trained, strict=True):
             description = {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, **(arguments or {})}
@@ -82,7 +82,7 @@ def along_runs(
 def hessians(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """times (T,), diagonals (T, p), eigenvalues (T, p) ascending, off_diagonal (T,), for each seed."""
 
-    def compute(surface: Surface, history: History) -> Arrays:
+    def compute(surface: Objective, history: History) -> Arrays:
         times = [t for t in sorted(history.snapshots) if t % scale.hessian_every == 0]
         every = [surface.hessian(history.snapshots[t]) for t in times]
         return {
@@ -99,9 +99,9 @@ def other_diagonals(
     progress: bool | None = None,
 ) -> list[Arrays]:  # fmt: skip
     """Hessian diagonals on test batches of other seeds: times (T,), diagonals (T, batches, p), for each seed of the runs."""
-    surfaces = [Surface(*test_batch(setting.task, seed)) for seed in seeds]
+    surfaces = [Objective(*test_batch(setting.task, seed)) for seed in seeds]
 
-    def compute(_: Surface, history: History) -> Arrays:
+    def compute(_: Objective, history: History) -> Arrays:
         known = [t for t in times if t in history.snapshots]
         every = [[surface.diagonal(history.snapshots[t]) for surface in surfaces] for t in known]
         return {"times": np.array(known), "diagonals": np.array(every)}
@@ -113,9 +113,9 @@ def other_diagonals(
 def steps(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """What every recorded step meets at the point before it: times, kappa, cosine, decrease, norm, each (T,), for each seed."""
 
-    def compute(surface: Surface, history: History) -> Arrays:
+    def compute(surface: Objective, history: History) -> Arrays:
         times = [t for t in sorted(history.updates) if history.updates[t].any()]
-        met = [meet(history.snapshots[t], {"step": history.updates[t]}, surface)["step"] for t in times]
+        met = [step_curvature(history.snapshots[t], {"step": history.updates[t]}, surface)["step"] for t in times]
         norms = [global_norm(surface.grad(history.snapshots[t])) for t in times]
         kappa, cosine, decrease = np.array(met).T
         return {"times": np.array(times), "kappa": kappa, "cosine": cosine, "decrease": decrease, "norm": np.array(norms)}
@@ -128,12 +128,12 @@ def other_steps(
     progress: bool | None = None,
 ) -> list[Arrays]:  # fmt: skip
     """The curvature that steps meet on test batches of other seeds: times (T,), kappa (T, batches), for each seed of the runs."""
-    surfaces = [Surface(*test_batch(setting.task, seed)) for seed in seeds]
+    surfaces = [Objective(*test_batch(setting.task, seed)) for seed in seeds]
 
-    def compute(_: Surface, history: History) -> Arrays:
+    def compute(_: Objective, history: History) -> Arrays:
         times = [t for t in sorted(history.updates) if t % every == 0 and history.updates[t].any()]
         steps = [(history.snapshots[t], {"step": history.updates[t]}) for t in times]
-        kappa = [[meet(x, step, surface)["step"].kappa for surface in surfaces] for x, step in steps]
+        kappa = [[step_curvature(x, step, surface)["step"].kappa for surface in surfaces] for x, step in steps]
         return {"times": np.array(times), "kappa": np.array(kappa)}
 
     arguments = {"every": every, "other_seeds": list(seeds)}
@@ -143,12 +143,12 @@ def other_steps(
 def directions(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """Every optimizer's direction at the same points, those of the Adam runs: times (T,), then for each direction (T, 3)."""
 
-    def compute(surface: Surface, history: History) -> Arrays:
+    def compute(surface: Objective, history: History) -> Arrays:
         times = [t for t in sorted(history.updates) if t % scale.hessian_every == 0]
         rows = []
         for t in times:
             x = history.snapshots[t]
-            rows.append(meet(x, directions_at(surface.grad(x), history.updates[t]), surface))
+            rows.append(step_curvature(x, directions_at(surface.grad(x), history.updates[t]), surface))
         return {"times": np.array(times), **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
 
     return along_runs(folder, setting, "Adam", scale, "directions", compute, {"every": scale.hessian_every}, progress)
@@ -157,7 +157,7 @@ def directions(folder: RunFolder, setting: Setting, scale: Scale, progress: bool
 def paths(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """Smoothness over the whole length of the first steps: times (T,), smoothness (T,), for each seed."""
 
-    def compute(surface: Surface, history: History) -> Arrays:
+    def compute(surface: Objective, history: History) -> Arrays:
         times = [t for t in sorted(history.updates) if t <= PATH_STEPS and history.updates[t].any()]
         values = [path_smoothness(history.snapshots[t], history.updates[t], surface) for t in times]
         return {"times": np.array(times), "smoothness": np.array(values)}

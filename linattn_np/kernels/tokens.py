@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._types import Array
+from ..layers.corner import to_full, to_full_adjoint
 from .interpreter import LANES, compiled, inner, run, working_memory
 from .linear import CHUNK_BLOCKS
 from .operations import RELU, RELU_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD, Operand, Program, Term, copy
@@ -147,15 +148,13 @@ def chunk_gradient(inner0, inner1, inner2, inner3, code, split, at, shared, Z, y
 
 def add_gradient(params: Array, Z: Array, y: Array, attention: str, first: int, last: int, out: Array) -> None:
     """Add to out (1 + p,) the sums of error^2 and of its gradient over prompts first .. last-1. One thread."""
-    from ..models.transformer import embed, restrict
-
     N, D = Z.shape[1:]
-    matrices, program = embed(params, D), passes(attention, *params.shape[:2], D, N - 1)
+    matrices, program = to_full(params, D), passes(attention, *params.shape[:2], D, N - 1)
     sums, mem = np.zeros(1 + matrices.size), working_memory(program.slots)
     code = program.gradient.code
     chunk_gradient(*inner(program.gradient), code, program.split, program.at, matrices.ravel(), Z, y, first, last, mem, sums)
     out[0] += sums[0]
-    out[1:] += restrict(sums[1:].reshape(matrices.shape), params.shape[-1]).ravel()
+    out[1:] += to_full_adjoint(sums[1:].reshape(matrices.shape), params.shape[-1]).ravel()
 
 
 def loss_and_grad(params: Array, Z: Array, y: Array, attention: str) -> tuple[float, Array]:

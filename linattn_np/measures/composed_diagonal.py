@@ -14,18 +14,24 @@ It is the Hessian of a batch away from its kinks. Along W1 and b1 the loss of al
 kinks, one after another; no second derivative at a point sees that part.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from .._types import Array
 from ..layers import gram
-from ..models.transformer import compiles
+from ..models.composed import Composed, Linearization
+from ..models.passes import can_compile, kernels
 
 
-def hessian_diagonal(model, theta, Z, y, backend="numba"):
+def hessian_diagonal(model: Composed, theta: Array, Z: Array, y: Array, backend: str | None = None) -> Array:
     """The diagonal (p,) of the Hessian away from kinks: (15.17), exact.
 
-    model a Composed, theta (p,), Z (B, n+1, d+1), y (B,). Cost: about 30 Hessian-vector products of the attention for the
+    model a Composed, theta (p,), Z (B, n+1, d+1), y (B,); ``backend`` in the place of the model's. Cost: about 30 Hessian-vector products of the attention for the
     network's part, and one for each of the attention's parameters. Derived in lesson 15.
     """
+    if backend is not None:
+        model = replace(model, backend=backend)
     at = model.linearization(theta, Z, y)
     K, basis = state_hessian(at, model.d + 1)
     tape, examples, dG = at.tape, at.tokens[:, :-1], at.dstate.G
@@ -41,10 +47,10 @@ def hessian_diagonal(model, theta, Z, y, backend="numba"):
         m = tape.step[..., a : a + 1] * np.concatenate([tape.C, ones], axis=-1)  # (B, N, d+1)
         at_W1[a] = curvature(K, basis, np.append(W2[:, a], 0.0), m, examples, dG)
     parts = at_W1[:, :-1], at_W1[:, -1], at_W2[:, :-1], at_W2[:, -1]
-    return np.concatenate([*(part.ravel() for part in parts), attention_diagonal(model, theta, at, y, backend)])
+    return np.concatenate([*(part.ravel() for part in parts), attention_diagonal(model, theta, at, y)])
 
 
-def state_hessian(at, D):
+def state_hessian(at: Linearization, D: int) -> tuple[Array, Array]:
     """K in the coordinates of a symmetric G (upper triangle) and of z. -> (B, q, q), and the basis (q, D, D+1)
 
     q = D (D+1) / 2 + D; basis[k] holds direction k: its G, and in the last column its z.
@@ -57,14 +63,14 @@ def state_hessian(at, D):
     B, nothing = len(at.tokens), np.zeros(at.model.shapes["attention"])
     K = np.zeros((B, q, q))
     for k, direction in enumerate(basis):
-        vstate = gram.State(np.tile(direction[:, :D], (B, 1, 1)), np.tile(direction[:, D], (B, 1)), at.last.n)
-        hstate, _ = at.through_attention(vstate, nothing)
+        vstate = gram.State(np.tile(direction[:, :D], (B, 1, 1)), np.tile(direction[:, D], (B, 1)), at.attention.last.n)
+        hstate, _ = at.attention.along(vstate, nothing)
         both = np.concatenate([hstate.G, hstate.z[..., None]], axis=-1)  # (B, D, D+1)
         K[:, k] = both.reshape(B, -1) @ basis.reshape(q, -1).T
     return K, basis
 
 
-def curvature(K, basis, r, m, examples, dG):
+def curvature(K: Array, basis: Array, r: Array, m: Array, examples: Array, dG: Array) -> Array:
     """(15.17) for V = m r^T, one entry for each column of m (B, N, count). -> (count,)"""
     u = m[:, :-1].mT @ examples  # (B, count, D)                                                          (15.20)
     numbers = np.concatenate([u, m[:, -1][..., None]], axis=-1)  # (B, count, D+1)
@@ -75,7 +81,7 @@ def curvature(K, basis, r, m, examples, dG):
     return first + 2 * (r @ dG @ r) @ squares
 
 
-def coordinates(basis, r):
+def coordinates(basis: Array, r: Array) -> Array:
     """The map from (u ; m_query) to the coordinates of (vG, vz) (15.20). r (D,) -> (q, D+1)"""
     q, D = basis.shape[:2]
     A = np.zeros((q, D + 1))
@@ -87,14 +93,13 @@ def coordinates(basis, r):
     return A
 
 
-def attention_diagonal(model, theta, at, y, backend):
+def attention_diagonal(model: Composed, theta: Array, at: Linearization, y: Array) -> Array:
     """The entries of the attention's matrices: with the features fixed, the Hessian of ``transformer``'s full model."""
     params = np.ascontiguousarray(model.split(theta)[1])
     directions = np.eye(params.size).reshape(-1, *params.shape)
-    if compiles(theta, backend):
-        from ..kernels import linear as kernels
-
-        products = kernels.hvps(params, kernels.lanes_from_tokens(at.tokens, y), directions)
+    if can_compile(model.backend, params):
+        linear = kernels("linear")
+        products = linear.hvps(params, linear.lanes_from_tokens(at.tokens, y), directions)
         return np.diag(products.reshape(params.size, -1)).copy()
-    still = gram.State(np.zeros_like(at.dstate.G), np.zeros_like(at.dstate.z), at.last.n)
-    return np.array([(at.through_attention(still, v)[1] * v).sum() for v in directions])
+    still = gram.State(np.zeros_like(at.dstate.G), np.zeros_like(at.dstate.z), at.attention.last.n)
+    return np.array([(at.attention.along(still, v)[1] * v).sum() for v in directions])

@@ -1,4 +1,4 @@
-"""The shape of the loss around a point: its exact Hessian, what is read off it, and the curvature that a step meets.
+"""The shape of the loss around a point: its exact Hessian, what is read off it, and the curvature along a step.
 
 H is the Hessian of the loss on one fixed batch, p x p, in the C order of params; g its gradient; u a direction.
 (9.1)  R_med = max_i |H_ii| / median_i |H_ii|           robust condition number
@@ -10,94 +10,96 @@ At 150 parameters all of it is exact; ``estimators.py`` has what one uses where 
 Source: paper, section 3.2, for (9.1) and (10.1); Cohen et al. 2022 for (10.6).
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._checks import as_numbers, as_params, as_prompts, as_real, check_attention, check_fit, one_of
-from ..models.transformer import LAYERS, Linearization, hessian, loss_and_grad, use_kernels
+from .._checks import as_numbers, as_prompts, as_real, one_of
+from .._types import Array
+from ..models.model import Passes, as_model, check_width, passes_of
+from ..models.transformer import transformer_for
 from ..optimizers import clip, global_norm
-from .estimators import fit_l0_l1, fit_log, hutchinson, lanczos, power_iteration
+from .estimators import hutchinson, lanczos, power_iteration
+from .smoothness_fits import fit_l0_l1, fit_log
 
 __all__ = [
-    "Meeting", "Spectrum", "Surface", "best_decrease", "block_spectra", "blocks", "directional_smoothness", "directions_at",
-    "fit_l0_l1", "fit_log", "hessian_diagonal", "hutchinson", "lanczos", "meet", "off_diagonal_share", "path_smoothness", "power_iteration",
+    "Objective", "Spectrum", "StepCurvature", "best_decrease", "block_spectra", "blocks", "directional_smoothness", "directions_at",
+    "fit_l0_l1", "fit_log", "hessian_diagonal", "hutchinson", "lanczos", "off_diagonal_share", "path_smoothness", "power_iteration",
     "preconditioned_sharpness", "robust_condition_number", "spectrum",
+    "step_curvature",
 ]  # fmt: skip
 
 
-class Surface:
-    """The loss on one fixed batch, with its derivatives at any params; the batch is prepared once."""
+class Objective:
+    """The loss on one fixed batch, with its derivatives at any params; the batch is prepared once.
 
-    def __init__(self, Z, y, attention="linear", backend="numba"):
-        check_attention(attention)
+    ``model`` is any model; None: the linear Transformer whose params are given.
+    """
+
+    def __init__(self, Z: Array, y: Array, model: Any = None) -> None:
         self.Z, self.y = as_prompts(Z, y)
-        self.attention, self.backend, self._lanes = attention, backend, None
+        self.model = None if model is None else as_model(model)
+        check_width(model, self.Z)
+        self._prepared: dict[type, Any] = {}
 
-    def _kernels(self, params):
-        """Whether the kernels serve these params; the batch is put in lanes when they first do."""
-        check_fit(params, self.Z)
-        if not use_kernels(params, self.attention, self.backend):
-            return None
-        from ..kernels import linear as kernels
+    def at(self, params: Any) -> tuple[Array, Passes, Any]:
+        """The params as an array, the passes that serve them, and the batch in their form."""
+        if self.model is None:
+            model, params = transformer_for(params, self.Z.shape[-1] - 1, Z=self.Z)
+        else:
+            model, params = self.model, self.model.as_params(params)
+        passes = passes_of(model, params)
+        if type(passes) not in self._prepared:
+            self._prepared[type(passes)] = passes.prepare(self.Z, self.y)
+        return params, passes, self._prepared[type(passes)]
 
-        if self._lanes is None:
-            self._lanes = kernels.lanes_from_tokens(self.Z, self.y)
-        return kernels
-
-    def loss_and_grad(self, params):
+    def loss_and_grad(self, params: Array) -> tuple[float, Array]:
         """-> (float, like params)"""
-        kernels = self._kernels(params)
-        if kernels:
-            return kernels.loss_and_grad(params, self._lanes)
-        return loss_and_grad(params, self.Z, self.y, self.attention, self.backend)
+        params, passes, batch = self.at(params)
+        return passes.loss_and_grad(params, batch)
 
-    def grad(self, params):
+    def grad(self, params: Array) -> Array:
         """-> like params"""
         return self.loss_and_grad(params)[1]
 
-    def hvps(self, params, directions):
+    def hvps(self, params: Array, directions: Array) -> Array:
         """H times each of the directions (m, *params.shape). -> the same shape"""
-        kernels = self._kernels(params)
-        if kernels:
-            return kernels.hvps(params, self._lanes, directions)
-        product = Linearization(LAYERS[self.attention], params, self.Z, self.y, self.Z.shape[-1])
-        return np.stack([product(v) for v in directions])
+        params, passes, batch = self.at(params)
+        return passes.hvps(params, batch, directions)
 
-    def hessian(self, params):
+    def hessian(self, params: Array) -> Array:
         """The exact Hessian (p, p), symmetric to the last bit."""
-        if self._kernels(params):
-            H = self.hvps(params, np.eye(params.size).reshape(-1, *params.shape)).reshape(params.size, params.size)
-        else:
-            H = hessian(params, self.Z, self.y, self.attention, self.backend)
+        params = np.asarray(params)
+        H = self.hvps(params, np.eye(params.size).reshape(-1, *params.shape)).reshape(params.size, params.size)
         return 0.5 * (H + H.T)
 
-    def diagonal(self, params):
+    def diagonal(self, params: Array) -> Array:
         """The exact diagonal of the Hessian (p,)."""
         return np.diag(self.hessian(params)).copy()
 
 
-def hessian_diagonal(params, Z, y, attention="linear", backend="numba"):
+def hessian_diagonal(params: Array, Z: Array, y: Array, model: Any = None) -> Array:
     """The exact diagonal of the loss's Hessian, from hand-derived second order. -> (p,)
 
     Cost: p Hessian-vector products, about 0.1 s for 1000 prompts, L = 3, d = 5 on two cores. Derived in lesson 04.
     """
-    return Surface(Z, y, attention, backend).diagonal(params)
+    return Objective(Z, y, model).diagonal(params)
 
 
 # ---------------------------------------------------------------- read off the Hessian
 
 
-def robust_condition_number(diagonal, median="lower", dead=True):
+def robust_condition_number(diagonal: Array, median: str = "lower", drop_dead: bool = False) -> float:
     """R_med = max |H_ii| / median |H_ii| (9.1).
 
     diagonal (p,); median "lower": of an even count the lower of the two middle values, as the paper's code computes it,
-    "usual": their mean; dead=False leaves out entries that are exactly 0, parameters that never reach the prediction.
+    "usual": their mean; drop_dead leaves out entries that are exactly 0, parameters that never reach the prediction.
     -> float, infinite where the median is 0. Raises ValueError for anything else, or when every entry is 0. Source: paper, 3.2.
     """
     one_of("median", median, ("lower", "usual"))
     size = np.sort(np.abs(as_numbers("diagonal", diagonal, ndim=1)))
-    if not dead:
+    if drop_dead:
         size = size[size > 0]
     if len(size) == 0 or size[-1] == 0:
         raise ValueError("diagonal: expected an entry other than 0, got none; R_med is not defined")
@@ -107,7 +109,7 @@ def robust_condition_number(diagonal, median="lower", dead=True):
     return float(size[-1] / middle) if middle > 0 else float("inf")
 
 
-def off_diagonal_share(H):
+def off_diagonal_share(H: Array) -> float:
     """The share of ||H||_F^2 that lies off the diagonal: 0 for a diagonal matrix. H (p, p), not zero -> float"""
     H = _as_hessian(H)
     total, diagonal = (H * H).sum(), np.diag(H)
@@ -119,13 +121,13 @@ def off_diagonal_share(H):
 class Spectrum(NamedTuple):
     """What the eigenvalues say."""
 
-    eigenvalues: np.ndarray  # (p,) ascending
+    eigenvalues: Array  # (p,) ascending
     sharpness: float  # the largest
     negative: int  # how many are below -rounding
     condition: float  # lambda_max / lambda_median, the median of all p, usual; the text's condition number
 
 
-def spectrum(H):
+def spectrum(H: Array) -> Spectrum:
     """The eigenvalues of H (p, p) and what is read off them; rounding is p eps times the largest |eigenvalue|."""
     H = _as_hessian(H)
     values = np.linalg.eigvalsh(H)
@@ -134,7 +136,7 @@ def spectrum(H):
     return Spectrum(values, float(values[-1]), int((values < -rounding).sum()), condition)
 
 
-def blocks(H, shape):
+def blocks(H: Array, shape: Sequence[int]) -> Array:
     """The diagonal blocks of H (p, p), one for each matrix: (L, H, 2, k k, k k) for params of ``shape`` (L, H, 2, k, k)."""
     H = _as_hessian(H)
     L, heads, _, k, _ = shape
@@ -145,12 +147,12 @@ def blocks(H, shape):
     return np.stack([every[i, :, i] for i in range(count)]).reshape(L, heads, 2, k * k, k * k)
 
 
-def block_spectra(H, shape):
+def block_spectra(H: Array, shape: Sequence[int]) -> Array:
     """The eigenvalues of each block, ascending: (L, H, 2, k k)."""
     return np.linalg.eigvalsh(blocks(H, shape))
 
 
-def preconditioned_sharpness(H, v_hat, beta1, t, eps=1e-8):
+def preconditioned_sharpness(H: Array, v_hat: Array, beta1: float, t: int, eps: float = 1e-8) -> float:
     """The largest eigenvalue of P^-1/2 H P^-1/2, P = (1 - beta1^t) (sqrt(v_hat) + eps) (10.6).
 
     H (p, p); v_hat Adam's corrected mean of squares, like params, >= 0; t >= 1 updates so far, the coming one included.
@@ -165,54 +167,55 @@ def preconditioned_sharpness(H, v_hat, beta1, t, eps=1e-8):
     return float(np.linalg.eigvalsh(root[:, None] * H * root)[-1])
 
 
-def _as_hessian(H):
+def _as_hessian(H: Any) -> Array:
     H = as_numbers("H", H, ndim=2)
     if H.shape[0] != H.shape[1] or not np.allclose(H, H.T, rtol=1e-6, atol=1e-9 * np.abs(H).max(initial=0.0)):
         raise ValueError(f"H: expected a symmetric matrix, got shape {H.shape}")
     return H
 
 
-# ---------------------------------------------------------------- what a step meets
+# ---------------------------------------------------------------- the curvature along a step
 
 
-class Meeting(NamedTuple):
-    """What a direction u meets at a point."""
+class StepCurvature(NamedTuple):
+    """The loss along a direction u at a point, to second order."""
 
     kappa: float  # directional smoothness (10.1)
     cosine: float  # cos(u, g): -1 along steepest descent
     decrease: float  # (10.3); infinite where kappa <= 0, 0 where u is orthogonal to g
 
 
-def directional_smoothness(params, direction, Z, y, attention="linear"):
+def directional_smoothness(params: Array, direction: Array, Z: Array, y: Array, model: Any = None) -> float:
     """kappa(u) = u^T H u / u^T u, the curvature along a direction at params, with its sign (10.1).
 
-    params, direction (L, H, 2, k, k), direction not zero; Z (B, n+1, d+1), y (B,) -> float. Raises ValueError for bad arguments.
-    Cost: one Hessian-vector product. Source: paper, section 3.2, with u the step from the point.
+    params, direction (L, H, 2, k, k), or those of any ``model``, direction not zero; Z (B, n+1, d+1), y (B,) -> float.
+    Raises ValueError for bad arguments. Cost: one Hessian-vector product. Source: paper, section 3.2, with u the step from the
+    point.
     """
-    return meet(params, {"direction": direction}, Surface(Z, y, attention))["direction"].kappa
+    return step_curvature(params, {"direction": direction}, Objective(Z, y, model))["direction"].kappa
 
 
-def meet(params, directions, surface):
-    """What each of the named directions {name: like params} meets at params. -> {name: Meeting}"""
-    params = as_params(as_numbers("params", params))
+def step_curvature(params: Array, directions: Mapping[str, Array], objective: Objective) -> dict[str, StepCurvature]:
+    """The curvature and slope along each of the named directions {name: like params} at params. -> {name: StepCurvature}"""
+    params = objective.at(as_numbers("params", params))[0]
     u = np.stack([_unit(name, value, params) for name, value in directions.items()])  # (m, *params.shape)
-    grad = surface.grad(params).ravel()
-    kappa = (u * surface.hvps(params, u)).reshape(len(u), -1).sum(axis=1)
+    grad = objective.grad(params).ravel()
+    kappa = (u * objective.hvps(params, u)).reshape(len(u), -1).sum(axis=1)
     slopes, norm = u.reshape(len(u), -1) @ grad, global_norm(grad)
     return {
-        name: Meeting(float(k), float(slope / norm) if norm > 0 else 0.0, best_decrease(slope, k))
+        name: StepCurvature(float(k), float(slope / norm) if norm > 0 else 0.0, best_decrease(slope, k))
         for name, k, slope in zip(directions, kappa, slopes, strict=True)
     }
 
 
-def best_decrease(slope, kappa):
+def best_decrease(slope: float, kappa: float) -> float:
     """(10.3) for a unit direction: slope^2 / (2 kappa), slope = u^T g; infinite where kappa <= 0 and the slope is not 0."""
     if slope == 0:
         return 0.0
     return float(slope * slope / (2 * kappa)) if kappa > 0 else float("inf")
 
 
-def _unit(name, direction, params):
+def _unit(name: str, direction: Any, params: Array) -> Array:
     direction = as_numbers(name, direction)
     if direction.shape != params.shape:
         raise ValueError(f"{name}: expected the shape of params, {params.shape}, got {direction.shape}")
@@ -222,7 +225,7 @@ def _unit(name, direction, params):
     return direction / norm
 
 
-def directions_at(grad, adam_step=None, threshold=1.0, quantile=0.9):
+def directions_at(grad: Array, adam_step: Array | None = None, threshold: float = 1.0, quantile: float = 0.9) -> dict[str, Array]:
     """The directions in which the optimizers would leave one point, given its gradient. -> {name: like grad}
 
     gradient, normalized and clipped are parallel: what they change is the length. sign moves every live coordinate alike;
@@ -237,9 +240,9 @@ def directions_at(grad, adam_step=None, threshold=1.0, quantile=0.9):
     return found if adam_step is None else {**found, "Adam": adam_step}
 
 
-def path_smoothness(params, step, surface, gammas=(0.25, 0.5, 0.75, 1.0)):
+def path_smoothness(params: Array, step: Array, objective: Objective, gammas: Iterable[float] = (0.25, 0.5, 0.75, 1.0)) -> float:
     """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its length (11.9). -> float"""
-    norm, grad = global_norm(step), surface.grad(params)
+    norm, grad = global_norm(step), objective.grad(params)
     if not norm > 0:
         raise ValueError("step: expected a step other than 0, got 0")
-    return max(global_norm(surface.grad(params + gamma * step) - grad) / (gamma * norm) for gamma in gammas)
+    return max(global_norm(objective.grad(params + gamma * step) - grad) / (gamma * norm) for gamma in gammas)

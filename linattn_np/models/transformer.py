@@ -1,225 +1,201 @@
-"""The linear Transformer: a stack of attention layers, its loss, and the loss's first and second derivatives by hand.
+"""The linear Transformer as a model, and the plain functions that a student meets first.
 
-(1.3)  Z_{l+1} = layer(Z_l, P_l, Q_l),  l = 0..L-1          (1.4)  prediction = -[Z_L]_{n+1, d+1}
-(1.5)  f = (1/B) sum_b (prediction_b - y_b)^2               (2.14) dprediction = 2 (prediction - y) / B
-
+Z_{l+1} = layer(Z_l, P_l, Q_l) (1.3), prediction = -[Z_L]_{n+1, d+1} (1.4), f the mean squared error (1.5): ``stack.py``.
 Parameters are one array (L, H, 2, k, k): [l, h, 0] is P, [l, h, 1] is Q. With k = d only the top-left blocks are trained and
 each layer uses P = diag(P', 1), Q = diag(Q', 0), as the paper's code does; with k = d+1 the matrices are used as they are.
 The last layer's d x d P never reaches the prediction: its gradient is exactly zero.
 """
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
-from .._checks import as_count, as_numbers, as_params, as_prompts, as_real, as_rng, check_attention, check_fit, one_of
-from ..layers import linear_attention, relu_attention, softmax_attention
-from ..layers.marks import keep, within
+from .._checks import as_count, as_numbers, as_params, as_prompts, as_real, as_rng, one_of
+from .._types import Array
+from ..layers.corner import to_full, to_full_adjoint, to_full_tangent
+from .attentions import attention_of
+from .model import Passes, check_width
+from .passes import BACKENDS, transformer_passes
+from .stack import prediction_and_tapes
 
-LAYERS = {"linear": linear_attention, "softmax": softmax_attention, "relu": relu_attention}
+__all__ = [
+    "LinearTransformer", "hessian", "hvp", "init_params", "loss", "loss_and_grad", "predict", "to_full", "to_full_adjoint",
+    "to_full_tangent", "transformer_for",
+]  # fmt: skip
 
 
-def init_params(rng, layers=3, d=5, heads=1, std=0.05, full=False):
+@dataclass(frozen=True)
+class LinearTransformer:
+    """L layers of attention with H heads on tokens of d covariates and a label; a model in the sense of ``model.py``.
+
+    ``full`` trains whole (d+1) x (d+1) matrices, else d x d blocks; ``attention`` is one of ``ATTENTIONS``; ``backend`` "numba"
+    runs the compiled twin where there is one, "numpy" the definition: they agree to rounding.
+    """
+
+    d: int = 5
+    layers: int = 3
+    heads: int = 1
+    full: bool = False
+    attention: str = "linear"
+    backend: str = "numba"
+
+    def __post_init__(self) -> None:
+        for name in ("d", "layers", "heads"):
+            object.__setattr__(self, name, as_count(name, getattr(self, name)))
+        if not isinstance(self.full, (bool, np.bool_)):
+            raise ValueError(f"full: expected True or False, got {self.full!r}")
+        attention_of(self.attention)
+        one_of("backend", self.backend, BACKENDS)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """The shape of params, (L, H, 2, k, k)."""
+        k = self.d + 1 if self.full else self.d
+        return self.layers, self.heads, 2, k, k
+
+    def init_params(self, rng: np.random.Generator, std: float = 0.05) -> Array:
+        """Every entry N(0, std^2). The paper's runs use std = 0.05. -> (L, H, 2, k, k)"""
+        return as_real("std", std, least=0) * as_rng(rng).standard_normal(self.shape)
+
+    def as_params(self, params: Any) -> Array:
+        """``params`` as an array (L, H, 2, k, k); real or complex, float32 stays. Raises ValueError when the shape is another."""
+        params = as_params(params)
+        if params.shape != self.shape:
+            raise ValueError(f"params: expected shape {self.shape} for {self}, got {params.shape}")
+        return params
+
+    def passes(self, *arrays: Array) -> Passes:
+        """What computes this model's numbers, for params and other arrays of these types."""
+        return transformer_passes(self, *arrays)
+
+    def predict(self, params: Array, Z: Array) -> Array:
+        """The answer for each prompt's query (1.4). -> (B,)"""
+        params, Z = self.as_params(params), as_prompts(Z, complex_ok=True)
+        check_width(self, Z)
+        return prediction_and_tapes(params, Z, Z.shape[-1], attention_of(self.attention).layer)[0]
+
+    def loss(self, params: Array, Z: Array, y: Array) -> float:
+        """The mean squared error (1.5). -> float, or complex when params are"""
+        Z, y = as_prompts(Z, y, complex_ok=True)
+        error = self.predict(params, Z) - y
+        return (error * error).mean().item()  # not abs: a complex step must pass
+
+    def loss_and_grad(self, params: Array, Z: Array, y: Array) -> tuple[float, Array]:
+        """The loss and its gradient. -> (float, like params)"""
+        params, passes, batch = self._prepared(params, Z, y)
+        value, grad = passes.loss_and_grad(params, batch)
+        return value if isinstance(value, float | complex) else value.item(), grad
+
+    def hvp(self, params: Array, Z: Array, y: Array, v: Array) -> Array:
+        """H v, v like params. -> like params"""
+        v = as_numbers("v", v, complex_ok=True)
+        params, passes, batch = self._prepared(params, Z, y, v)
+        if v.shape != params.shape:
+            raise ValueError(f"v: expected the shape of params, {params.shape}, got {v.shape}")
+        return passes.hvps(params, batch, v[None])[0]
+
+    def hessian(self, params: Array, Z: Array, y: Array) -> Array:
+        """The Hessian (p, p), p products."""
+        params, passes, batch = self._prepared(params, Z, y)
+        directions = np.eye(params.size, dtype=params.dtype).reshape(-1, *params.shape)
+        return passes.hvps(params, batch, directions).reshape(params.size, params.size)
+
+    def _prepared(self, params: Array, Z: Array, y: Array, *others: Array) -> tuple[Array, Passes, Any]:
+        """The params, the passes that serve arrays of these types, and the prompts in their form."""
+        params = self.as_params(params)
+        Z, y = as_prompts(Z, y, complex_ok=True)
+        check_width(self, Z)
+        passes = self.passes(params, Z, *others)
+        return params, passes, passes.prepare(Z, y)
+
+
+def transformer_for(
+    params: Any, d: int, attention: str = "linear", backend: str = "numba", Z: Array | None = None
+) -> tuple[LinearTransformer, Array]:
+    """The model whose params these are, on tokens of d covariates, and the params as an array; Z, if given, is named in errors."""
+    params = as_params(params)
+    layers, heads, _, k, _ = params.shape
+    if k not in (d, d + 1):
+        where, turned = ("", "") if Z is None else (f" for Z of shape {Z.shape}", looks_transposed(Z, k))
+        raise ValueError(f"params: expected k = d = {d} or k = d+1 = {d + 1}{where}, got k = {k}{turned}")
+    return LinearTransformer(d, layers, heads, k == d + 1, attention, backend), params
+
+
+def looks_transposed(Z: Array, k: int) -> str:
+    """A hint for the reader where prompts with tokens as columns would explain a width that does not fit k; else empty."""
+    fits = k in (Z.shape[-2] - 1, Z.shape[-2])
+    return "; tokens are rows: is Z transposed? Z.swapaxes(1, 2) would fit" if fits else ""
+
+
+def _model_of(params: Any, Z: Any, attention: str, backend: str = "numba") -> tuple[LinearTransformer, Array, Array]:
+    """The model that params and prompts belong to, and both as arrays."""
+    attention_of(attention)
+    params, Z = as_params(params), as_prompts(Z, complex_ok=True)
+    model, params = transformer_for(params, Z.shape[-1] - 1, attention, backend, Z)
+    return model, params, Z
+
+
+# ---------------------------------------------------------------- plain functions
+
+
+def init_params(
+    rng: np.random.Generator, layers: int = 3, d: int = 5, heads: int = 1, std: float = 0.05, full: bool = False
+) -> Array:
     """Random parameters: every entry N(0, std^2).
 
     rng a numpy.random.Generator -> (layers, heads, 2, k, k), k = d, or d+1 with ``full``.
     The paper's runs use std = 0.05. Raises ValueError for a count below 1 or a negative std.
     """
-    as_rng(rng)
-    layers, d, heads = as_count("layers", layers), as_count("d", d), as_count("heads", heads)
-    k = d + 1 if full else d
-    return as_real("std", std, least=0) * rng.standard_normal((layers, heads, 2, k, k))
+    return LinearTransformer(d, layers, heads, full).init_params(rng, std)
 
 
-def embed(params, D):
-    """The matrices the layers use, (L, H, 2, D, D): P = diag(P', 1) and Q = diag(Q', 0), or params itself where k = D."""
-    if params.shape[-1] == D:
-        return params
-    full = embed_tangent(params, D)
-    full[:, :, 0, -1, -1] = 1.0
-    return full
-
-
-def embed_tangent(vparams, D):
-    """The tangent of :func:`embed`: as ``embed``, with 0 in the corner, which is fixed."""
-    if vparams.shape[-1] == D:
-        return vparams
-    full = np.zeros((*vparams.shape[:3], D, D), vparams.dtype)
-    full[..., :-1, :-1] = vparams
-    return full
-
-
-def restrict(dfull, k):
-    """The adjoint of :func:`embed_tangent`: the entries that are trained, (L, H, 2, k, k)."""
-    return dfull[..., :k, :k]
-
-
-def forward_stack(layer, matrices, X, mark=keep):
-    """(1.3)  Run the layers; ``layer`` is the module of one kind. -> the last activation and the tapes."""
-    tapes = []
-    for l, (P, Q) in enumerate(matrices.swapaxes(1, 2)):
-        X, tape = layer.forward(X, P, Q, within(mark, l))
-        tapes.append(tape)
-    return X, tapes
-
-
-def backward_stack(layer, tapes, dX, dmatrices, mark=keep):
-    """Gradients of all layers, written into ``dmatrices`` (L, H, 2, D, D), from the gradient of the last activation.
-
-    -> the gradient of the first activation, and the gradients dX that entered each layer, last layer last.
-    """
-    entered = []
-    for l in reversed(range(len(tapes))):
-        entered.append(dX)
-        dX, dmatrices[l, :, 0], dmatrices[l, :, 1] = layer.backward(dX, tapes[l], within(mark, l))
-    return dX, entered[::-1]
-
-
-def prediction_and_tapes(params, X, D, layer, mark=keep):
-    """The predictions (B,), the last activation and the tapes."""
-    X, tapes = forward_stack(layer, mark("matrices", embed(params, D)), X, mark)
-    return mark("prediction", layer.readout(X)), X, tapes
-
-
-def loss_and_grad_by(layer, params, X, y, D, mark=keep):
-    """(1.5) and its gradient for activations X of the kind that ``layer`` works on. -> (loss, like params)"""
-    prediction, X, tapes = prediction_and_tapes(params, X, D, layer, mark)
-    error = prediction - y  # (B,)
-    dprediction = mark("dprediction", 2 * error / len(y))  # (B,)                       (2.14)
-    dX = layer.readout_backward(dprediction, X)
-    dmatrices = np.zeros((*params.shape[:3], D, D), error.dtype)
-    backward_stack(layer, tapes, dX, dmatrices, mark)
-    dparams = mark("dparams", restrict(mark("dmatrices", dmatrices), params.shape[-1]))
-    return (error * error).mean(), dparams
-
-
-class Linearization:
-    """The gradient's derivative at one point: the forward and backward pass done once, then one product for each direction.
-
-    ``Linearization(layer, params, X, y, D)(v)`` is H v, the tangent of the backward pass along v. Derived in lesson 04.
-    """
-
-    def __init__(self, layer, params, X, y, D):
-        self.layer, self.D, self.k, self.X0 = layer, D, params.shape[-1], X
-        prediction, self.X, self.tapes = prediction_and_tapes(params, X, D, layer)
-        dX = layer.readout_backward(2 * (prediction - y) / len(y), self.X)
-        dmatrices = np.zeros((*params.shape[:3], D, D), prediction.dtype)
-        _, self.dX = backward_stack(layer, self.tapes, dX, dmatrices)
-
-    def __call__(self, v):
-        layer, matrices = self.layer, embed_tangent(v, self.D)
-        vX, vtapes = self.zero_tangent(), []
-        for (vP, vQ), tape in zip(matrices.swapaxes(1, 2), self.tapes, strict=True):
-            vX, vtape = layer.tangent(vX, vP, vQ, tape)
-            vtapes.append(vtape)
-        vprediction = layer.readout(vX)  # the readout is linear
-        hX = layer.readout_backward(2 * vprediction / len(vprediction), self.X)  # tangent of (2.14)
-        hmatrices = np.zeros(matrices.shape, vprediction.dtype)
-        for l in reversed(range(len(vtapes))):
-            hX, hmatrices[l, :, 0], hmatrices[l, :, 1] = layer.backward_tangent(self.dX[l], hX, self.tapes[l], vtapes[l])
-        return restrict(hmatrices, self.k)
-
-    def zero_tangent(self):
-        """The prompts do not move: a zero of the first activation's kind."""
-        if isinstance(self.X0, np.ndarray):
-            return np.zeros_like(self.X0)
-        return self.X0._replace(G=np.zeros_like(self.X0.G), z=np.zeros_like(self.X0.z))
-
-
-def use_kernels(params, attention, backend):
-    """Whether the Numba twins compute this: here they serve linear attention in float64; everything else runs in NumPy."""
-    return compiles(params, backend) and attention == "linear"
-
-
-def compiles(params, backend):
-    """Whether this may run compiled at all: asked for, float64, and on a machine where Numba works."""
-    one_of("backend", backend, ("numba", "numpy"))
-    if backend == "numpy" or params.dtype != np.float64:
-        return False
-    try:
-        from ..kernels import interpreter
-    except ImportError:  # a machine without Numba: NumPy answers, more slowly
-        return False
-    return interpreter.available()
-
-
-def predict(params, Z, attention="linear"):
+def predict(params: Array, Z: Array, attention: str = "linear") -> Array:
     """The model's answer for each prompt's query: prediction = -[Z_L]_{n+1, d+1} (1.4).
 
     params (L, H, 2, k, k), Z (B, n+1, d+1) -> (B,). attention "linear", "softmax" or "relu".
     Raises ValueError when shapes or values do not fit. Cost O(L H B n^2 d). Source: paper, section 2.
     """
-    check_attention(attention)
-    params, Z = as_params(params), as_prompts(Z, complex_ok=True)
-    check_fit(params, Z)
-    return prediction_and_tapes(params, Z, Z.shape[-1], LAYERS[attention])[0]
+    model, params, Z = _model_of(params, Z, attention)
+    return model.predict(params, Z)
 
 
-def loss(params, Z, y, attention="linear"):
+def loss(params: Array, Z: Array, y: Array, attention: str = "linear") -> float:
     """Mean squared error f = (1/B) sum_b (prediction_b - y_b)^2, not halved (1.5).
 
     params (L, H, 2, k, k), Z (B, n+1, d+1), y (B,) -> float, or complex when params are. Cost O(L H B n^2 d).
     Raises ValueError when shapes or values do not fit. Source: paper, section 2.
     """
-    Z, y = as_prompts(Z, y, complex_ok=True)
-    error = predict(params, Z, attention) - y
-    value = (error * error).mean()  # not abs: a complex step must pass
-    return value.item()
+    model, params, Z = _model_of(params, Z, attention)
+    return model.loss(params, Z, y)
 
 
-def loss_and_grad(params, Z, y, attention="linear", backend="numba"):
+def loss_and_grad(params: Array, Z: Array, y: Array, attention: str = "linear", backend: str = "numba") -> tuple[float, Array]:
     """The loss and its gradient with respect to params, derived by hand: (1.5), (2.5) to (2.15).
 
     params (L, H, 2, k, k), Z (B, n+1, d+1), y (B,) -> (float, like params). backend "numba" runs the compiled twin where there
-    is one (linear attention, float64), "numpy" the definition; they agree to rounding. Raises ValueError when shapes or values
-    do not fit. Cost: NumPy O(L H B n^2 d), Numba O(B n d^2 + L H B d^3). Source: derived in lesson 02.
+    is one (float64), "numpy" the definition; they agree to rounding. Raises ValueError when shapes or values do not fit.
+    Cost: linear attention by Numba O(B n d^2 + L H B d^3), else O(L H B n^2 d). Source: derived in lesson 02.
     """
-    params, Z, y = _checked(params, Z, y, attention)
-    if use_kernels(params, attention, backend) and Z.dtype.kind != "c":
-        from ..kernels import linear as kernels
-
-        return kernels.loss_and_grad(params, kernels.lanes_from_tokens(Z, y))
-    value, grad = loss_and_grad_by(LAYERS[attention], params, Z, y, Z.shape[-1])
-    return value.item(), grad
+    model, params, Z = _model_of(params, Z, attention, backend)
+    return model.loss_and_grad(params, Z, y)
 
 
-def hvp(params, Z, y, v, attention="linear", backend="numba"):
+def hvp(params: Array, Z: Array, y: Array, v: Array, attention: str = "linear", backend: str = "numba") -> Array:
     """The Hessian of the loss times a direction, H v: the tangent of the backward pass along v, (4.1) to (4.13).
 
-    v like params -> like params. No finite difference is involved. Backends, errors and shapes as for ``loss_and_grad``.
-    Cost: about three gradients. Source: derived in lesson 04.
+    v like params -> like params. No finite difference is involved. The compiled twin serves linear attention; errors and shapes
+    as for ``loss_and_grad``. Cost: about three gradients. Source: derived in lesson 04.
     """
-    params, Z, y = _checked(params, Z, y, attention)
-    v = as_numbers("v", v, complex_ok=True)
-    if v.shape != params.shape:
-        raise ValueError(f"v: expected the shape of params, {params.shape}, got {v.shape}")
-    if use_kernels(params, attention, backend) and "c" not in (Z.dtype.kind, v.dtype.kind):
-        from ..kernels import linear as kernels
-
-        return kernels.hvps(params, kernels.lanes_from_tokens(Z, y), v[None])[0]
-    return Linearization(LAYERS[attention], params, Z, y, Z.shape[-1])(v)
+    model, params, Z = _model_of(params, Z, attention, backend)
+    return model.hvp(params, Z, y, v)
 
 
-def hessian(params, Z, y, attention="linear", backend="numba"):
+def hessian(params: Array, Z: Array, y: Array, attention: str = "linear", backend: str = "numba") -> Array:
     """The exact Hessian of the loss, one Hessian-vector product for each parameter.
 
-    -> (p, p), p = params.size, in the C order of params. Backends, errors and shapes as for ``loss_and_grad``. ReLU attention:
-    the Hessian away from its kinks. Cost: p Hessian-vector products. Source: derived in lesson 04.
+    -> (p, p), p = params.size, in the C order of params. Backends, errors and shapes as for ``hvp``. ReLU attention: the Hessian
+    away from its kinks. Cost: p Hessian-vector products. Source: derived in lesson 04.
     """
-    params, Z, y = _checked(params, Z, y, attention)
-    directions = np.eye(params.size, dtype=params.dtype).reshape(-1, *params.shape)
-    if use_kernels(params, attention, backend) and Z.dtype.kind != "c":
-        from ..kernels import linear as kernels
-
-        columns = kernels.hvps(params, kernels.lanes_from_tokens(Z, y), directions)
-    else:
-        product = Linearization(LAYERS[attention], params, Z, y, Z.shape[-1])
-        columns = np.stack([product(v) for v in directions])
-    return columns.reshape(params.size, params.size)
-
-
-def _checked(params, Z, y, attention):
-    """The arguments as arrays that fit together."""
-    check_attention(attention)
-    params = as_params(params)
-    Z, y = as_prompts(Z, y, complex_ok=True)
-    check_fit(params, Z)
-    return params, Z, y
+    model, params, Z = _model_of(params, Z, attention, backend)
+    return model.hessian(params, Z, y)

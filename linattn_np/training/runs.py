@@ -11,7 +11,8 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import numpy as np
 from .. import optimizers
 from .._checks import one_of
 from .._types import Array
+from ..models.choose import DEFAULTS, model_from
+from ..models.model import Model
 from ..prompts import NonlinearTask, RegressionTask
 from .archives import put_aside, read_arrays, read_with_origin, write_arrays
 from .files import LOCK, atomic_file, lock, remove_leftovers, write_text
@@ -29,12 +32,19 @@ from .provenance import backend, provenance
 __all__ = ["Run", "RunFolder", "atomic_file", "history_arrays", "history_from", "read_arrays", "write_arrays", "write_text"]
 FORMAT = 3  # raise it when the same description would give other numbers. 3: the files bear a checksum and what computed them
 DIVERGENCE = 1  # raise it when runs that diverged might now go on: those kept with an earlier number are trained again
-ADDED = {"hidden": 0, "fixed_batch": False}  # fields that came later: left out at these values, older runs keep their names
+ADDED = {
+    "hidden": 0,
+    "fixed_batch": False,
+    "model": None,
+}  # fields that came later: left out at these values, older runs keep their names
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that decides the numbers of one training run; the arguments are those of ``train``."""
+    """Everything that decides the numbers of one training run; the arguments are those of ``train``.
+
+    ``model`` is a frozen dataclass that stands in a module of its own, so that workers can import it.
+    """
 
     task: RegressionTask
     optimizer: object
@@ -51,15 +61,18 @@ class Run:
     clip_by: str = "global"
     hidden: int = 0
     fixed_batch: bool = False
+    model: Any = None
 
-    def to_dict(self):
-        """The run as plain values, with the optimizer's name."""
+    def to_dict(self) -> dict[str, Any]:
+        """The run as plain values, with the optimizer's name and the place of a model's class."""
         values = {key: value for key, value in asdict(self).items() if key not in ADDED or value != ADDED[key]}
         values["optimizer"] = {"name": type(self.optimizer).__name__, **asdict(self.optimizer)}
+        if self.model is not None:
+            values["model"] = describe_model(self.model)
         return values
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, Any]) -> "Run":
         """The run that :meth:`to_dict` described."""
         values = dict(values)
         settings = dict(values["optimizer"])
@@ -67,6 +80,8 @@ class Run:
         values["optimizer"] = optimizers.KINDS[name](**settings)
         kind = NonlinearTask if "network_seed" in values["task"] else RegressionTask
         values["task"] = kind(**values["task"])
+        if values.get("model") is not None:
+            values["model"] = model_described(values["model"])
         return cls(**values)
 
     def description(self):
@@ -81,10 +96,36 @@ class Run:
         words = [type(self.optimizer).__name__.lower(), self.task.covariates, f"n{self.task.n}", f"seed{self.seed}", digest]
         return "-".join(words if how == "numba" else [*words, how]) + ".npz"
 
-    def train(self, progress=None):
+    def asked(self) -> dict[str, Any]:
+        """The arguments of ``train`` that say which model; those left at their default are not said."""
+        return {name: getattr(self, name) for name, usual in DEFAULTS.items() if getattr(self, name) != usual}
+
+    def trained_model(self) -> Model:
+        """The model that the run trains."""
+        return model_from(self.task.d, self.model, **self.asked())
+
+    def train(self, progress: bool | None = None) -> History:
         """Do the run."""
-        arguments = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return train(**arguments, progress=progress)
+        arguments = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in DEFAULTS}
+        if self.clip_by == "global":
+            del arguments["clip_by"]
+        return train(**arguments, **self.asked(), progress=progress)
+
+
+def describe_model(model: Any) -> dict[str, Any]:
+    """A model as plain values: its module, its class and its fields. Raises ValueError where a worker could not make it again."""
+    kind = type(model)
+    if not is_dataclass(model) or not kind.__dataclass_params__.frozen or "<locals>" in kind.__qualname__:
+        raise ValueError(f"model: expected a frozen dataclass that stands in a module, got {model!r} of {kind.__qualname__}")
+    return {"module": kind.__module__, "class": kind.__qualname__, "fields": asdict(model)}
+
+
+def model_described(values: dict[str, Any]) -> Model:
+    """The model that :func:`describe_model` described; its module is imported."""
+    kind = getattr(import_module(values["module"]), values["class"], None)
+    if not is_dataclass(kind):
+        raise ValueError(f"model: expected a dataclass {values['class']} in the module {values['module']}, found none")
+    return kind(**values["fields"])
 
 
 class RunFolder:
@@ -116,7 +157,7 @@ class RunFolder:
             return None
         arrays, made_by = found
         try:
-            history = history_from(arrays)
+            history = history_from(arrays, run.trained_model())
             check_history(run, history)
             divergence = int(arrays["divergence"])
         except Exception as error:  # as in read_arrays
@@ -149,14 +190,14 @@ def history_arrays(history: History) -> dict[str, Array]:
     }  # fmt: skip
 
 
-def history_from(arrays: Mapping[str, Array]) -> History:
+def history_from(arrays: Mapping[str, Array], model: Model | None = None) -> History:
     """The history in the arrays of a file."""
     diverged_at = int(arrays["diverged_at"])
     snapshots = dict(zip(arrays["times"].tolist(), arrays["snapshots"], strict=True))
     updates = dict(zip(arrays["times"].tolist(), arrays["updates"], strict=False))  # the last snapshot may have none
     diverged = None if diverged_at < 0 else diverged_at
     seconds = float(arrays["seconds"])
-    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots, updates, seconds)
+    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots, updates, seconds, model)
 
 
 def check_history(run: Run, history: History) -> None:

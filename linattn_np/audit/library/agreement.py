@@ -4,6 +4,7 @@ import numpy as np
 
 from ...layers.marks import keep
 from ...models import transformer
+from ...models.passes import can_compile
 from ..checks.arrays import array_row
 from ..report import Report
 
@@ -17,7 +18,7 @@ def check_agreement(subject, params, Z, y, attention, backend="numba"):
     H = transformer.hessian(params, Z, y, attention, backend="numpy") if params.size <= 400 else None
     if H is not None:
         rows.append(array_row("Hessian H = H'", H, H.T, 1e-12, "second"))
-    if attention != "linear" or not transformer.use_kernels(params, attention, backend):
+    if attention != "linear" or not can_compile(backend, params):
         return rows
     fast_value, fast = transformer.loss_and_grad(params, Z, y, backend="numba")
     v = np.random.default_rng(params.size).standard_normal(params.shape)

@@ -10,7 +10,8 @@ import numpy as np
 from ..._checks import as_count, as_real, one_of
 from ...layers import gram, mlp, relu_attention, softmax_attention
 from ...layers import linear_attention as attention
-from ...models import transformer
+from ...models import stack as stack_module
+from ...models.transformer import init_params
 from ...prompts import RegressionTask
 from ..checks.tangents import check_tangents
 from ..gradient import audit_subject
@@ -112,7 +113,7 @@ def audit_model(name="linear", *, module=None, stack=None, backend="numba", seed
     """Judge the gradient of the loss of a whole model, and every line of every layer in it. -> Report
 
     name one of the registered layers that can be stacked; module and stack stand in for the layer's module and for
-    ``transformer``. point: layers, d, n, batch, heads, sigma, full, symmetric; default layers=3, d=5, n=20, batch=8,
+    ``models.stack``. point: layers, d, n, batch, heads, sigma, full, symmetric; default layers=3, d=5, n=20, batch=8,
     sigma=0.3. Linear layers are also compared with the compiled kernels, unless backend is "numpy". Under 5 s at the default.
     """
     one_of("name", name, tuple(key for key, entry in REGISTRY.items() if entry.stacks))
@@ -170,10 +171,10 @@ def model_subject(entry, module, stack, rng, point):
     """A stack and its loss as a subject. -> (subject, params, Z, y)"""
     if entry.composed:
         return composed_subject(entry, module, stack, rng, point)
-    module, stack = module or entry.module, stack or transformer
+    module, stack = module or entry.module, stack or stack_module
     D, heads, layers = point["d"] + 1, point["heads"], point["layers"]
     Z, y = RegressionTask(n=point["n"], d=point["d"]).sample(point["batch"], rng)
-    params = stack.init_params(rng, layers, point["d"], heads, point["sigma"], point["full"])
+    params = init_params(rng, layers, point["d"], heads, point["sigma"], point["full"])
     if point["symmetric"]:
         params = params + params.mT
     X = module.compress(Z) if hasattr(module, "compress") else Z

@@ -8,7 +8,7 @@ cannot alter the gradient of the loss; the run of the mutations measures that, a
 
 SUM = 'mark("dZ", dZ_residual + dZ_value + dZ_reader + dZ_read)'
 
-TRANSFORMER = (
+STACK = (
     ("loss_not_doubled", "dprediction", "the square's factor 2 is lost", "off by a factor 2",
      "2 * error / len(y))",
      "error / len(y))"),
@@ -30,8 +30,8 @@ TRANSFORMER = (
      "        dX, dmatrices[l, :, 0], dmatrices[l, :, 1] = layer.backward(dX,",
      "        dX, dmatrices[-1 - l, :, 0], dmatrices[-1 - l, :, 1] = layer.backward(dX,"),
     ("fixed_corner", "dparams", "the gradient of the fixed corner is handed out", "the block is cut from the wrong corner",
-     "return dfull[..., :k, :k]",
-     "return dfull[..., -k:, -k:]"),
+     'to_full_adjoint(mark("dmatrices", dmatrices), params.shape[-1])',
+     'mark("dmatrices", dmatrices)[..., -params.shape[-1] :, -params.shape[-1] :]'),
     ("dead_layer_skipped", "", "the last layer's dP is not computed", "",
      "        dX, dmatrices[l, :, 0], dmatrices[l, :, 1] = layer.backward(dX, tapes[l], within(mark, l))\n",
      "        dX, dmatrices[l, :, 0], dmatrices[l, :, 1] = layer.backward(dX, tapes[l], within(mark, l))\n"
@@ -270,7 +270,7 @@ COMPOSED = (
 )
 
 MODULES = {
-    "transformer": TRANSFORMER,
+    "stack": STACK,
     "linear_attention": ATTENTION,
     "gram": GRAM,
     "softmax_attention": SOFTMAX_ATTENTION,

@@ -28,7 +28,7 @@ CHECKS = ("complex", "probe", "dot", "taylor", "second", "tangent", "purity", "p
 FIRST = ("probe", "purity", "complex", "dot", "tangent", "taylor", "second", "kernel")  # whose word counts for the name
 GENERIC = ({}, {"layers": 2, "d": 3, "n": 7, "batch": 5}, {"layers": 3, "d": 2, "n": 11, "batch": 3, "heads": 2})
 SMALL = {"d": 3, "n": 5, "batch": 2, "heads": 2}  # one layer by itself
-STACKS = {"transformer": "linear", "composed": "mlp"}  # what is no layer, and the layer whose model shows it
+STACKS = {"stack": "linear", "composed": "mlp"}  # what is no layer, and the layer whose model shows it
 
 
 @dataclass

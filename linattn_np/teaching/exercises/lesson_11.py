@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ...measures.estimators import fit_log
-from ...measures.landscape import Surface
+from ...measures.landscape import Objective
 from ...measures.landscape import path_smoothness as path_smoothness_of
+from ...measures.smoothness_fits import fit_log
 from ...models import transformer
 from ...optimizers import clip, global_norm
 from ...prompts import RegressionTask
@@ -61,12 +61,12 @@ def weights_and_step(rng, s):
 
 def over_the_step(params, u, Z, y, gammas):
     """(11.9)"""
-    return path_smoothness_of(params, u, Surface(Z, y), gammas)
+    return path_smoothness_of(params, u, Objective(Z, y), gammas)
 
 
 def _changes(params, u, Z, y, gammas):
     """The size of the gradient's change for each gamma."""
-    surface = Surface(Z, y)
+    surface = Objective(Z, y)
     start = surface.grad(params)
     return np.array([global_norm(surface.grad(params + gamma * u) - start) for gamma in gammas])
 

@@ -52,7 +52,7 @@ def stack_gradient(params, Z, y):
 def _stack(params, Z, y, hand_down=lambda dstate, before: before, order=reversed, tape_of=lambda l, L: l):
     """The walk down the stack; a slip changes what is handed down, the order, or whose tape is used."""
     d, state, tapes = params.shape[-1], gram.compress(Z), []
-    for P, Q in transformer.embed(params, d + 1).swapaxes(1, 2):
+    for P, Q in transformer.to_full(params, d + 1).swapaxes(1, 2):
         state, tape = gram.forward(state, P, Q)
         tapes.append(tape)
     dstate = gram.readout_backward(2 * (gram.readout(state) - y) / len(y), state)

@@ -51,12 +51,12 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     for kind in KINDS:
         asked = [runs_for(kind, rate, used.search_steps, every, used)[0] for rate in RATES]
         tried = histories(folder, asked, f"rates of {kind} attention", progress)
-        pairs = [losses_along(late(h, used.search_steps), *test, attention=kind) for h in tried]
+        pairs = [losses_along(late(h, used.search_steps), *test) for h in tried]
         scores = [score(h, pair, used.search_steps) for h, pair in zip(tried, pairs, strict=True)]
         search = chosen(RATES, np.array(scores))
         runs = runs_for(kind, search["best"], used.steps, used.test_every, used)
         trained = histories(folder, runs, f"{kind} attention", progress)
-        pairs = [losses_along(h, *test, attention=kind) for h in trained]
+        pairs = [losses_along(h, *test) for h in trained]
         curves = loss_curves(trained, pairs, used)
         panels[kind] = {"title": NAMES[kind], "search": search, "learning_rate": search["best"], **curves}
     return {"limits": differences(scale, used), "seeds_used": used.seeds, "panels": panels}

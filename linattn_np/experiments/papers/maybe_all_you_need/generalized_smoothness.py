@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from ....measures.estimators import fit_l0_l1, fit_log
+from ....measures.smoothness_fits import fit_l0_l1, fit_log
 from ....plotting import new_figure
 from ....training.runs import RunFolder
 from ...curves import Numbers, spread

@@ -1,0 +1,123 @@
+"""The passes of the library's own models: NumPy on tokens or states, and the compiled twins. Which one serves is decided here.
+
+NumPy is the definition; a compiled twin answers where it is asked for (backend "numba"), where it exists, for float64, and on a
+machine where Numba works. Everything downstream sees a :class:`Passes` and no backend.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .. import batches
+from .._checks import as_prompts, one_of
+from .._types import Array
+from ..prompts import Prompts, RegressionTask
+from .attentions import attention_of
+from .model import Passes
+from .stack import Linearization, loss_and_grad_by
+
+BACKENDS = ("numba", "numpy")
+
+
+def can_compile(backend: str, *arrays: Array) -> bool:
+    """Whether this may run compiled at all: asked for, real, params (the first array) in float64, and Numba at work."""
+    one_of("backend", backend, BACKENDS)
+    if backend == "numpy" or any(a.dtype.kind == "c" for a in arrays) or any(a.dtype != np.float64 for a in arrays[:1]):
+        return False
+    try:
+        return kernels("interpreter").available()
+    except ImportError:  # a machine without Numba: NumPy answers, more slowly
+        return False
+
+
+def kernels(name: str) -> Any:
+    """A module of ``kernels``, imported when first used: linattn_np loads without Numba."""
+    from ..kernels import composed, interpreter, linear, threads, tokens
+
+    return {"composed": composed, "interpreter": interpreter, "linear": linear, "threads": threads, "tokens": tokens}[name]
+
+
+def run_parts(passes: Passes, work: Callable[[int], None], count: int) -> None:
+    """Call ``work(part)`` for part = 0 .. count-1: on the kernels' threads where the passes gain from it, else one by one."""
+    if passes.parallel:
+        kernels("threads").run_chunks(work, count)
+    else:
+        for part in range(count):
+            work(part)
+
+
+def transformer_passes(model: Any, *arrays: Array) -> Passes:
+    """The passes that serve a LinearTransformer."""
+    twin = {"lanes": LanePasses, "tokens": TokenPasses, None: NumpyPasses}[attention_of(model.attention).kernel]
+    return twin(model) if can_compile(model.backend, *arrays) else NumpyPasses(model)
+
+
+class NumpyPasses(Passes):
+    """A LinearTransformer by its definition, ``stack.py``: on states where the kind of attention sees no more, else on tokens."""
+
+    def layer(self, X: Any) -> ModuleType:
+        """The module of the layer that works on X, tokens or a state."""
+        attention = attention_of(self.model.attention)
+        return attention.layer if isinstance(X, np.ndarray) else attention.state  # type: ignore[return-value]
+
+    def draw(self, task: RegressionTask, prompts: int, rng: np.random.Generator) -> Any:
+        if attention_of(self.model.attention).state is not None and batches.can_draw_states(task):
+            return batches.gaussian_state(task, batches.draw_gaussian(task, prompts, rng))
+        return task.sample(prompts, rng)
+
+    def prepare(self, Z: Array, y: Array) -> Any:
+        return Prompts(*as_prompts(Z, y, complex_ok=True))
+
+    def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
+        X, y = batch
+        return loss_and_grad_by(self.layer(X), params, X, y, self.model.d + 1)
+
+    def hvps(self, params: Array, batch: Any, directions: Array) -> Array:
+        X, y = batch
+        product = Linearization(self.layer(X), params, X, y, self.model.d + 1)
+        return np.stack([product(v) for v in directions])
+
+
+class TokenPasses(NumpyPasses):
+    """Softmax and ReLU attention by their compiled twin on tokens; second order and groups of prompts by NumPy."""
+
+    parallel = True
+
+    def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
+        return kernels("tokens").loss_and_grad(params, *batch, self.model.attention)
+
+    def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
+        add, attention = kernels("tokens").add_gradient, self.model.attention
+        return lambda batch, out: add(params, *batch, attention, 0, len(batch[1]), out)
+
+    def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
+        return NumpyPasses(self.model).grouped_gradients(params, batch, size)
+
+
+class LanePasses(NumpyPasses):
+    """Linear attention by its compiled twin on states, many prompts side by side."""
+
+    parallel = True
+
+    def draw(self, task: RegressionTask, prompts: int, rng: np.random.Generator) -> Any:
+        if batches.can_draw_states(task):
+            return kernels("linear").lanes_from_draws(task, batches.draw_gaussian(task, prompts, rng))
+        return kernels("linear").lanes_from_tokens(*task.sample(prompts, rng))
+
+    def prepare(self, Z: Array, y: Array) -> Any:
+        return kernels("linear").lanes_from_tokens(*as_prompts(Z, y))
+
+    def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
+        return kernels("linear").loss_and_grad(params, batch)
+
+    def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
+        program = kernels("linear").Model(params, self.model.d + 1, n)  # made once for all parts of a batch
+        return lambda lanes, out: program.add_gradient(lanes, 0, len(lanes.G), out)
+
+    def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
+        return kernels("linear").grouped_gradients(params, batch, size)
+
+    def hvps(self, params: Array, batch: Any, directions: Array) -> Array:
+        return kernels("linear").hvps(params, batch, directions)

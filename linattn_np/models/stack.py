@@ -1,0 +1,105 @@
+"""A stack of layers and its loss, with the loss's first and second derivatives by hand; any kind of layer.
+
+(1.3)  Z_{l+1} = layer(Z_l, P_l, Q_l),  l = 0..L-1          (1.4)  prediction = -[Z_L]_{n+1, d+1}
+(1.5)  f = (1/B) sum_b (prediction_b - y_b)^2               (2.14) dprediction = 2 (prediction - y) / B
+
+``layer`` is a module of ``layers``; X is what it works on, tokens or a state. Matrices are (L, H, 2, D, D): [l, h, 0] is P,
+[l, h, 1] is Q; params are the trained part of them, (L, H, 2, k, k), k = d or D (``layers/corner.py``).
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from ..layers.corner import to_full, to_full_adjoint, to_full_tangent
+from ..layers.marks import keep, within
+
+
+def forward_stack(layer: ModuleType, matrices: Array, X: Any, mark: Callable = keep) -> tuple[Any, list]:
+    """(1.3)  Run the layers. -> the last activation and the tapes."""
+    tapes = []
+    for l, (P, Q) in enumerate(matrices.swapaxes(1, 2)):
+        X, tape = layer.forward(X, P, Q, within(mark, l))
+        tapes.append(tape)
+    return X, tapes
+
+
+def backward_stack(layer: ModuleType, tapes: list, dX: Any, dmatrices: Array, mark: Callable = keep) -> tuple[Any, list]:
+    """Gradients of all layers, written into ``dmatrices`` (L, H, 2, D, D), from the gradient of the last activation.
+
+    -> the gradient of the first activation, and the gradients dX that entered each layer, last layer last.
+    """
+    entered = []
+    for l in reversed(range(len(tapes))):
+        entered.append(dX)
+        dX, dmatrices[l, :, 0], dmatrices[l, :, 1] = layer.backward(dX, tapes[l], within(mark, l))
+    return dX, entered[::-1]
+
+
+def prediction_and_tapes(params: Array, X: Any, D: int, layer: ModuleType, mark: Callable = keep) -> tuple[Array, Any, list]:
+    """The predictions (B,), the last activation and the tapes."""
+    X, tapes = forward_stack(layer, mark("matrices", to_full(params, D)), X, mark)
+    return mark("prediction", layer.readout(X)), X, tapes
+
+
+def loss_and_grad_by(
+    layer: ModuleType, params: Array, X: Any, y: Array, D: int, mark: Callable = keep
+) -> tuple[np.floating, Array]:
+    """(1.5) and its gradient for activations X of the kind that ``layer`` works on. -> (loss, like params)"""
+    prediction, X, tapes = prediction_and_tapes(params, X, D, layer, mark)
+    error = prediction - y  # (B,)
+    dprediction = mark("dprediction", 2 * error / len(y))  # (B,)                       (2.14)
+    dX = layer.readout_backward(dprediction, X)
+    dmatrices = np.zeros((*params.shape[:3], D, D), error.dtype)
+    backward_stack(layer, tapes, dX, dmatrices, mark)
+    dparams = mark("dparams", to_full_adjoint(mark("dmatrices", dmatrices), params.shape[-1]))
+    return (error * error).mean(), dparams
+
+
+class StackLinearization:
+    """The gradient's derivative at one point, when matrices and first activation both move. Derived in lesson 04.
+
+    The forward and the backward pass are done once, then ``along`` is one tangent of both for each direction. ``dX`` is the
+    gradient of the first activation, ``entered`` the gradients that entered each layer, ``last`` the last activation.
+    """
+
+    def __init__(self, layer: ModuleType, matrices: Array, X: Any, y: Array) -> None:
+        self.layer = layer
+        self.last, self.tapes = forward_stack(layer, matrices, X)
+        prediction = layer.readout(self.last)
+        dlast = layer.readout_backward(2 * (prediction - y) / len(y), self.last)
+        self.dX, self.entered = backward_stack(layer, self.tapes, dlast, np.zeros(matrices.shape, prediction.dtype))
+
+    def along(self, vX: Any, vmatrices: Array) -> tuple[Any, Array]:
+        """The tangents of the gradients of the first activation and of the matrices. -> like X, (L, H, 2, D, D)"""
+        layer, vtapes = self.layer, []
+        for (vP, vQ), tape in zip(vmatrices.swapaxes(1, 2), self.tapes, strict=True):
+            vX, vtape = layer.tangent(vX, vP, vQ, tape)
+            vtapes.append(vtape)
+        vprediction = layer.readout(vX)  # the readout is linear
+        hX = layer.readout_backward(2 * vprediction / len(vprediction), self.last)  # tangent of (2.14)
+        hmatrices = np.zeros(vmatrices.shape, vprediction.dtype)
+        for l in reversed(range(len(vtapes))):
+            hX, hmatrices[l, :, 0], hmatrices[l, :, 1] = layer.backward_tangent(self.entered[l], hX, self.tapes[l], vtapes[l])
+        return hX, hmatrices
+
+
+class Linearization:
+    """``Linearization(layer, params, X, y, D)(v)`` is H v, the tangent of the backward pass along v; the prompts do not move."""
+
+    def __init__(self, layer: ModuleType, params: Array, X: Any, y: Array, D: int) -> None:
+        self.stack, self.D, self.k = StackLinearization(layer, to_full(params, D), X, y), D, params.shape[-1]
+        self.still = zero_like(X)
+
+    def __call__(self, v: Array) -> Array:
+        return to_full_adjoint(self.stack.along(self.still, to_full_tangent(v, self.D))[1], self.k)
+
+
+def zero_like(X: Any) -> Any:
+    """The tangent of an activation that does not move: a zero array, or a state of zeros."""
+    if isinstance(X, np.ndarray):
+        return np.zeros_like(X)
+    return X._replace(G=np.zeros_like(X.G), z=np.zeros_like(X.z))
