@@ -17,11 +17,11 @@ from .kernels import programs
 from .kernels.threads import processors, set_threads
 from .layers import gram
 from .models.stack import loss_and_grad_by
-from .models.transformer import hessian, hvp, init_params, loss_and_grad
+from .models.transformer import LinearTransformer, hessian, hvp, init_params, loss_and_grad
 from .optimizers import Adam, clip
 from .progress import bar
 from .prompts import RegressionTask
-from .training.loop import BatchGradient
+from .training.batch_gradient import BatchGradient
 from .training.runs import atomic_file, write_text
 
 BATCH = 1000
@@ -83,7 +83,7 @@ class Step:
 
     def __init__(self, task, params, backend):
         parts = batches.generators(0, len(batches.part_sizes(BATCH)))
-        self.gradient = BatchGradient(task, BATCH, parts, params, "linear", backend)
+        self.gradient = BatchGradient(LinearTransformer(task.d, backend=backend), task, BATCH, parts)
         self.params, self.optimizer = params, Adam(0.02, 0.9, 0.9)
         self.state = self.optimizer.init(params)
 

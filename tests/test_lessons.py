@@ -217,7 +217,7 @@ def test_integer_example_of_lesson_09():
         diagonal = np.diag(la.hessian(*two_layers(1, 1, 0, q1)))
         assert (diagonal == expected).all()
     diagonal = np.diag(la.hessian(*two_layers(1, 1, 0, -1)))
-    found = [la.landscape.robust_condition_number(diagonal, **kind) for kind in ({}, {"median": "usual"}, {"dead": False})]
+    found = [la.landscape.robust_condition_number(diagonal, **kind) for kind in ({}, {"median": "usual"}, {"drop_dead": True})]
     assert np.allclose(found, [386 / 128, 386 / 152, 386 / 176], rtol=1e-15)
 
 

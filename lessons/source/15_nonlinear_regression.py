@@ -301,7 +301,7 @@ def entry(at, m, r):
     u = np.einsum("bti,bt->bi", examples, m[:, :-1])  # (15.20)
     vG = r[:, None] * u[:, None] + u[..., None] * r  # (B, D, D)
     vs = gram.State(vG, m[:, -1:] * r, examples.shape[1])
-    Kvs, _ = at.through_attention(vs, np.zeros(at.model.shapes["attention"]))
+    Kvs, _ = at.attention.along(vs, np.zeros(at.model.shapes["attention"]))
     second = (m[:, :-1] ** 2).sum(axis=1) * (r @ at.dstate.G @ r)  # <dG, wG>
     return (vG * Kvs.G).sum() + (vs.z * Kvs.z).sum() + 2 * second.sum()  # (15.17)
 

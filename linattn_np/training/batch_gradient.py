@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import batches
 from .._types import Array
-from ..models.model import Passes
+from ..models.model import Model, passes_of
 from ..models.passes import run_parts
 from ..prompts import RegressionTask
 
@@ -19,9 +19,9 @@ class BatchGradient:
     """
 
     def __init__(
-        self, passes: Passes, task: RegressionTask, batch: int, generators: list[np.random.Generator], fixed: bool = False
+        self, model: Model, task: RegressionTask, batch: int, generators: list[np.random.Generator], fixed: bool = False
     ) -> None:
-        self.passes, self.task, self.batch, self.generators, self.fixed = passes, task, batch, generators, fixed
+        self.passes, self.task, self.batch, self.generators, self.fixed = passes_of(model), task, batch, generators, fixed
         self.sizes = batches.part_sizes(batch)
         self.kept: list[Any] = [None] * len(self.sizes)
 

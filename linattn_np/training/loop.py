@@ -67,7 +67,7 @@ def train(
         raise ValueError(
             f"clip_by: expected 'global' or 'coordinate' for params of shape {x.shape}, got 'block'; they have no matrices"
         )
-    gradient = BatchGradient(passes_of(model), task, batch, parts, fixed_batch)
+    gradient = BatchGradient(model, task, batch, parts, fixed_batch)
     state = optimizer.init(x)
     losses, norms = np.full(steps, np.nan), np.full(steps, np.nan)
     snapshots, updates, diverged_at, began = {0: x}, {}, None, time.perf_counter()

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import linattn_np as la
 from linattn_np import batches
 from linattn_np.kernels import linear as kernels
-from linattn_np.training.loop import BatchGradient
+from linattn_np.training.batch_gradient import BatchGradient
 
 try:
     import torch
@@ -83,7 +83,7 @@ class OurLoop:
 
     def __init__(self, task, params, batch):
         self.gradient = BatchGradient(
-            task, batch, batches.generators(0, len(batches.part_sizes(batch))), params, "linear", "numba"
+            la.LinearTransformer(task.d), task, batch, batches.generators(0, len(batches.part_sizes(batch)))
         )
         self.params, self.optimizer = params, la.optimizers.Adam(0.02, 0.9, 0.9)
         self.state = self.optimizer.init(params)

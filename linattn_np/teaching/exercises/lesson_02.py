@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...layers import linear_attention as attention
-from ...models import transformer
+from ...models import stack, transformer
 from ...prompts import RegressionTask
 from ..exercise import Exercise, Slip, choice, from_catalogue
 
@@ -45,7 +45,7 @@ def model_and_prompts(rng, s):
 
 def model_gradient(params, Z, y):
     """The gradient of the loss (1.5), like params: (2.5) to (2.15)."""
-    return _model_gradient(transformer, params, Z, y)
+    return _model_gradient(stack, params, Z, y)
 
 
 def _model_gradient(module, params, Z, y):

@@ -19,7 +19,7 @@ def diagonal_with_zeros(rng, s):
 
 def three_r_med(diagonal):
     """(9.1) with the three medians."""
-    return tuple(robust_condition_number(diagonal, **kind) for kind in ({}, {"median": "usual"}, {"dead": False}))
+    return tuple(robust_condition_number(diagonal, **kind) for kind in ({}, {"median": "usual"}, {"drop_dead": True}))
 
 
 def _three(size, largest=None, dead=0.0):

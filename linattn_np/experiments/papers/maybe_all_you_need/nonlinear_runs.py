@@ -12,7 +12,7 @@ from ....measures.composed_diagonal import hessian_diagonal
 from ....measures.noise import REFERENCE, gaussian_norms
 from ....models.composed import Composed
 from ....prompts import NonlinearTask
-from ....training.loop import BatchGradient, History
+from ....training.batch_gradient import BatchGradient, History
 from ....training.runs import Run, RunFolder, history_arrays, history_from
 from ...curves import Numbers, curve, loss_curves, spread
 from ...measured import Arrays, kept_each, table
@@ -142,7 +142,7 @@ def noise_of(seed: int, batch: int, draws: int) -> Arrays:
     theta = model.init_params(generators(seed, 1)[0], SHAPE["std"])
     children = np.random.SeedSequence([seed, 1]).spawn(len(part_sizes(batch)))
     parts = [np.random.default_rng(child) for child in children]
-    gradient = BatchGradient(TASK, batch, parts, theta, "linear", "numba", model)
+    gradient = BatchGradient(model, TASK, batch, parts)
     reference = np.mean([gradient(theta)[1] for _ in range(REFERENCE)], axis=0)
     e = np.array([gradient(theta)[1] for _ in range(draws)]) - reference  # (draws, p)
     variances = np.maximum(np.linalg.eigvalsh(e.T @ e / draws), 0.0)
