@@ -12,7 +12,8 @@ from ....measures.composed_diagonal import hessian_diagonal
 from ....measures.noise import REFERENCE, gaussian_norms
 from ....models.composed import Composed
 from ....prompts import NonlinearTask
-from ....training.batch_gradient import BatchGradient, History
+from ....training.batch_gradient import BatchGradient
+from ....training.loop import History
 from ....training.runs import Run, RunFolder, history_arrays, history_from
 from ...curves import Numbers, curve, loss_curves, spread
 from ...measured import Arrays, kept_each, table
