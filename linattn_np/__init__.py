@@ -52,7 +52,7 @@ _PLACES = {  # where each name stands, "module" or "module:name". It loads when 
     "attention": "layers.linear_attention", "linear_attention": "layers.linear_attention", "gram": "layers.gram", "mlp": "layers.mlp",
     "general_attention": "layers.general_attention",
     "relu_attention": "layers.relu_attention", "softmax_attention": "layers.softmax_attention", "composed": "models.composed",
-    "stack": "models.stack", "transformer": "models.transformer", "composed_diagonal": "measures.composed_diagonal",
+    "stack": "models.stack", "transformer": "models.transformer", "tied": "models.tied", "composed_diagonal": "measures.composed_diagonal",
     "estimators": "measures.estimators", "smoothness_fits": "measures.smoothness_fits", "tails": "measures.tails",
     "landscape": "measures.landscape", "noise": "measures.noise", "programs": "kernels.programs", "processors": "kernels.threads", "runs": "training.runs",
     "sweeps": "training.sweeps", "papers": "experiments.papers",
