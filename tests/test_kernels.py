@@ -254,3 +254,38 @@ def test_without_compiler_numpy_answers():
     compiled = la.train(la.RegressionTask(n=7), la.optimizers.SGD(0.01), 3, batch=9).loss[-1]
     printed = float(answer.stdout.strip().removeprefix("np.float64(").removesuffix(")"))
     assert abs(printed - compiled) < 1e-12 * compiled
+
+
+def wrong_calls():
+    params, Z, y = point(2, 1, False, 37)
+    lanes, composed = kernels.lanes_from_tokens(Z, y), la.composed.Composed(d=4, hidden=3, layers=2)
+    theta, task = composed.init_params(np.random.default_rng(0)), la.RegressionTask(n=7)
+    from linattn_np.kernels import composed as kernels_composed
+
+    return {
+        "a short y": (lambda: kernels.lanes_from_tokens(Z, y[:5]), "y: expected shape (37,)"),
+        "tokens without a batch": (lambda: kernels.lanes_from_tokens(Z[0], y[:1]), "Z: expected shape (batch, n+1, d+1)"),
+        "tokens that are not finite": (lambda: kernels.lanes_from_tokens(Z * np.nan, y), "Z: expected finite numbers"),
+        "complex tokens": (lambda: kernels.lanes_from_tokens(Z + 0j, y), "Z: expected real numbers"),
+        "params of another width": (lambda: kernels.loss_and_grad(params[..., :3, :3], lanes), "params: expected float64 and k = 5 or 6"),
+        "params of float32": (lambda: kernels.loss_and_grad(params.astype(np.float32), lanes), "params: expected float64"),
+        "params without heads": (lambda: kernels.loss_and_grad(params[:, 0], lanes), "params: expected shape (layers, heads, 2, k, k)"),
+        "prompts for lanes": (lambda: kernels.loss_and_grad(params, (Z, y)), "lanes: expected what lanes_from_tokens(Z, y) gives"),
+        "lanes with a short y": (lambda: kernels.loss_and_grad(params, lanes._replace(y=lanes.y[:0])), "lanes: expected G, z, y of shapes"),
+        "lanes with a large batch": (lambda: kernels.grouped_gradients(params, lanes._replace(batch=999), 3), "lanes: expected G, z, y"),
+        "one direction": (lambda: kernels.hvps(params, lanes, params), "directions: expected shape (m, 2, 1, 2, 5, 5)"),
+        "draws of another task": (lambda: kernels.lanes_from_draws(task, np.ones((7, 3))), "draws: expected 25 rows"),
+        "tokens: a short y": (lambda: tokens.loss_and_grad(params, Z, y[:5], "softmax"), "y: expected shape (37,)"),
+        "tokens: no kind": (lambda: tokens.loss_and_grad(params, Z, y, "sigmoid"), "attention: expected one of 'softmax', 'relu'"),
+        "tokens: another width": (lambda: tokens.loss_and_grad(params, Z[..., :3], y, "relu"), "params: expected k = d = 2"),
+        "composed: a short y": (lambda: kernels_composed.loss_and_grad(composed, theta, Z[..., :5], y[:5]), "y: expected shape (37,)"),
+        "composed: a short theta": (lambda: kernels_composed.loss_and_grad(composed, theta[:9], Z[..., :5], y), "params: expected shape (131,)"),
+        "composed: another width": (lambda: kernels_composed.loss_and_grad(composed, theta, Z, y), "Z: expected tokens of width d+1 = 5"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", wrong_calls())
+def test_nothing_is_read_outside_an_array(name):
+    call, message = wrong_calls()[name]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call()

@@ -5,8 +5,12 @@ A block of LANES prompts is put in lanes, its features are made and compressed t
 The activations are made twice, not kept: five products cost less than fetching them. Chunks as in ``linear.py``.
 """
 
+from typing import Any
+
 import numpy as np
 
+from .._checks import as_numbers, as_prompts
+from .._types import Array
 from . import programs
 from .interpreter import LANES, add_lane_sums, clear, compiled, run, working_memory
 from .linear import CHUNK_BLOCKS
@@ -134,7 +138,7 @@ def chunk_gradient(dims, dims_D, gradient, at, shared, W1, b1, W2, b2, Z, y, fir
     add_lane_sums(mem, at.sums, sums)
 
 
-def add_gradient(model, theta, Z, y, first, last, out):
+def add_gradient(model: Any, theta: Array, Z: Array, y: Array, first: int, last: int, out: Array) -> None:
     """Add to out (1 + p,) the sums of error^2 and of its gradient over prompts first .. last-1. One thread."""
     (W1, b1, W2, b2), matrices = model.split(theta)
     D = model.d + 1
@@ -148,8 +152,11 @@ def add_gradient(model, theta, Z, y, first, last, out):
     out[split:] += sums[1:]
 
 
-def loss_and_grad(model, theta, Z, y):
-    """The loss and its gradient (p,): the twin of ``Composed.loss_and_grad``."""
+def loss_and_grad(model: Any, theta: Array, Z: Array, y: Array) -> tuple[float, Array]:
+    """The loss and its gradient (p,): the twin of ``Composed.loss_and_grad``; model a Composed. Raises ValueError for other shapes."""
+    theta, (Z, y) = as_numbers("theta", model.as_params(theta)), as_prompts(Z, y)
+    if Z.shape[2] != model.d + 1:
+        raise ValueError(f"Z: expected tokens of width d+1 = {model.d + 1}, got shape {Z.shape}")
     Z, y, theta = (np.ascontiguousarray(array, np.float64) for array in (Z, y, theta))
     starts = range(0, len(y), CHUNK)
     sums = np.zeros((len(starts), 1 + model.size))

@@ -9,6 +9,7 @@ no Numba parallelism, so the bits depend on neither.
 import os
 import sys
 import threading
+from typing import Any
 
 import numba
 import numpy as np
@@ -47,14 +48,14 @@ from .operations import (
 
 LANES = 64  # prompts side by side: fewer pay more for each step of a program, more fall out of the caches
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 unsigned = np.uint64  # addresses are unsigned: Numba then leaves out the question whether an index is negative
 _local = threading.local()  # each thread's working memory
 
 
 def available() -> bool:
     """Whether the kernels can be compiled here (not with NUMBA_DISABLE_JIT=1, where they would crawl)."""
-    return not numba.config.DISABLE_JIT
+    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
 class _Announcement(event.Listener):

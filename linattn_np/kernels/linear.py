@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._checks import as_count, as_numbers, as_params, as_prompts
+from .._types import Array
+from ..prompts import RegressionTask
 from . import programs
 from .interpreter import LANES, add_lane_sums, clear, compiled, run, working_memory
 from .threads import run_chunks
@@ -22,9 +25,9 @@ CHUNK_BLOCKS = 4  # blocks of LANES prompts in a chunk, the unit that a thread t
 class Lanes(NamedTuple):
     """A batch of states, LANES prompts side by side; places left over in the last block hold zeros, which add nothing."""
 
-    G: np.ndarray  # (blocks, D, D, LANES)
-    z: np.ndarray  # (blocks, D, LANES)
-    y: np.ndarray  # (blocks, LANES)
+    G: Array  # (blocks, D, D, LANES)
+    z: Array  # (blocks, D, LANES)
+    y: Array  # (blocks, LANES)
     n: int
     batch: int
 
@@ -116,71 +119,89 @@ def compress_chunk(Z, y, first, last, G, z, y_lanes):
 # ---------------------------------------------------------------- what the rest of the library calls
 
 
-def chunks_of(blocks):
+def chunks_of(blocks: int) -> list[tuple[int, int]]:
     """The chunks of a batch: (first block, last block + 1) for each."""
     return [(first, min(blocks, first + CHUNK_BLOCKS)) for first in range(0, blocks, CHUNK_BLOCKS)]
 
 
-def empty_lanes(batch, D, n):
+def empty_lanes(batch: int, D: int, n: int) -> Lanes:
     """Room for a batch of states of token width D, filled with zeros."""
     blocks = -(-batch // LANES)
     return Lanes(np.zeros((blocks, D, D, LANES)), np.zeros((blocks, D, LANES)), np.zeros((blocks, LANES)), n, batch)
 
 
-def lanes_from_tokens(Z, y):
-    """The states of prompts Z (B, N, D) with labels y (B,): the twin of ``gram.compress``."""
-    Z, y = np.ascontiguousarray(Z, np.float64), np.ascontiguousarray(y, np.float64)
+def lanes_from_tokens(Z: Array, y: Array) -> Lanes:
+    """The states of prompts Z (B, N, D) with labels y (B,): the twin of ``gram.compress``. Raises ValueError for other shapes."""
+    Z, y = (np.ascontiguousarray(array, np.float64) for array in as_prompts(Z, y))
     lanes = empty_lanes(len(Z), Z.shape[2], Z.shape[1] - 1)
     chunks = chunks_of(len(lanes.G))
     run_chunks(lambda c: compress_chunk(Z, y, *chunks[c], lanes.G, lanes.z, lanes.y), len(chunks))
     return lanes
 
 
-class Model:
+class LinearKernel:
     """Params with everything the kernels need to run them on states of token width D made from n examples.
 
     order 1 for gradients, 2 for Hessian-vector products. Its methods may be called from several threads at once.
     """
 
-    def __init__(self, params, D, n, order=1):
+    def __init__(self, params: Array, D: int, n: int, order: int = 1) -> None:
         L, H, _, k, _ = params.shape
         self.passes, self.dims, self.p = programs.passes(L, H, k, k == D, n, order), (0,) * k, params.size
         self.shared = np.zeros(order * params.size)  # params, then a direction
         self.shared[: params.size] = params.ravel()
         self.no_directions = np.zeros((0, self.p))
 
-    def add_gradient(self, lanes, first, last, out):
+    def add_gradient(self, lanes: Lanes, first: int, last: int, out: Array) -> None:
         """Add to out (1 + p,) the sums of error^2 and of its gradient over the prompts of blocks first .. last-1."""
         self._add(lanes, self.shared, self.no_directions, first, last, out, self.no_directions)
 
-    def add_hvps(self, lanes, directions, first, last, out):
+    def add_hvps(self, lanes: Lanes, directions: Array, first: int, last: int, out: Array) -> None:
         """Add to out (m, p) the Hessian of the sum of error^2 times each of the m directions, for blocks first .. last-1."""
         self._add(lanes, self.shared.copy(), directions, first, last, np.zeros(1 + self.p), out)  # each call its own direction
 
-    def _add(self, lanes, shared, directions, first, last, sums, hsums):
+    def _add(self, lanes: Lanes, shared: Array, directions: Array, first: int, last: int, sums: Array, hsums: Array) -> None:
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, first, last)
         codes, mem = (passes.gradient.code, passes.hvp.code), working_memory(passes.slots)
         chunk_sums(self.dims, *codes, passes.at, shared, directions, *batch, mem, sums, hsums)
 
-    def add_grouped_gradients(self, lanes, size, out):
+    def add_grouped_gradients(self, lanes: Lanes, size: int, out: Array) -> None:
         """Add to out (batch / size rounded up, p) the gradients of the sum of error^2 over each ``size`` prompts in a row."""
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, lanes.batch, size)
         group_sums(self.dims, passes.gradient.code, passes.at, self.shared, *batch, working_memory(passes.slots), out)
 
 
-def loss_and_grad(params, lanes):
+def kernel_for(params: Array, lanes: Lanes, order: int = 1) -> LinearKernel:
+    """The kernel of params (L, H, 2, k, k) for a batch in lanes. Raises ValueError where they do not fit: nothing is read outside."""
+    if not isinstance(lanes, Lanes):
+        raise ValueError(f"lanes: expected what lanes_from_tokens(Z, y) gives, got {type(lanes).__name__}")
+    params, width, wanted = as_params(params), lanes.z.shape[1], (len(lanes.G), lanes.z.shape[1], lanes.z.shape[1], LANES)
+    if params.dtype != np.float64 or params.shape[-1] not in (width - 1, width):
+        raise ValueError(
+            f"params: expected float64 and k = {width - 1} or {width} for these lanes, got {params.dtype}, k = {params.shape[-1]}"
+        )
+    shapes = lanes.G.shape, lanes.z.shape, lanes.y.shape
+    if shapes != (wanted, (wanted[0], width, LANES), (wanted[0], LANES)) or not 0 < lanes.batch <= wanted[0] * LANES:
+        raise ValueError(f"lanes: expected G, z, y of shapes (blocks, D, D, {LANES}), (blocks, D, {LANES}), (blocks, {LANES})")
+    return LinearKernel(params, width, lanes.n, order)
+
+
+def loss_and_grad(params: Array, lanes: Lanes) -> tuple[float, Array]:
     """The loss and its gradient (like params) for a batch in lanes: the twin of ``transformer.loss_and_grad``."""
-    model, chunks = Model(params, lanes.z.shape[1], lanes.n), chunks_of(len(lanes.G))
+    model, chunks = kernel_for(params, lanes), chunks_of(len(lanes.G))
     sums = np.zeros((len(chunks), 1 + params.size))
     run_chunks(lambda c: model.add_gradient(lanes, *chunks[c], sums[c]), len(chunks))
     total = sums.sum(axis=0) / lanes.batch
     return total[0].item(), total[1:].reshape(params.shape)
 
 
-def hvps(params, lanes, directions):
+def hvps(params: Array, lanes: Lanes, directions: Array) -> Array:
     """Hessian-vector products for directions (m, *params.shape) -> the same shape: the twin of ``transformer.hvp``."""
-    model, chunks = Model(params, lanes.z.shape[1], lanes.n, order=2), chunks_of(len(lanes.G))
-    flat = np.asarray(directions, np.float64).reshape(len(directions), -1)
+    model, chunks = kernel_for(params, lanes, order=2), chunks_of(len(lanes.G))
+    directions = as_numbers("directions", directions)
+    if directions.ndim < 1 or directions.shape[1:] != params.shape:
+        raise ValueError(f"directions: expected shape (m, {', '.join(map(str, params.shape))}), got {directions.shape}")
+    flat = np.ascontiguousarray(directions.reshape(len(directions), params.size), np.float64)
     sums = np.zeros((len(chunks), len(flat), params.size))
     run_chunks(lambda c: model.add_hvps(lanes, flat, *chunks[c], sums[c]), len(chunks))
     return sums.sum(axis=0).reshape(directions.shape) / lanes.batch
@@ -229,15 +250,22 @@ def copy_lanes(draws, row, first, lanes, out):
         out[lane] = draws[row, first + lane] if lane < lanes else 0.0
 
 
-def lanes_from_draws(task, draws):
-    """The states of Gaussian prompts from their random numbers: the twin of ``batches.gaussian_state``."""
+def lanes_from_draws(task: RegressionTask, draws: Array) -> Lanes:
+    """The states of Gaussian prompts from their random numbers: the twin of ``batches.gaussian_state``.
+
+    draws (rows, batch) of ``batches.draw_gaussian``. Raises ValueError for another number of rows.
+    """
+    m = min(task.n, task.d)
+    rows, draws = m + task.d * m - m * (m + 1) // 2 + 2 * task.d, as_numbers("draws", draws, ndim=2)
+    if len(draws) != rows:
+        raise ValueError(f"draws: expected {rows} rows for {task}, got shape {draws.shape}")
     lanes = empty_lanes(draws.shape[1], task.d + 1, task.n)
-    gaussian_chunk(task.d, min(task.n, task.d), draws, lanes.G, lanes.z, lanes.y)
+    gaussian_chunk(task.d, m, np.ascontiguousarray(draws, np.float64), lanes.G, lanes.z, lanes.y)
     return lanes
 
 
-def grouped_gradients(params, lanes, size):
-    """The gradients of each ``size`` prompts in a row, (batch / size, p): the twin of ``noise.grouped_gradients``. One thread."""
-    out = np.zeros((-(-lanes.batch // size), params.size))  # prompts left over add to a last row, which is dropped
-    Model(params, lanes.z.shape[1], lanes.n).add_grouped_gradients(lanes, size, out)
+def grouped_gradients(params: Array, lanes: Lanes, size: int) -> Array:
+    """The gradients of each ``size`` prompts in a row, (batch / size, p): the twin of ``Passes.grouped_gradients``. One thread."""
+    out = np.zeros((-(-lanes.batch // as_count("size", size)), params.size))  # prompts left over add to a last row, dropped below
+    kernel_for(params, lanes).add_grouped_gradients(lanes, size, out)
     return out[: lanes.batch // size] / size

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._checks import as_numbers, as_params, as_prompts, one_of
 from .._types import Array
 from ..layers.corner import to_full, to_full_adjoint
 from .interpreter import LANES, compiled, inner, run, working_memory
@@ -158,8 +159,15 @@ def add_gradient(params: Array, Z: Array, y: Array, attention: str, first: int, 
 
 
 def loss_and_grad(params: Array, Z: Array, y: Array, attention: str) -> tuple[float, Array]:
-    """The loss and its gradient (like params) of softmax or ReLU attention: the twin of ``transformer.loss_and_grad``."""
-    Z, y = np.ascontiguousarray(Z, np.float64), np.ascontiguousarray(y, np.float64)
+    """The loss and its gradient (like params) of softmax or ReLU attention: the twin of ``transformer.loss_and_grad``.
+
+    params (L, H, 2, k, k) float64, Z (B, n+1, d+1), y (B,). Raises ValueError for another kind of attention or other shapes.
+    """
+    one_of("attention", attention, tuple(KINDS))
+    params, (Z, y) = as_params(as_numbers("params", params)), as_prompts(Z, y)
+    if params.shape[-1] not in (Z.shape[2] - 1, Z.shape[2]):
+        raise ValueError(f"params: expected k = d = {Z.shape[2] - 1} or k = d+1 = {Z.shape[2]} for Z, got k = {params.shape[-1]}")
+    params, Z, y = (np.ascontiguousarray(array, np.float64) for array in (params, Z, y))
     starts = range(0, len(y), CHUNK)
     sums = np.zeros((len(starts), 1 + params.size))
     run_chunks(lambda c: add_gradient(params, Z, y, attention, starts[c], min(len(y), starts[c] + CHUNK), sums[c]), len(starts))

@@ -113,7 +113,7 @@ class LanePasses(NumpyPasses):
         return kernels("linear").loss_and_grad(params, batch)
 
     def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
-        program = kernels("linear").Model(params, self.model.d + 1, n)  # made once for all parts of a batch
+        program = kernels("linear").LinearKernel(params, self.model.d + 1, n)  # made once for all parts of a batch
         return lambda lanes, out: program.add_gradient(lanes, 0, len(lanes.G), out)
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
