@@ -141,6 +141,32 @@ def test_files_are_written_in_full_or_not_at_all(folder, monkeypatch):
     assert Path("a.json").read_text() == "old" and len(list(folder.iterdir())) == 1
 
 
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_only_regular_files_are_written(option, folder, capsys):
+    os.mkfifo("pipe.json")
+    Path("folder.json").mkdir()
+    Path("nowhere.json").symlink_to("nothing")
+    for path, kind in (
+        ("/dev/null", "a device or a pipe"),
+        ("pipe.json", "a device or a pipe"),
+        ("folder.json", "a folder"),
+        ("nowhere.json", "a link to nothing"),
+    ):
+        status, text = run(capsys, "--layer", "relu", option, path)
+        assert status == 2 and f"{path}: expected a regular file, or a new name; this is {kind}" in text and "verdict" not in text
+    assert Path("/dev/null").is_char_device() and Path("pipe.json").is_fifo() and Path("nowhere.json").is_symlink()
+
+
+def test_a_link_stays_one_and_its_file_is_replaced(folder):
+    from linattn_np.audit import command
+
+    Path("real.json").write_text("old")
+    Path("link.json").symlink_to("real.json")
+    command.check_may_be_written("link.json")
+    command.write_whole("link.json", b"new")
+    assert Path("link.json").is_symlink() and Path("real.json").read_text() == "new"
+
+
 @pytest.mark.parametrize("point", ["layers=1", "sigma=0", "symmetric=1"])
 def test_degenerate_points_exit_with_2(point, capsys):
     status, text = run(capsys, "--layer", "softmax", "--point", f"d=3,n=7,full=0,{point}")

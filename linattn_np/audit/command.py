@@ -49,8 +49,7 @@ def run(args):
     if args.seed < 0:
         raise ValueError(f"--seed: expected an integer of at least 0, got {args.seed}")
     for path in filter(None, (args.json, args.plot)):
-        if not Path(path).absolute().parent.is_dir():
-            raise ValueError(f"{path}: expected a file in a folder that exists, and there is no {Path(path).parent}")
+        check_may_be_written(path)
     if (args.function or args.arrays) and (args.mutate or point):
         raise ValueError("--mutate and --point: these are for the library's own layers, not for --function or --arrays")
     start = time.perf_counter()
@@ -221,7 +220,26 @@ def _figure(fill, size, path):
     return target.getvalue()
 
 
-def write_whole(path, data):
-    """Write bytes to a file that is there in full or not at all."""
-    with atomic_file(path) as file:
+def check_may_be_written(path: str) -> None:
+    """Raise ValueError unless ``path`` is a regular file that may be replaced, or may be made in a folder that is there.
+
+    A file is written under another name and then put in its place: that would put a file where a device or a pipe was.
+    """
+    file = Path(path)
+    folder = Path(os.path.realpath(file)).parent
+    if not folder.is_dir():
+        raise ValueError(f"{path}: expected a file in a folder that exists, and there is no {file.parent}")
+    if file.is_symlink() or file.exists():
+        if not file.is_file():
+            kind = "a folder" if file.is_dir() else "a link to nothing" if file.is_symlink() else "a device or a pipe"
+            raise ValueError(f"{path}: expected a regular file, or a new name; this is {kind}")
+        if not os.access(file, os.W_OK):
+            raise ValueError(f"{path}: expected a file that may be replaced, and this one may not be written")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{path}: expected a folder in which files may be made, and {folder} is not one")
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Write bytes to a file that is there in full or not at all; where ``path`` is a link, to the file that it leads to."""
+    with atomic_file(os.path.realpath(path)) as file:
         file.write(data)

@@ -14,23 +14,23 @@ from ..row import OK, WRONG, Row, place
 from ..subject import STEP, call, imaginary
 
 
-def check_tangents(module: Any, inputs: dict[str, Any], rng: np.random.Generator, equations: dict[str, str]) -> list[Row]:
+def check_tangents(module: Any, inputs: dict[str, Any], rng: np.random.Generator, options: dict[str, Any]) -> list[Row]:
     """A layer's ``tangent`` and ``backward_tangent`` along random directions, in the order of the computation. -> rows
 
-    inputs: what its forward takes, by name; each entry an array or a NamedTuple of arrays. equations: the number beside the line
-    of ``backward_tangent`` that makes hX.
+    inputs: what its forward takes, by name; each entry an array or a NamedTuple of arrays. options: what it is told beside them,
+    such as a mask.
     """
     v = {name: _random(value, rng) for name, value in inputs.items()}
-    out, tape = module.forward(*inputs.values())
+    out, tape = module.forward(*inputs.values(), **options)
     vout, vtape = call("tangent", module.tangent, *v.values(), tape)
-    stepped_out, stepped = module.forward(*(_moved(value, v[name]) for name, value in inputs.items()))
+    stepped_out, stepped = module.forward(*(_moved(value, v[name]) for name, value in inputs.items()), **options)
     rows = []
     kept = _arrays("", tape), _arrays("", vtape), _arrays("", stepped)
     for (name, x), (_, got), (_, moving) in zip(*kept, strict=True):
         if got is not x:  # such as the ReLU's step, which a tangent's tape carries as it is
-            rows.append(_row(f"v{name}", got, imaginary(moving), equations))
+            rows.append(_row(f"v{name}", got, imaginary(moving)))
     for (name, got), (_, moving) in zip(_arrays("out", vout), _arrays("out", stepped_out), strict=True):
-        rows.append(_row(f"v{name}" if name == "out" else f"v{name}'", got, imaginary(moving), equations))
+        rows.append(_row(f"v{name}" if name == "out" else f"v{name}'", got, imaginary(moving)))
     dout, hout = _random(out, rng), _random(out, rng)
     hand = call("backward_tangent", module.backward_tangent, dout, hout, tape, vtape)
     true = module.backward(_moved(dout, hout), stepped)
@@ -42,7 +42,7 @@ def check_tangents(module: Any, inputs: dict[str, Any], rng: np.random.Generator
     ]
     order = _order(module, dout, tape)
     for name, got, expected in sorted(found, key=lambda item: order.get(f"d{item[0]}", len(order))):
-        rows.append(_row(f"h{name}", got, expected, equations))
+        rows.append(_row(f"h{name}", got, expected))
     return rows
 
 
@@ -82,11 +82,11 @@ def _moved(value: Any, v: Any) -> Any:
     return value + 1j * STEP * v
 
 
-def _row(quantity: str, got: Array, expected: Array, equations: dict[str, str]) -> Row:
+def _row(quantity: str, got: Array, expected: Array) -> Row:
     """max|got - expected| / max|expected| as a row."""
     gap = np.abs(got - expected)
     at = np.unravel_index(np.argmax(gap), gap.shape)
     error = float(gap[at] / (np.abs(expected).max() or 1.0))
     verdict, note = (OK, "") if error <= 1e-11 else (WRONG, f"largest difference at {place(at)}")
     values = float(got[at]), float(expected[at]), error, 1e-11
-    return Row("tangent", quantity, *values, verdict, note, equations.get(quantity, ""))
+    return Row("tangent", quantity, *values, verdict, note)

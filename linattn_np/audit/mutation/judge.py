@@ -122,7 +122,8 @@ class Judge:
         subject = self.layer(layer, module)
         rows, _, _ = judged(subject, ground.oracle)
         rng = np.random.default_rng([self.seed, 5])
-        rows["tangent"] = check_tangents(module, layer_inputs(REGISTRY[layer], rng, as_point(layer, SMALL)), rng, {})
+        entry, point = REGISTRY[layer], as_point(layer, SMALL)
+        rows["tangent"] = check_tangents(module, layer_inputs(entry, rng, point), rng, entry.options(point))
         caught = verdicts(rows)
         explanation = "" if any(caught.values()) else f"no check sees a change: {mutation.why_equivalent or 'no reason on file'}"
         return Outcome(mutation, caught, first_named(rows), bool(explanation and mutation.why_equivalent), explanation)
@@ -150,6 +151,7 @@ JUDGES: dict[str, Callable[[Judge, Mutation], Outcome]] = {
     "gradient": Judge.gradient,
     "tangent": Judge.one_layer,
     "habit": Judge.one_layer,
+    "layer": Judge.one_layer,
     "optimizer": Judge.optimizer,
 }
 

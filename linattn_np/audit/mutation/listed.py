@@ -35,7 +35,12 @@ TANGENTS = (
     *_tangents("softmax_attention", "softmax", (*tangents.ATTENTION, *tangents.SOFTMAX), scores="vE", mask="key_mask(N)"),
     *_tangents("relu_attention", "relu", (*tangents.ATTENTION, *tangents.RELU), scores="vW", mask="key_mask(N)"),
     *_tangents("gram", "state", tangents.STATE),
+    *_tangents("general_attention", "general", tangents.GENERAL),
     *_tangents("mlp", "network", tangents.NETWORK),
+)
+GENERAL = tuple(
+    Mutation(f"general_{key}", "general_attention", old, new, line, slip, "", kind="layer")
+    for key, line, slip, old, new in shared.GENERAL
 )
 HABITS = tuple(
     Mutation(key, module, old, new, line, slip, "", kind="habit", also=tuple(also))
@@ -46,7 +51,7 @@ OPTIMIZERS = tuple(
     Mutation(key, "optimizers", old, new, line, slip, "", kind="optimizer")
     for key, line, slip, old, new in optimizer_mistakes.ENTRIES
 )
-EVERY = (*CATALOGUE, *SHARED, *TANGENTS, *HABITS, *OPTIMIZERS)
+EVERY = (*CATALOGUE, *SHARED, *GENERAL, *TANGENTS, *HABITS, *OPTIMIZERS)
 
 
 def find_slip(module: str, function: str, answer: Any, *arguments: Any) -> Mutation | None:

@@ -111,3 +111,15 @@ NETWORK = (
     ("hb1_before_step", "hb1", "hb1 taken before the ReLU", "hb1 = hR.sum(axis=(0, 1))", "hb1 = hE.sum(axis=(0, 1))"),
     ("hC_no_vW1", "hC", "W1 is taken for a constant", "hC = hR @ W1 + dR @ vW1", "hC = hR @ W1"),
 )
+
+GENERAL = (
+    ("vS_no_R", "vout", "R is taken for a constant", "vS = vZ @ R.T + Z @ vR.T", "vS = vZ @ R.T"),
+    ("vS_no_Z", "vout", "Z is taken for a constant", "vS = vZ @ R.T + Z @ vR.T", "vS = Z @ vR.T"),
+    ("vtotal_no_skip", "vout", "the skip does not move", "vtotal = vattended + vS", "vtotal = vattended"),
+    ("vattended_no_vQ", "vQ", "Q is taken for a constant", "linear_attention.tangent(vZ, vP, vQ, attention)", "linear_attention.tangent(vZ, vP, 0 * vQ, attention)"),
+    ("hR_no_vZ", "hR", "Z is taken for a constant", "hR = (htotal.mT @ Z + dtotal.mT @ vZ)", "hR = (htotal.mT @ Z)"),
+    ("hR_no_htotal", "hR", "the gradient that enters is taken for a constant", "hR = (htotal.mT @ Z + dtotal.mT @ vZ)", "hR = (dtotal.mT @ vZ)"),
+    ("hZ_skip_no_vR", "hZ", "R is taken for a constant", "hZ_skip = htotal @ R + dtotal @ vR", "hZ_skip = htotal @ R"),
+    ("hP_still", "hP", "attention's tangent is not handed on", "linear_attention.backward_tangent(dtotal, htotal, attention, vattention)", "linear_attention.backward_tangent(dtotal, htotal, attention, vattention._replace(V=0 * vattention.V, W=0 * vattention.W))"),
+    ("hZ_skip_dropped", "hZ", "the skip's tangent is forgotten", "    hZ = hZ + hZ_skip", "    hZ = hZ"),
+)
