@@ -14,18 +14,20 @@ import linattn_np as la
 from linattn_np import optimizers
 from linattn_np.audit import AuditError, audit_gradient, audit_layer, audit_model
 from linattn_np.audit.checks import taylor
-from linattn_np.audit.library import agreement
-from linattn_np.audit.library.model import REGISTRY, register
+from linattn_np.audit.library import agreement, registry
 from linattn_np.audit.library.optimizers import SETTINGS, audit_optimizers
+from linattn_np.audit.library.registry import REGISTRY, entry_of, known_layers, register
 from linattn_np.audit.lines import NUMBER, derivation, formulas, source_of
 from linattn_np.audit.oracle import suspects
 from linattn_np.audit.row import CANNOT_JUDGE, OK, WRONG
 from linattn_np.layers import gram, softmax_attention
 from linattn_np.layers import linear_attention as attention
 from linattn_np.models import transformer
-from linattn_np.models.attentions import ATTENTIONS
+from linattn_np.models.attentions import ATTENTIONS, Attention
+from linattn_np.models.composed import Composed
+from linattn_np.models.transformer import LinearTransformer
 
-LAYER = pytest.mark.parametrize("name", list(REGISTRY))
+LAYER = pytest.mark.parametrize("name", known_layers())
 normal = np.random.default_rng(5).standard_normal
 THETA = {"Z": normal((7, 3)), "P": normal((3, 3)), "Q": normal((3, 3))}
 
@@ -56,7 +58,7 @@ def worst(report, check):
 
 @pytest.mark.parametrize(
     "name, full",
-    [(name, full) for name, entry in REGISTRY.items() for full in ((None, False, True) if entry.stacks else (None,))],
+    [(name, full) for name in known_layers() for full in ((None, False, True) if entry_of(name).stacks else (None,))],
 )
 def test_correct_code_passes_with_room(name, full):
     report = audit_layer(name) if full is None else audit_model(name, full=full, backend="numpy")
@@ -117,10 +119,10 @@ def test_audit_changes_nothing_and_ignores_global_randomness():
 
 @LAYER
 def test_every_number_has_one_line_and_every_line_its_formula(name):
-    module = REGISTRY[name].module
+    module = entry_of(name).module
     table, lines = formulas(module.__doc__), derivation(module, "backward")
     numbered = [line.equation for line in lines.values() if line.equation]
-    built_on = REGISTRY[name].built_on
+    built_on = entry_of(name).built_on
     assert len(set(numbered)) == len(numbered) >= (2 if built_on else 7)
     for line in lines.values():
         if line.equation:
@@ -138,7 +140,7 @@ def test_lines_are_read_from_the_source():
 
 
 def test_every_layer_is_registered():
-    registered = {entry.module for entry in REGISTRY.values()}
+    registered = {entry_of(name).module for name in known_layers()}
     assert {kind.layer for kind in ATTENTIONS.values()} <= registered
     for info in pkgutil.iter_modules(la.__path__):
         module = import_module(f"linattn_np.{info.name}") if info.name != "__main__" else None
@@ -148,12 +150,62 @@ def test_every_layer_is_registered():
 
 
 def test_registering_is_one_line(monkeypatch):
-    monkeypatch.setattr("linattn_np.audit.library.model.REGISTRY", dict(REGISTRY))
-    register("again", softmax_attention, REGISTRY["linear"].draw, residual=("Z",))
-    from linattn_np.audit.library import model
-
-    assert "again" in model.REGISTRY and "again" not in REGISTRY
+    monkeypatch.setattr("linattn_np.audit.library.registry.REGISTRY", dict(REGISTRY))
+    register("again", softmax_attention, entry_of("linear").draw, residual=("Z",))
+    assert "again" in registry.REGISTRY and "again" not in REGISTRY
     assert audit_layer("again", d=3, n=5, batch=2).ok
+
+
+def test_a_kind_of_attention_that_is_entered_is_known_here(monkeypatch):
+    monkeypatch.setitem(ATTENTIONS, "again", Attention(softmax_attention))
+    assert "again" in known_layers(stacks=True)
+    assert audit_layer("again", d=3, n=5, batch=2).ok and audit_model("again", d=3, n=5, batch=2, layers=2).ok
+
+
+# any model ----------------------------------------------------------------------------------------------------------------
+
+
+class Slope:
+    """prediction = <w, z z^T-sum of the prompt's examples times labels> / n: a model that is nobody's, and its gradient by hand."""
+
+    d = 3
+
+    def __init__(self, factor=1.0, part=np.asarray):
+        self.factor, self.part = factor, part  # ``part``: what is done to the error, such as abs
+
+    def init_params(self, rng, std):
+        return std * rng.standard_normal((3, 3))
+
+    def as_params(self, params):
+        params = np.asarray(params)
+        if params.shape != (3, 3):
+            raise ValueError(f"params: expected shape (3, 3), got {params.shape}")
+        return params
+
+    def loss_and_grad(self, params, Z, y):
+        moments = (Z[:, :-1, :3] * Z[:, :-1, 3:]).mean(axis=1)  # (B, 3)
+        error = np.einsum("ij,bi,bj->b", params, Z[:, -1, :3], moments) - y
+        grad = np.einsum("b,bi,bj->ij", 2 * self.factor * error / len(y), Z[:, -1, :3], moments)
+        return (self.part(error) * self.part(error)).mean(), grad
+
+
+def test_any_model_is_judged_by_its_three_methods():
+    right = audit_model(model=Slope(), n=7, batch=5)
+    assert right.ok, str(right)
+    wrong = audit_model(model=Slope(factor=0.5), n=7, batch=5)
+    assert wrong.verdict == WRONG and "is a factor 2 missing?" in wrong.first_wrong.note
+    assert audit_model(model=Slope(part=np.abs), n=7, batch=5).verdict != WRONG  # abs(e)^2 is no analytic function of e
+    with pytest.raises(ValueError, match="expected an instance with init_params, as_params and loss_and_grad"):
+        audit_model(model=object())
+    with pytest.raises(ValueError, match="the model has d = 3 itself, got d=5"):
+        audit_model(model=Slope(), d=5)
+
+
+def test_models_of_the_library_are_judged_line_by_line():
+    report = audit_model(model=LinearTransformer(3, layers=2, heads=2, full=True, attention="softmax"), n=5, batch=2)
+    assert report.ok and {"0.dZ_reader (14.14)", "1.dA (14.12)"} <= {row.label for row in report.rows}
+    report = audit_model(model=Composed(d=2, hidden=3, layers=2), n=5, batch=2, backend="numpy")
+    assert report.verdict != WRONG and any(row.label == "dW1 (15.8)" for row in report.rows), str(report)
 
 
 # planted mistakes -------------------------------------------------------------------------------------------------------
@@ -262,7 +314,7 @@ def test_wrong_second_derivatives_are_caught(module):
         first, hP, hQ = module.backward_tangent(dout, hout, tape, vtape)
         return first, hP, 1.001 * hQ
 
-    name = next(key for key, entry in REGISTRY.items() if entry.module is module)
+    name = next(key for key in known_layers() if entry_of(key).module is module)
     functions = {key: getattr(module, key) for key in ("forward", "backward", "tangent")}
     fake = SimpleNamespace(**functions, backward_tangent=off, __doc__=module.__doc__, __mutated__=source_of(module))
     report = audit_layer(name, module=fake, d=3, n=7, batch=2)
@@ -299,7 +351,7 @@ def test_degenerate_points_are_not_judged(case):
 def test_small_weights_never_make_correct_code_wrong(name, sigma):
     small = {"d": 3, "n": 7, "batch": 2, "sigma": sigma}
     reports = [audit_layer(name, **small)]
-    reports += [audit_model(name, **small, backend="numpy")] if REGISTRY[name].stacks else []
+    reports += [audit_model(name, **small, backend="numpy")] if entry_of(name).stacks else []
     assert all(report.verdict != WRONG for report in reports), "\n".join(map(str, reports))
     assert sigma or all(report.verdict == CANNOT_JUDGE for report in reports)
 
@@ -384,7 +436,7 @@ def test_relu_layer_at_a_kink_is_not_judged():
     rng = np.random.default_rng(3)
     Z = rng.standard_normal((2, 6, 4))
     P, Q = 0.3 * rng.standard_normal((2, 1, 4, 4))
-    layer = REGISTRY["relu"].module
+    layer = entry_of("relu").module
     Q = Q - (Z[0, 1] @ Q[0].T @ Z[0, 2]) * np.outer(Z[0, 2], Z[0, 1]) / (Z[0, 1] @ Z[0, 1]) / (Z[0, 2] @ Z[0, 2])
     assert abs(Z[0, 1] @ Q[0].T @ Z[0, 2]) < 1e-15
 

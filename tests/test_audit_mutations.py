@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from linattn_np.audit import audit_layer, audit_model
-from linattn_np.audit.library.model import REGISTRY
+from linattn_np.audit.library.registry import entry_of, known_layers, layer_of_module
 from linattn_np.audit.lines import derivation, source_of
 from linattn_np.audit.mutation import CATALOGUE, EVERY, Mutation, apply, find_slip
 from linattn_np.audit.mutation.adds import what_each_check_adds
@@ -24,8 +24,9 @@ from linattn_np.layers import linear_attention as attention
 
 ROOT = Path(__file__).parents[1]
 ONE_BY_ONE = pytest.mark.parametrize("mutation", CATALOGUE, ids=lambda m: m.id)
-LAYERS = {entry.module.__name__.rpartition(".")[2] for entry in REGISTRY.values()}
+LAYERS = {entry_of(name).module.__name__.rpartition(".")[2] for name in known_layers()}
 UNPACKED = (
+    "vattention, vZ",
     "dF = mark",
     "Zh, vZh =",
     "douth, houth =",
@@ -169,7 +170,7 @@ def test_layer_audit_alone(mutation):
     """One layer by itself, with full P and Q and a random cotangent: what the stack does is out of its sight."""
     if mutation.module in STACKS or mutation.id.startswith("readout"):
         return
-    name = next(key for key, entry in REGISTRY.items() if entry.module.__name__.endswith(f".{mutation.module}"))
+    name = layer_of_module(mutation.module)
     report = audit_layer(name, module=apply(mutation), d=3, n=5, batch=2)
     always_equal = ("dV_masked", "relu_step_from_W", "mlp_step_from_E")
     assert (report.verdict == WRONG) == (mutation.id not in always_equal), str(report)

@@ -10,7 +10,8 @@
 """
 
 from .gradient import audit_gradient
-from .library.model import audit_layer, audit_model
+from .library.layer import audit_layer
+from .library.model import audit_model
 from .report import Report
 from .row import Row
 from .subject import AuditError

@@ -15,8 +15,10 @@ from ..progress import bar
 from ..training.runs import atomic_file
 from .gradient import audit_gradient
 from .library.agreement import audit_arrays
-from .library.model import DEFAULT_POINT, REGISTRY, audit_layer, audit_model
+from .library.layer import audit_layer
+from .library.model import audit_model
 from .library.optimizers import audit_optimizers
+from .library.registry import DEFAULT_POINT, entry_of, known_layers
 from .mutation import EVERY
 from .mutation.run import CHECKS, WEAK, layer_of, run_mutations
 from .picture import draw, draw_scores
@@ -33,7 +35,7 @@ def add_arguments(parser):
     """The options of the command."""
     parser.epilog = EXPLANATION
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--layer", choices=tuple(REGISTRY), help="audit this layer only, by itself and in a model")
+    what.add_argument("--layer", choices=known_layers(), help="audit this layer only, by itself and in a model")
     what.add_argument("--function", metavar="MODULE:NAME", help="audit your own functions, from a module or a file.py:name")
     what.add_argument("--arrays", metavar="FILE.npz", help="compare with losses, gradients and Hessians computed elsewhere")
     parser.add_argument("--mutate", action="store_true", help="audit wrong derivations instead: none may pass")
@@ -79,10 +81,10 @@ def _reports(args, point):
     if args.arrays:
         with np.load(args.arrays, allow_pickle=False) as arrays:
             return [audit_arrays(dict(arrays), args.seed)]
-    names = [args.layer] if args.layer else list(REGISTRY)
+    names = [args.layer] if args.layer else known_layers()
     jobs = [(audit_layer, name, {}) for name in names]
-    for name in (name for name in names if REGISTRY[name].stacks):
-        jobs += [(audit_model, name, {"full": full}) for full in ((True,) if REGISTRY[name].composed else (False, True))]
+    for name in (name for name in names if entry_of(name).stacks):
+        jobs += [(audit_model, name, {"full": full}) for full in ((True,) if entry_of(name).composed else (False, True))]
     if "full" in point:  # asked for by name: only that parameterization
         jobs = [job for job in jobs if job[0] is audit_layer or job[2]["full"] == bool(point["full"])]
     reports = []

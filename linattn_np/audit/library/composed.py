@@ -25,7 +25,7 @@ def draw_network(rng, point):
 def composed_subject(entry, module, stack, rng, point):
     """The loss of the composed model as a subject, with ``module`` in the place of the network. -> (subject, theta, Z, y)"""
     module, stack = module or entry.module, stack or composed
-    model = composed.Composed(point["d"], HIDDEN, point["layers"], point["heads"])
+    model = composed.Composed(point["d"], point.get("hidden", HIDDEN), point["layers"], point["heads"])
     Z, y = RegressionTask(n=point["n"], d=point["d"]).sample(point["batch"], rng)
     theta = model.init_params(rng, point["sigma"])
 
@@ -65,7 +65,7 @@ def is_gradient(name):
 
 def check_composed(subject, theta, Z, y, point, backend):
     """The public functions against what was audited: the loss, the compiled gradient, the Hessian and its diagonal. -> rows"""
-    model = composed.Composed(point["d"], HIDDEN, point["layers"], point["heads"])
+    model = composed.Composed(point["d"], point.get("hidden", HIDDEN), point["layers"], point["heads"])
     audited = subject.backward({"params": theta}, np.ones(()), keep)["params"]
     value, gradient = model.loss_and_grad(theta, Z, y, backend="numpy")
     fast_value, fast = model.loss_and_grad(theta, Z, y, backend)

@@ -16,8 +16,10 @@ from ..checks.purity import check_purity
 from ..checks.second import check_second
 from ..checks.tangents import check_tangents
 from ..checks.taylor import check_taylor
-from ..library.model import REGISTRY, as_point, layer_inputs, layer_subject, model_subject
+from ..library.layer import layer_inputs, layer_subject
+from ..library.model import model_subject
 from ..library.optimizers import audit_optimizers
+from ..library.registry import as_point, entry_of, layer_of_module
 from ..oracle import CannotJudge, Oracle
 from ..row import CANNOT_JUDGE, WRONG, Row
 from ..subject import Subject, bare, record
@@ -98,11 +100,11 @@ class Judge:
         """The loss of a whole model as a subject, with some module in the place of the library's."""
         rng = np.random.default_rng([self.seed, 2] if seed is None else seed)
         at = as_point(layer, point or self.point)
-        return model_subject(REGISTRY[layer], replaced.get("module"), replaced.get("stack"), rng, at)[0]
+        return model_subject(entry_of(layer), replaced.get("module"), replaced.get("stack"), rng, at)[0]
 
     def layer(self, layer: str, module: Any) -> Subject:
         """One layer as a subject."""
-        return layer_subject(REGISTRY[layer], module, np.random.default_rng([self.seed, 1]), as_point(layer, SMALL))
+        return layer_subject(entry_of(layer), module, np.random.default_rng([self.seed, 1]), as_point(layer, SMALL))
 
     def gradient(self, mutation: Mutation) -> Outcome:
         """A wrong line of a gradient, in the loss of a model; the Hessian-vector product beside it is the right one."""
@@ -122,7 +124,7 @@ class Judge:
         subject = self.layer(layer, module)
         rows, _, _ = judged(subject, ground.oracle)
         rng = np.random.default_rng([self.seed, 5])
-        entry, point = REGISTRY[layer], as_point(layer, SMALL)
+        entry, point = entry_of(layer), as_point(layer, SMALL)
         rows["tangent"] = check_tangents(module, layer_inputs(entry, rng, point), rng, entry.options(point))
         caught = verdicts(rows)
         explanation = "" if any(caught.values()) else f"no check sees a change: {mutation.why_equivalent or 'no reason on file'}"
@@ -158,8 +160,7 @@ JUDGES: dict[str, Callable[[Judge, Mutation], Outcome]] = {
 
 def layer_of(mutation: Mutation) -> str:
     """The layer whose audit, or whose model's audit, shows a mutation; the module's name where it is no layer's."""
-    names = {entry.module.__name__.rpartition(".")[2]: name for name, entry in REGISTRY.items()} | STACKS
-    return names.get(mutation.module, mutation.module)
+    return STACKS.get(mutation.module) or layer_of_module(mutation.module) or mutation.module
 
 
 def replaced(mutation: Mutation) -> dict[str, Any]:

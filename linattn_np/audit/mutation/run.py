@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...progress import bar
-from ..library.model import as_point
+from ..library.registry import as_point
 from ..report import wrapped
 from .adds import Added, what_each_check_adds
 from .judge import CHECKS, Judge, Outcome, layer_of
