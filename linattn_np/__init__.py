@@ -36,7 +36,8 @@ if TYPE_CHECKING:  # what the names below load when they are first used
     from .models.composed import Composed
     from .models.transformer import LinearTransformer, hessian, hvp, init_params, loss, loss_and_grad, predict
     from .prompts import NonlinearTask, Prompts, RegressionTask
-    from .training.loop import History, losses_along, train
+    from .training.history import History
+    from .training.loop import losses_along, train
 
 __version__ = "0.2.0"
 __all__ = [
@@ -48,7 +49,8 @@ _PLACES = {  # where each name stands, "module" or "module:name". It loads when 
                                                        "predict")},
     "Composed": "models.composed:Composed",
     **{name: f"prompts:{name}" for name in ("NonlinearTask", "Prompts", "RegressionTask")},
-    **{name: f"training.loop:{name}" for name in ("History", "losses_along", "train")},
+    **{name: f"training.loop:{name}" for name in ("losses_along", "train")},
+    "History": "training.history:History",
     "attention": "layers.linear_attention", "linear_attention": "layers.linear_attention", "gram": "layers.gram", "mlp": "layers.mlp",
     "general_attention": "layers.general_attention",
     "relu_attention": "layers.relu_attention", "softmax_attention": "layers.softmax_attention", "composed": "models.composed",

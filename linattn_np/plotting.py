@@ -1,5 +1,6 @@
 """One look for all figures: the same colour and line style for an optimizer everywhere, readable in grey."""
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,18 @@ MEDIAN_STYLES: dict[str, dict[str, Any]] = {  # the three versions of the robust
 }
 
 
+class SelfShowing(Figure):
+    """A figure that a notebook shows where it is the last thing in a cell, without a backend and without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        out = BytesIO()
+        self.savefig(out, format="png", dpi=100, metadata={"Software": None})
+        return out.getvalue()
+
+
 def new_figure(columns: int = 1, rows: int = 1, width: float = 4.2, height: float = 3.4) -> tuple[Figure, Array]:
     """A figure with a grid of axes (rows, columns); it belongs to no window and needs no backend."""
-    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    figure = SelfShowing(figsize=(width * columns, height * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)

@@ -48,7 +48,8 @@ def test_the_best_rate_by_hand():
 
 
 def test_a_run_that_diverges_is_scored_last_and_shown(tmp_path):
-    history = la.train(la.RegressionTask(n=5), SGD(1e3), 60, batch=5, clip=None, record_every=10)
+    with pytest.warns(la.training.Diverged):
+        history = la.train(la.RegressionTask(n=5), SGD(1e3), 60, batch=5, clip=None, record_every=10)
     good = la.train(la.RegressionTask(n=5), SGD(1e-3), 60, batch=5, record_every=10)
     assert history.diverged_at is not None
     assert search.score(history, (np.array([40]), np.array([1.0])), 40) == np.inf

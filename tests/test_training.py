@@ -56,7 +56,8 @@ def test_snapshots_and_updates():
 
 
 def test_divergence_is_recorded_and_is_not_an_exception():
-    history = la.train(la.RegressionTask(n=5), SGD(1e3), 50, batch=5, clip=None)
+    with pytest.warns(la.training.Diverged):
+        history = la.train(la.RegressionTask(n=5), SGD(1e3), 50, batch=5, clip=None)
     t = history.diverged_at
     assert t is not None and 0 < t < 50
     assert np.isfinite(history.params).all() and np.isfinite(history.loss[:t]).all() and np.isnan(history.loss[t + 1 :]).all()

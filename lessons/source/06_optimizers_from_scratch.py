@@ -24,6 +24,7 @@
 # model with every stage, and turn its 150 parameters by a random rotation to see which optimizers notice.
 
 # %%
+import warnings
 from functools import cache
 
 import numpy as np
@@ -33,6 +34,8 @@ from linattn_np import optimizers
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, facts, knob, predict, profile, reveal, show
 from linattn_np.teaching import slider, symbols, table, versions
+
+warnings.simplefilter("ignore", la.training.Diverged)  # the tables below say it
 
 SEED = 6
 versions(SEED)

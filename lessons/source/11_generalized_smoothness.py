@@ -24,12 +24,16 @@
 # training explodes, and look again at a correlation that seemed convincing.
 
 # %%
+import warnings
+
 import numpy as np
 
 import linattn_np as la
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict
 from linattn_np.teaching import reveal, show, slider, symbols, table, versions
+
+warnings.simplefilter("ignore", la.training.Diverged)  # the tables below say it
 
 SEED = 11
 versions(SEED)

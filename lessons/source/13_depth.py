@@ -25,6 +25,7 @@
 
 # %%
 import math
+import warnings
 
 import numpy as np
 
@@ -34,6 +35,8 @@ from linattn_np.experiments import panels as three_rows
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions
+
+warnings.simplefilter("ignore", la.training.Diverged)  # the tables below say it
 
 SEED, task = 13, la.RegressionTask()
 versions(SEED)

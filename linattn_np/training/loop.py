@@ -1,7 +1,7 @@
 """The training loop: a fresh batch each step, the loss and gradient by hand, clipping, one optimizer update, a record."""
 
 import time
-from dataclasses import dataclass
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,38 +10,17 @@ from .. import batches
 from .._checks import as_count, as_prompts, one_of
 from .._types import Array
 from ..models.choose import first_params, model_from, refuse_both
-from ..models.model import Model, check_width, passes_of
+from ..models.model import check_width, passes_of
 from ..models.transformer import transformer_for
-from ..optimizers import CLIPPINGS, check_optimizer, clip, global_norm
+from ..optimizers import CLIPPINGS, Optimizer, check_optimizer, clip, global_norm
 from ..progress import bar
 from ..prompts import RegressionTask
 from .batch_gradient import BatchGradient
-
-
-@dataclass(frozen=True)
-class History:
-    """What a training run leaves behind. Entry t of ``loss`` and ``grad_norm`` belongs to the batch of step t, before its update.
-
-    Params have the shape of the model's: (L, H, 2, k, k) for a linear Transformer, (p,) for a composed model.
-    """
-
-    loss: Array  # (steps,) NaN after a divergence
-    grad_norm: Array  # (steps,) before clipping
-    params: Array  # like the model's params: the last finite ones
-    diverged_at: int | None  # the first step whose loss, gradient or update was not finite
-    snapshots: dict[int, Array]  # {t: params after t updates}: 0, every record_every, and the last
-    updates: dict[int, Array]  # {t: what update t+1 added to snapshot t}, for every snapshot but the last
-    seconds: float  # wall time
-    model: Model | None = None  # what was trained
-
-    def snapshot_array(self) -> tuple[Array, Array]:
-        """The times (T,) and parameters (T, *params.shape) of the snapshots, in order."""
-        times = sorted(self.snapshots)
-        return np.array(times), np.stack([self.snapshots[t] for t in times])
+from .history import Diverged, History
 
 
 def train(
-    task: RegressionTask, optimizer: Any, steps: int, batch: int = 1000, layers: int | None = None, clip: float | None = 1.0,
+    task: RegressionTask, optimizer: Optimizer, steps: int, batch: int = 1000, layers: int | None = None, clip: float | None = 1.0,
     seed: int = 0, std: float | None = None, record_every: int | None = None, *, heads: int | None = None, full: bool | None = None,
     attention: str | None = None, clip_by: str | None = None, params: Any = None, hidden: int | None = None,
     fixed_batch: bool = False, backend: str | None = None, progress: bool | None = None, model: Any = None,
@@ -53,8 +32,8 @@ def train(
     ``model``. It starts from ``params``, or from random ones of std=0.05. clip the threshold of ``optimizers.clip``, or None;
     clip_by="global"; record_every the distance of snapshots (default: only the first and the last); progress True, False, or
     None: in terminals and notebooks. fixed_batch uses the first batch at every step. backend="numba", or "numpy".
-    -> History. A run that leaves the finite numbers stops and says so in ``diverged_at``. The seed alone decides the bits,
-    whatever the number of threads. Raises ValueError for bad arguments, and for two of which one would be ignored.
+    -> History. A run that leaves the finite numbers stops, says so in ``diverged_at``, and warns (:class:`Diverged`). The seed
+    alone decides the bits, whatever the number of threads. Raises ValueError for bad arguments, and for two of which one would be ignored.
     Cost: steps gradients of ``batch`` prompts; Setting 1 takes about half a millisecond a step. Source: paper, section 3.1.
     """
     steps, record_every, clip_by = _check(task, optimizer, steps, record_every, clip, clip_by)
@@ -86,14 +65,17 @@ def train(
                 snapshots[t + 1] = x
             if t % 64 == 63:
                 shown.update(64)
-    return History(losses, norms, x, diverged_at, snapshots, updates, time.perf_counter() - began, model)
+    history = History(losses, norms, x, diverged_at, snapshots, updates, time.perf_counter() - began, model)
+    if diverged_at is not None:
+        warnings.warn(history.how_it_diverged(), Diverged, stacklevel=2)
+    return history
 
 
 clipped = clip  # ``train`` has an argument named clip
 
 
 def _check(
-    task: RegressionTask, optimizer: Any, steps: int, record_every: int | None, threshold: float | None, clip_by: str | None
+    task: RegressionTask, optimizer: Optimizer, steps: int, record_every: int | None, threshold: float | None, clip_by: str | None
 ) -> tuple[int, int, str]:
     """Raise ValueError for what no part of the loop would notice before the first step. -> steps, record_every, clip_by"""
     if not isinstance(task, RegressionTask):

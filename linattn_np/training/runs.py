@@ -8,6 +8,7 @@ because its last bits differ. Files are written under another name and then rena
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
@@ -26,7 +27,8 @@ from ..models.model import Model
 from ..prompts import NonlinearTask, RegressionTask
 from .archives import put_aside, read_arrays, read_with_origin, write_arrays
 from .files import LOCK, atomic_file, lock, remove_leftovers, write_text
-from .loop import History, train
+from .history import Diverged, History
+from .loop import train
 from .provenance import backend, provenance
 
 __all__ = ["Run", "RunFolder", "atomic_file", "history_arrays", "history_from", "read_arrays", "write_arrays", "write_text"]
@@ -109,7 +111,9 @@ class Run:
         arguments = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in DEFAULTS}
         if self.clip_by == "global":
             del arguments["clip_by"]
-        return train(**arguments, **self.asked(), progress=progress)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Diverged)  # whoever keeps runs reads diverged_at
+            return train(**arguments, **self.asked(), progress=progress)
 
 
 def describe_model(model: Any) -> dict[str, Any]:
