@@ -13,6 +13,7 @@ writes it into another operand, with the number of its equation:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -293,7 +294,7 @@ def _softmax_backward(e: Array, dE: Array) -> Array:
     return e * (dE - (dE * e).sum(axis=1, keepdims=True))
 
 
-COMPUTE = {
+COMPUTE: dict[int, Callable[..., Array]] = {
     PRODUCT: _product,
     SHARED_LEFT: _product,
     SHARED_RIGHT: _product,

@@ -181,227 +181,250 @@ def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1, inputs: b
         [[memory.weight(name, first, l, h, which, shared=True) for h in range(H)] for l in range(L)]
         for name, first, which in (("P", 0, 0), ("Q", 0, 1), ("vP", size, 0), ("vQ", size, 1))
     ))  # fmt: skip
-    f, y, g = memory.activations(), memory.number("y"), memory.gradients("d", keep=order == 2)
-    gradient, hvp, h = Program((k,)), Program((k,), tangent=True), g
-    forward(shape, weights, f, gradient)
-    error(f, y, g, gradient)
-    backward(shape, weights, f, g, gradient, inputs)
+    values, y, grads = memory.activations(), memory.number("y"), memory.gradients("d", keep=order == 2)
+    gradient, hvp, hgrads = Program((k,)), Program((k,), tangent=True), grads
+    forward(shape, weights, values, gradient)
+    error(values, y, grads, gradient)
+    backward(shape, weights, values, grads, gradient, inputs)
     if order == 2:
-        v, h = memory.activations("v"), memory.gradients("h", keep=False)
-        tangent(shape, weights, f, v, hvp)
-        hvp.set(h.label, 2 * copy(v.label), "2.14")
-        backward_tangent(shape, weights, f, v, g, h, hvp)
-    at = Addresses(f.S[0].at, f.s[0].at, f.x[0].at, y.at, g.squares.at, h.P[0][0].at, g.S[0].at, g.x[0].at)
+        tangents, hgrads = memory.activations("v"), memory.gradients("h", keep=False)
+        tangent(shape, weights, values, tangents, hvp)
+        hvp.set(hgrads.label, 2 * copy(tangents.label), "2.14")
+        backward_tangent(shape, weights, values, tangents, grads, hgrads, hvp)
+    at = Addresses(
+        values.S[0].at, values.s[0].at, values.x[0].at, y.at, grads.squares.at, hgrads.P[0][0].at, grads.S[0].at, grads.x[0].at
+    )
     return Passes(gradient, hvp, at, memory.used)
 
 
-def forward(shape: _Shape, w: _Weights, f: _Activations, out: Program) -> None:
+def forward(shape: _Shape, weights: _Weights, values: _Activations, out: Program) -> None:
     """(5.18) to (5.22)."""
     for l in range(shape.moving):
-        out.set(f.A[l], I, "5.18")
+        out.set(values.A[l], I, "5.18")
         for h in range(shape.H):
-            out.set(f.U[l][h], f.S[l] @ w.Q[l][h], "5.18")
-            out.add(f.A[l], (w.P[l][h] @ f.U[l][h]) / shape.n, "5.18")
-        out.set(f.x[l + 1], f.A[l] @ f.x[l], "5.20")
+            out.set(values.U[l][h], values.S[l] @ weights.Q[l][h], "5.18")
+            out.add(values.A[l], (weights.P[l][h] @ values.U[l][h]) / shape.n, "5.18")
+        out.set(values.x[l + 1], values.A[l] @ values.x[l], "5.20")
         if not shape.full:
-            read_label(shape, w, f, l, out)
-            out.set(f.r[l], copy(f.s[l]), "5.21")
-            out.add(f.r[l], f.S[l] @ f.b[l], "5.21")
-            out.set(f.s[l + 1], f.A[l] @ f.r[l], "5.21")
+            read_label(shape, weights, values, l, out)
+            out.set(values.r[l], copy(values.s[l]), "5.21")
+            out.add(values.r[l], values.S[l] @ values.b[l], "5.21")
+            out.set(values.s[l + 1], values.A[l] @ values.r[l], "5.21")
         if l + 1 < shape.moving:
-            out.set(f.V[l], f.A[l] @ f.S[l], "5.22")
-            out.set(f.S[l + 1], f.V[l] @ f.A[l].T, "5.22")
+            out.set(values.V[l], values.A[l] @ values.S[l], "5.22")
+            out.set(values.S[l + 1], values.V[l] @ values.A[l].T, "5.22")
     if shape.full:
-        out.set(f.label, copy(f.x[shape.L].entry(shape.k - 1)), "5.20")  # the label is the token's last entry (1.4)
+        out.set(values.label, copy(values.x[shape.L].entry(shape.k - 1)), "5.20")  # the label is the token's last entry (1.4)
     else:
-        read_label(shape, w, f, shape.L - 1, out)
+        read_label(shape, weights, values, shape.L - 1, out)
 
 
-def read_label(shape: _Shape, w: _Weights, f: _Activations, l: int, out: Program) -> None:
+def read_label(shape: _Shape, weights: _Weights, values: _Activations, l: int, out: Program) -> None:
     """(5.19) b = sum_h Q^T s / n and (5.20) label += b^T x; the query's label is 0 before the first layer."""
     for h in range(shape.H):
-        out.put(f.b[l], (w.Q[l][h].T @ f.s[l]) / shape.n, "5.19", add=h > 0)
-    out.put(f.label, f.b[l].T @ f.x[l], "5.20", add=l > 0)
+        out.put(values.b[l], (weights.Q[l][h].T @ values.s[l]) / shape.n, "5.19", add=h > 0)
+    out.put(values.label, values.b[l].T @ values.x[l], "5.20", add=l > 0)
 
 
-def error(f: _Activations, y: Operand, g: _Gradients, out: Program) -> None:
+def error(values: _Activations, y: Operand, grads: _Gradients, out: Program) -> None:
     """error = -label - y (1.4), error^2 (1.5), dlabel = -2 error (2.14), (2.15); 1/B comes at the end."""
-    out.set(g.label, 2 * copy(f.label), "2.15")
-    out.add(g.label, 2 * copy(y), "2.15")
-    out.add(g.squares, multiply(g.label, g.label) / 4, "1.5")
+    out.set(grads.label, 2 * copy(values.label), "2.15")
+    out.add(grads.label, 2 * copy(y), "2.15")
+    out.add(grads.squares, multiply(grads.label, grads.label) / 4, "1.5")
 
 
-def backward(shape: _Shape, w: _Weights, f: _Activations, g: _Gradients, out: Program, inputs: bool = False) -> None:
+def backward(
+    shape: _Shape, weights: _Weights, values: _Activations, grads: _Gradients, out: Program, inputs: bool = False
+) -> None:
     """(5.23) to (5.29): adds dP and dQ to the sums; ``inputs``: down to the gradient of the first state."""
     n, last = shape.n, shape.L - 1
     if shape.full:
-        out.set(g.x[shape.L], ZERO, "2.15")
-        out.set(g.x[shape.L].entry(shape.k - 1), copy(g.label), "2.15")
+        out.set(grads.x[shape.L], ZERO, "2.15")
+        out.set(grads.x[shape.L].entry(shape.k - 1), copy(grads.label), "2.15")
     else:
-        out.set(g.b[last], multiply(g.label, f.x[last]), "5.24")
-        out.set(g.x[last], multiply(g.label, f.b[last]), "5.27")
+        out.set(grads.b[last], multiply(grads.label, values.x[last]), "5.24")
+        out.set(grads.x[last], multiply(grads.label, values.b[last]), "5.27")
         for h in range(shape.H):
-            out.add(g.Q[last][h], outer(f.s[last], g.b[last]) / n, "5.29")
-            out.put(g.s[last], (w.Q[last][h] @ g.b[last]) / n, "5.26", add=h > 0)
+            out.add(grads.Q[last][h], outer(values.s[last], grads.b[last]) / n, "5.29")
+            out.put(grads.s[last], (weights.Q[last][h] @ grads.b[last]) / n, "5.26", add=h > 0)
     for l in reversed(range(shape.moving)):
-        out.set(g.A[l], outer(g.x[l + 1], f.x[l]), "5.23")
+        out.set(grads.A[l], outer(grads.x[l + 1], values.x[l]), "5.23")
         if l + 1 < shape.moving:
-            out.add(g.A[l], 2 * (g.S[l + 1] @ f.V[l]), "5.23")
+            out.add(grads.A[l], 2 * (grads.S[l + 1] @ values.V[l]), "5.23")
         if not shape.full:
-            out.add(g.A[l], outer(g.s[l + 1], f.r[l]), "5.23")
-            out.set(g.r[l], f.A[l].T @ g.s[l + 1], "5.24")
-            out.set(g.b[l], multiply(g.label, f.x[l]), "5.24")
-            out.add(g.b[l], f.S[l] @ g.r[l], "5.24")
+            out.add(grads.A[l], outer(grads.s[l + 1], values.r[l]), "5.23")
+            out.set(grads.r[l], values.A[l].T @ grads.s[l + 1], "5.24")
+            out.set(grads.b[l], multiply(grads.label, values.x[l]), "5.24")
+            out.add(grads.b[l], values.S[l] @ grads.r[l], "5.24")
         for h in range(shape.H):
-            out.set(g.U[l][h], (w.P[l][h].T @ g.A[l]) / n, "5.28")
-            out.add(g.P[l][h], (g.A[l] @ f.U[l][h].T) / n, "5.28")
-            out.add(g.Q[l][h], f.S[l] @ g.U[l][h], "5.29")
+            out.set(grads.U[l][h], (weights.P[l][h].T @ grads.A[l]) / n, "5.28")
+            out.add(grads.P[l][h], (grads.A[l] @ values.U[l][h].T) / n, "5.28")
+            out.add(grads.Q[l][h], values.S[l] @ grads.U[l][h], "5.29")
             if not shape.full:
-                out.add(g.Q[l][h], outer(f.s[l], g.b[l]) / n, "5.29")
+                out.add(grads.Q[l][h], outer(values.s[l], grads.b[l]) / n, "5.29")
         if l > 0 or inputs:
             for h in range(shape.H):
-                out.put(g.M[l], g.U[l][h] @ w.Q[l][h].T, "5.25", add=h > 0)
-            out.set(g.x[l], f.A[l].T @ g.x[l + 1], "5.27")
+                out.put(grads.M[l], grads.U[l][h] @ weights.Q[l][h].T, "5.25", add=h > 0)
+            out.set(grads.x[l], values.A[l].T @ grads.x[l + 1], "5.27")
             if not shape.full:
-                out.add(g.M[l], outer(g.r[l], f.b[l]), "5.25")
-                out.add(g.x[l], multiply(g.label, f.b[l]), "5.27")
-                out.set(g.s[l], copy(g.r[l]), "5.26")
+                out.add(grads.M[l], outer(grads.r[l], values.b[l]), "5.25")
+                out.add(grads.x[l], multiply(grads.label, values.b[l]), "5.27")
+                out.set(grads.s[l], copy(grads.r[l]), "5.26")
                 for h in range(shape.H):
-                    out.add(g.s[l], (w.Q[l][h] @ g.b[l]) / n, "5.26")
-            out.set(g.S[l], symmetrized(g.M[l]), "5.25")
+                    out.add(grads.s[l], (weights.Q[l][h] @ grads.b[l]) / n, "5.26")
+            out.set(grads.S[l], symmetrized(grads.M[l]), "5.25")
             if l + 1 < shape.moving:
-                out.set(g.E[l], g.S[l + 1] @ f.A[l], "5.25")
-                out.add(g.S[l], f.A[l].T @ g.E[l], "5.25")
+                out.set(grads.E[l], grads.S[l + 1] @ values.A[l], "5.25")
+                out.add(grads.S[l], values.A[l].T @ grads.E[l], "5.25")
 
 
-def tangent(shape: _Shape, w: _Weights, f: _Activations, v: _Activations, out: Program) -> None:
+def tangent(shape: _Shape, weights: _Weights, values: _Activations, tangents: _Activations, out: Program) -> None:
     """The tangent of :func:`forward`, term by term; the state does not move, so the tangents of layer 0's input are left out."""
     n = shape.n
     for l in range(shape.moving):
         for h in range(shape.H):
-            out.set(v.U[l][h], f.S[l] @ w.vQ[l][h], "5.18")
+            out.set(tangents.U[l][h], values.S[l] @ weights.vQ[l][h], "5.18")
             if l > 0:
-                out.add(v.U[l][h], v.S[l] @ w.Q[l][h], "5.18")
-            out.put(v.A[l], (w.vP[l][h] @ f.U[l][h]) / n, "5.18", add=h > 0)
-            out.add(v.A[l], (w.P[l][h] @ v.U[l][h]) / n, "5.18")
-        out.set(v.x[l + 1], v.A[l] @ f.x[l], "5.20")
+                out.add(tangents.U[l][h], tangents.S[l] @ weights.Q[l][h], "5.18")
+            out.put(tangents.A[l], (weights.vP[l][h] @ values.U[l][h]) / n, "5.18", add=h > 0)
+            out.add(tangents.A[l], (weights.P[l][h] @ tangents.U[l][h]) / n, "5.18")
+        out.set(tangents.x[l + 1], tangents.A[l] @ values.x[l], "5.20")
         if l > 0:
-            out.add(v.x[l + 1], f.A[l] @ v.x[l], "5.20")
+            out.add(tangents.x[l + 1], values.A[l] @ tangents.x[l], "5.20")
         if not shape.full:
-            read_label_tangent(shape, w, f, v, l, out)
-            out.set(v.r[l], f.S[l] @ v.b[l], "5.21")
+            read_label_tangent(shape, weights, values, tangents, l, out)
+            out.set(tangents.r[l], values.S[l] @ tangents.b[l], "5.21")
             if l > 0:
-                out.add(v.r[l], copy(v.s[l]), "5.21")
-                out.add(v.r[l], v.S[l] @ f.b[l], "5.21")
-            out.set(v.s[l + 1], v.A[l] @ f.r[l], "5.21")
-            out.add(v.s[l + 1], f.A[l] @ v.r[l], "5.21")
+                out.add(tangents.r[l], copy(tangents.s[l]), "5.21")
+                out.add(tangents.r[l], tangents.S[l] @ values.b[l], "5.21")
+            out.set(tangents.s[l + 1], tangents.A[l] @ values.r[l], "5.21")
+            out.add(tangents.s[l + 1], values.A[l] @ tangents.r[l], "5.21")
         if l + 1 < shape.moving:
-            out.set(v.V[l], v.A[l] @ f.S[l], "5.22")
+            out.set(tangents.V[l], tangents.A[l] @ values.S[l], "5.22")
             if l > 0:
-                out.add(v.V[l], f.A[l] @ v.S[l], "5.22")
-            out.set(v.S[l + 1], v.V[l] @ f.A[l].T, "5.22")
-            out.add(v.S[l + 1], f.V[l] @ v.A[l].T, "5.22")
+                out.add(tangents.V[l], values.A[l] @ tangents.S[l], "5.22")
+            out.set(tangents.S[l + 1], tangents.V[l] @ values.A[l].T, "5.22")
+            out.add(tangents.S[l + 1], values.V[l] @ tangents.A[l].T, "5.22")
     if shape.full:
-        out.set(v.label, copy(v.x[shape.L].entry(shape.k - 1)), "5.20")
+        out.set(tangents.label, copy(tangents.x[shape.L].entry(shape.k - 1)), "5.20")
     else:
-        read_label_tangent(shape, w, f, v, shape.L - 1, out)
+        read_label_tangent(shape, weights, values, tangents, shape.L - 1, out)
 
 
-def read_label_tangent(shape: _Shape, w: _Weights, f: _Activations, v: _Activations, l: int, out: Program) -> None:
+def read_label_tangent(
+    shape: _Shape, weights: _Weights, values: _Activations, tangents: _Activations, l: int, out: Program
+) -> None:
     """The tangent of :func:`read_label`."""
     for h in range(shape.H):
-        out.put(v.b[l], (w.vQ[l][h].T @ f.s[l]) / shape.n, "5.19", add=h > 0)
+        out.put(tangents.b[l], (weights.vQ[l][h].T @ values.s[l]) / shape.n, "5.19", add=h > 0)
         if l > 0:
-            out.add(v.b[l], (w.Q[l][h].T @ v.s[l]) / shape.n, "5.19")
-    out.put(v.label, v.b[l].T @ f.x[l], "5.20", add=l > 0)
+            out.add(tangents.b[l], (weights.Q[l][h].T @ tangents.s[l]) / shape.n, "5.19")
+    out.put(tangents.label, tangents.b[l].T @ values.x[l], "5.20", add=l > 0)
     if l > 0:
-        out.add(v.label, f.b[l].T @ v.x[l], "5.20")
+        out.add(tangents.label, values.b[l].T @ tangents.x[l], "5.20")
 
 
 def backward_tangent(
-    shape: _Shape, w: _Weights, f: _Activations, v: _Activations, g: _Gradients, t: _Gradients, out: Program
+    shape: _Shape,
+    weights: _Weights,
+    values: _Activations,
+    tangents: _Activations,
+    grads: _Gradients,
+    hgrads: _Gradients,
+    out: Program,
 ) -> None:
-    """The tangent of :func:`backward`, term by term: adds hP and hQ to the sums of ``t``."""
+    """The tangent of :func:`backward`, term by term: adds hP and hQ to the sums of ``hgrads``."""
     n, last = shape.n, shape.L - 1
     if shape.full:
-        out.set(t.x[shape.L], ZERO, "2.15")
-        out.set(t.x[shape.L].entry(shape.k - 1), copy(t.label), "2.15")
+        out.set(hgrads.x[shape.L], ZERO, "2.15")
+        out.set(hgrads.x[shape.L].entry(shape.k - 1), copy(hgrads.label), "2.15")
     else:
-        label_tangents(f, v, g, t, last, True, out)
+        label_tangents(values, tangents, grads, hgrads, last, True, out)
         for h in range(shape.H):
-            q_tangents(n, f, v, g, t, last, h, out)
-            s_tangents(n, w, g, t, last, h, h > 0, out)
+            q_tangents(n, values, tangents, grads, hgrads, last, h, out)
+            s_tangents(n, weights, grads, hgrads, last, h, h > 0, out)
     for l in reversed(range(shape.moving)):
-        out.set(t.A[l], outer(t.x[l + 1], f.x[l]), "5.23")
+        out.set(hgrads.A[l], outer(hgrads.x[l + 1], values.x[l]), "5.23")
         if l > 0:
-            out.add(t.A[l], outer(g.x[l + 1], v.x[l]), "5.23")
+            out.add(hgrads.A[l], outer(grads.x[l + 1], tangents.x[l]), "5.23")
         if l + 1 < shape.moving:
-            out.add(t.A[l], 2 * (t.S[l + 1] @ f.V[l]), "5.23")
-            out.add(t.A[l], 2 * (g.S[l + 1] @ v.V[l]), "5.23")
+            out.add(hgrads.A[l], 2 * (hgrads.S[l + 1] @ values.V[l]), "5.23")
+            out.add(hgrads.A[l], 2 * (grads.S[l + 1] @ tangents.V[l]), "5.23")
         if not shape.full:
-            out.add(t.A[l], outer(t.s[l + 1], f.r[l]), "5.23")
-            out.add(t.A[l], outer(g.s[l + 1], v.r[l]), "5.23")
-            out.set(t.r[l], v.A[l].T @ g.s[l + 1], "5.24")
-            out.add(t.r[l], f.A[l].T @ t.s[l + 1], "5.24")
-            label_tangents(f, v, g, t, l, l > 0, out)
-            out.add(t.b[l], f.S[l] @ t.r[l], "5.24")
+            out.add(hgrads.A[l], outer(hgrads.s[l + 1], values.r[l]), "5.23")
+            out.add(hgrads.A[l], outer(grads.s[l + 1], tangents.r[l]), "5.23")
+            out.set(hgrads.r[l], tangents.A[l].T @ grads.s[l + 1], "5.24")
+            out.add(hgrads.r[l], values.A[l].T @ hgrads.s[l + 1], "5.24")
+            label_tangents(values, tangents, grads, hgrads, l, l > 0, out)
+            out.add(hgrads.b[l], values.S[l] @ hgrads.r[l], "5.24")
             if l > 0:
-                out.add(t.b[l], v.S[l] @ g.r[l], "5.24")
+                out.add(hgrads.b[l], tangents.S[l] @ grads.r[l], "5.24")
         for h in range(shape.H):
-            out.set(t.U[l][h], (w.vP[l][h].T @ g.A[l]) / n, "5.28")
-            out.add(t.U[l][h], (w.P[l][h].T @ t.A[l]) / n, "5.28")
-            out.add(t.P[l][h], (t.A[l] @ f.U[l][h].T) / n, "5.28")
-            out.add(t.P[l][h], (g.A[l] @ v.U[l][h].T) / n, "5.28")
-            out.add(t.Q[l][h], f.S[l] @ t.U[l][h], "5.29")
+            out.set(hgrads.U[l][h], (weights.vP[l][h].T @ grads.A[l]) / n, "5.28")
+            out.add(hgrads.U[l][h], (weights.P[l][h].T @ hgrads.A[l]) / n, "5.28")
+            out.add(hgrads.P[l][h], (hgrads.A[l] @ values.U[l][h].T) / n, "5.28")
+            out.add(hgrads.P[l][h], (grads.A[l] @ tangents.U[l][h].T) / n, "5.28")
+            out.add(hgrads.Q[l][h], values.S[l] @ hgrads.U[l][h], "5.29")
             if l > 0:
-                out.add(t.Q[l][h], v.S[l] @ g.U[l][h], "5.29")
+                out.add(hgrads.Q[l][h], tangents.S[l] @ grads.U[l][h], "5.29")
             if not shape.full:
-                q_tangents(n, f, v, g, t, l, h, out)
+                q_tangents(n, values, tangents, grads, hgrads, l, h, out)
         if l > 0:
-            state_tangents(shape, w, f, v, g, t, l, out)
+            state_tangents(shape, weights, values, tangents, grads, hgrads, l, out)
 
 
-def label_tangents(f: _Activations, v: _Activations, g: _Gradients, t: _Gradients, l: int, x_too: bool, out: Program) -> None:
+def label_tangents(
+    values: _Activations, tangents: _Activations, grads: _Gradients, hgrads: _Gradients, l: int, x_too: bool, out: Program
+) -> None:
     """Of (5.24) dlabel x, which comes first in db, and of (5.27) dlabel b, which comes first in dx."""
-    out.set(t.b[l], multiply(t.label, f.x[l]), "5.24")
+    out.set(hgrads.b[l], multiply(hgrads.label, values.x[l]), "5.24")
     if l > 0:
-        out.add(t.b[l], multiply(g.label, v.x[l]), "5.24")
+        out.add(hgrads.b[l], multiply(grads.label, tangents.x[l]), "5.24")
     if x_too:
-        out.set(t.x[l], multiply(t.label, f.b[l]), "5.27")
-        out.add(t.x[l], multiply(g.label, v.b[l]), "5.27")
+        out.set(hgrads.x[l], multiply(hgrads.label, values.b[l]), "5.27")
+        out.add(hgrads.x[l], multiply(grads.label, tangents.b[l]), "5.27")
 
 
-def q_tangents(n: int, f: _Activations, v: _Activations, g: _Gradients, t: _Gradients, l: int, h: int, out: Program) -> None:
+def q_tangents(
+    n: int, values: _Activations, tangents: _Activations, grads: _Gradients, hgrads: _Gradients, l: int, h: int, out: Program
+) -> None:
     """Of (5.29) s db^T / n."""
-    out.add(t.Q[l][h], outer(f.s[l], t.b[l]) / n, "5.29")
+    out.add(hgrads.Q[l][h], outer(values.s[l], hgrads.b[l]) / n, "5.29")
     if l > 0:
-        out.add(t.Q[l][h], outer(v.s[l], g.b[l]) / n, "5.29")
+        out.add(hgrads.Q[l][h], outer(tangents.s[l], grads.b[l]) / n, "5.29")
 
 
-def s_tangents(n: int, w: _Weights, g: _Gradients, t: _Gradients, l: int, h: int, add: bool, out: Program) -> None:
+def s_tangents(n: int, weights: _Weights, grads: _Gradients, hgrads: _Gradients, l: int, h: int, add: bool, out: Program) -> None:
     """Of (5.26) Q db / n."""
-    out.put(t.s[l], (w.vQ[l][h] @ g.b[l]) / n, "5.26", add=add)
-    out.add(t.s[l], (w.Q[l][h] @ t.b[l]) / n, "5.26")
+    out.put(hgrads.s[l], (weights.vQ[l][h] @ grads.b[l]) / n, "5.26", add=add)
+    out.add(hgrads.s[l], (weights.Q[l][h] @ hgrads.b[l]) / n, "5.26")
 
 
 def state_tangents(
-    shape: _Shape, w: _Weights, f: _Activations, v: _Activations, g: _Gradients, t: _Gradients, l: int, out: Program
+    shape: _Shape,
+    weights: _Weights,
+    values: _Activations,
+    tangents: _Activations,
+    grads: _Gradients,
+    hgrads: _Gradients,
+    l: int,
+    out: Program,
 ) -> None:
     """Of (5.25) to (5.27): the tangents of the gradients of the layer's state."""
     for h in range(shape.H):
-        out.put(t.M[l], t.U[l][h] @ w.Q[l][h].T, "5.25", add=h > 0)
-        out.add(t.M[l], g.U[l][h] @ w.vQ[l][h].T, "5.25")
-    out.put(t.x[l], v.A[l].T @ g.x[l + 1], "5.27", add=not shape.full)
-    out.add(t.x[l], f.A[l].T @ t.x[l + 1], "5.27")
+        out.put(hgrads.M[l], hgrads.U[l][h] @ weights.Q[l][h].T, "5.25", add=h > 0)
+        out.add(hgrads.M[l], grads.U[l][h] @ weights.vQ[l][h].T, "5.25")
+    out.put(hgrads.x[l], tangents.A[l].T @ grads.x[l + 1], "5.27", add=not shape.full)
+    out.add(hgrads.x[l], values.A[l].T @ hgrads.x[l + 1], "5.27")
     if not shape.full:
-        out.add(t.M[l], outer(t.r[l], f.b[l]), "5.25")
-        out.add(t.M[l], outer(g.r[l], v.b[l]), "5.25")
-        out.set(t.s[l], copy(t.r[l]), "5.26")
+        out.add(hgrads.M[l], outer(hgrads.r[l], values.b[l]), "5.25")
+        out.add(hgrads.M[l], outer(grads.r[l], tangents.b[l]), "5.25")
+        out.set(hgrads.s[l], copy(hgrads.r[l]), "5.26")
         for h in range(shape.H):
-            s_tangents(shape.n, w, g, t, l, h, True, out)
-    out.set(t.S[l], symmetrized(t.M[l]), "5.25")
+            s_tangents(shape.n, weights, grads, hgrads, l, h, True, out)
+    out.set(hgrads.S[l], symmetrized(hgrads.M[l]), "5.25")
     if l + 1 < shape.moving:
-        out.set(t.E[l], t.S[l + 1] @ f.A[l], "5.25")
-        out.add(t.E[l], g.S[l + 1] @ v.A[l], "5.25")
-        out.add(t.S[l], v.A[l].T @ g.E[l], "5.25")
-        out.add(t.S[l], f.A[l].T @ t.E[l], "5.25")
+        out.set(hgrads.E[l], hgrads.S[l + 1] @ values.A[l], "5.25")
+        out.add(hgrads.E[l], grads.S[l + 1] @ tangents.A[l], "5.25")
+        out.add(hgrads.S[l], tangents.A[l].T @ grads.E[l], "5.25")
+        out.add(hgrads.S[l], values.A[l].T @ hgrads.E[l], "5.25")
