@@ -9,6 +9,7 @@ from points import LAYERS, SOME, B, D, H, N, add, dot, has_skip, imag, layer_poi
 from linattn_np.layers import general_attention, gram, softmax_attention
 from linattn_np.layers import linear_attention as attention
 from linattn_np.layers.general_attention import GeneralAttention
+from linattn_np.models import stack
 
 EVERY = pytest.mark.parametrize("name", LAYERS)
 TOKENS = pytest.mark.parametrize("name", ["linear", "softmax", "relu", "general"])
@@ -303,6 +304,34 @@ def test_a_mask_for_other_tokens_is_named():
     Z, weights, _ = layer_point("general")
     with pytest.raises(ValueError, match=f"mask: expected {N} tokens, as Z of shape .* has, got 3"):
         GeneralAttention([1, 1, 0]).forward(Z, *weights)
+
+
+@pytest.mark.parametrize("name", ["general, some read", "general, causal without skip"])
+def test_general_layers_are_stacked_like_any_other(name):
+    """Two layers with weights of their own: gradient and Hessian-vector product of the loss by complex step."""
+    layer, (Z, first, normal) = LAYERS[name], layer_point(name)
+    weights, directions = [first, like_all(first, normal)], [like_all(first, normal), like_all(first, normal)]
+    y = normal(B)
+
+    def loss_and_gradients(weights):
+        last, tapes = stack.forward_stack(layer, weights, Z)
+        error = layer.readout(last) - y
+        gradients = stack.zeros_for(weights, error.dtype)
+        stack.backward_stack(layer, tapes, layer.readout_backward(2 * error / B, last), gradients)
+        return (error * error).mean(), gradients
+
+    def each(arrays):
+        return [array for layers in arrays for array in layers]
+
+    _, gradients = loss_and_gradients(weights)
+    moved = [moved_by(w, v) for w, v in zip(weights, directions, strict=True)]
+    value, moved_gradients = loss_and_gradients(moved)
+    slopes = [(d * v).sum() for d, v in zip(each(gradients), each(directions), strict=True)]
+    assert len(slopes) == 2 * (2 + has_skip(name)) and min(map(abs, slopes)) > 0
+    assert abs(value.imag / 1e-30 - sum(slopes)) < 1e-12 * sum(map(abs, slopes))
+    _, products = stack.StackLinearization(layer, weights, Z, y).along(np.zeros_like(Z), directions)
+    for h, d in zip(each(products), each(moved_gradients), strict=True):
+        assert relative(h, d.imag / 1e-30) < 1e-12
 
 
 # ---------------------------------------------------------------- the state and the readout
