@@ -3,15 +3,19 @@
 Every figure is a median over rounds, and comparisons are ratios taken within one run: absolute times drift on a shared machine.
 """
 
+import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from . import batches
 from ._checks import as_count
+from ._types import Array
 from .kernels import linear as kernels
 from .kernels import programs
 from .kernels.threads import processors, set_threads
@@ -33,18 +37,18 @@ GROWTH = {  # what varies -> (values, name, values of --quick); everything else 
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes, in under a minute")
     parser.add_argument("--rounds", type=int, metavar="R", help="rounds of each timing (default: 15, with --quick 5)")
     parser.add_argument("--json", metavar="FILE", help="write the numbers to FILE")
     parser.add_argument("--plot", metavar="FILE", help="write a picture (.png) of the growth to FILE")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """-> exit status 0."""
     rounds = as_count("--rounds", args.rounds) if args.rounds is not None else (5 if args.quick else 15)
     threads = sorted({1, processors()})
-    record = {"threads": threads, "batch": BATCH, "rounds": rounds}
+    record: dict[str, Any] = {"threads": threads, "batch": BATCH, "rounds": rounds}
     with bar(3 + len(GROWTH), "bench", unit="part") as shown:
         for name, part in (("pieces", pieces), ("peak", peak)):
             record[name] = part(threads, rounds)
@@ -63,7 +67,7 @@ def run(args):
     return 0
 
 
-def median_seconds(function, rounds):
+def median_seconds(function: Callable[[], object], rounds: int) -> float:
     """Median wall time of a call, after one that is not counted; short calls are repeated up to 20 ms a round."""
     function()
     began = time.perf_counter()
@@ -81,18 +85,18 @@ def median_seconds(function, rounds):
 class Step:
     """One training step at each call: draw, gradient, clip, update."""
 
-    def __init__(self, task, params, backend):
+    def __init__(self, task: RegressionTask, params: Array, backend: str) -> None:
         parts = batches.generators(0, len(batches.part_sizes(BATCH)))
         self.gradient = BatchGradient(LinearTransformer(task.d, backend=backend), task, BATCH, parts)
         self.params, self.optimizer = params, Adam(0.02, 0.9, 0.9)
         self.state = self.optimizer.init(params)
 
-    def __call__(self):
+    def __call__(self) -> None:
         _, grad = self.gradient(self.params)
         self.params, self.state = self.optimizer.update(self.params, clip(grad, 1.0), self.state)
 
 
-def pieces(threads, rounds):
+def pieces(threads: Sequence[int], rounds: int) -> dict[str, dict[str, float]]:
     """Seconds of each piece: NumPy over tokens, and the kernels on each number of threads."""
     from .audit import audit_model
 
@@ -101,7 +105,7 @@ def pieces(threads, rounds):
     Z, y = gaussian.sample(BATCH, np.random.default_rng(1))
     rng = np.random.default_rng(2)
     draws = batches.draw_gaussian(gaussian, BATCH, rng)
-    work = {
+    work: dict[str, Callable[[str], Callable[[], object]]] = {
         "step, Setting 1": lambda backend: Step(gaussian, params, backend),
         "step, Setting 3": lambda backend: Step(gamma, params, backend),
         "gradient from tokens": lambda backend: lambda: loss_and_grad(params, Z, y, backend=backend),
@@ -125,7 +129,7 @@ def pieces(threads, rounds):
     return rows
 
 
-def peak(threads, rounds):
+def peak(threads: Sequence[int], rounds: int) -> dict[str, float]:
     """What the machine can do at most: double-precision multiply-adds of large matrices, and normal random numbers."""
     rng, out = np.random.default_rng(0), np.empty(1_000_000)
     A, B = rng.standard_normal((2, 1000, 1000))
@@ -135,7 +139,7 @@ def peak(threads, rounds):
     }
 
 
-def share_of_peak(record):
+def share_of_peak(record: dict[str, Any]) -> dict[str, float]:
     """The gradient's arithmetic and the sampling's random numbers as shares of what the machine can do."""
     params, task = init_params(np.random.default_rng(0)), RegressionTask()
     lanes = kernels.lanes_from_tokens(*task.sample(BATCH, np.random.default_rng(1)))
@@ -150,10 +154,10 @@ def share_of_peak(record):
     }
 
 
-def growth(name, rounds, quick):
+def growth(name: str, rounds: int, quick: bool) -> dict[str, Any]:
     """Seconds of the gradient over a range of one size: over tokens, on the state with NumPy, and by the kernels."""
     values = GROWTH[name][1] if quick else GROWTH[name][0]
-    seconds = {"tokens, NumPy": [], "state, NumPy": [], "state, Numba": []}
+    seconds: dict[str, list[float]] = {"tokens, NumPy": [], "state, NumPy": [], "state, Numba": []}
     for value in values:
         size = {"n": 20, "L": 3, "d": 5, "batch": 250, name: value}
         rng = np.random.default_rng(0)
@@ -174,12 +178,12 @@ def growth(name, rounds, quick):
     }
 
 
-def exponent(values, seconds):
+def exponent(values: Sequence[int], seconds: Sequence[float]) -> float:
     """The slope of log seconds against log size: seconds grow as size to this power."""
     return float(np.polyfit(np.log(values), np.log(seconds), 1)[0])
 
 
-def summary(record):
+def summary(record: dict[str, Any]) -> str:
     """The numbers as text."""
     columns = ["numpy", *(f"numba, {count} threads" for count in record["threads"])]
     lines = [
@@ -204,7 +208,7 @@ def summary(record):
     return "\n".join(lines)
 
 
-def draw(growths):
+def draw(growths: dict[str, Any]) -> Any:
     """Cost against each size, on logarithmic axes."""
     from .plotting import new_figure
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import SupportsFloat
+from typing import SupportsInt
 
 OK, WRONG, CANNOT_JUDGE = "ok", "WRONG", "CANNOT JUDGE"
 STATUS = {OK: 0, WRONG: 1, CANNOT_JUDGE: 2}  # exit status of the command
@@ -33,7 +33,7 @@ class Row:
         return (self.check, self.label, *numbers, self.verdict)
 
 
-def place(index: Sequence[SupportsFloat]) -> str:
+def place(index: Sequence[SupportsInt]) -> str:
     """An entry's index in words: ``[1, 0, 2]``; empty for the only entry of a number."""
     return "[" + ", ".join(str(int(i)) for i in index) + "]" if len(index) else ""
 

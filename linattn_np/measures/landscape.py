@@ -45,6 +45,7 @@ class Objective:
 
     def at(self, params: Any) -> tuple[Array, Passes, Any]:
         """The params as an array, the passes that serve them, and the batch in their form."""
+        model: Any
         if self.model is None:
             model, params = transformer_for(params, self.Z.shape[-1] - 1, Z=self.Z)
         else:

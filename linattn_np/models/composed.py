@@ -87,7 +87,7 @@ class Composed:
         Z, y = as_prompts(Z, y)
         model = self if backend is None else replace(self, backend=backend)
         value, grad = model.passes(theta, Z).loss_and_grad(theta, (Z, y))
-        return value if isinstance(value, float | complex) else value.item(), grad
+        return value if isinstance(value, float | complex) else value.item(), grad  # type: ignore[return-value]  # complex as params
 
     def hvp(self, theta: Array, Z: Array, y: Array, v: Array) -> Array:
         """H v, the Hessian away from kinks times a direction v (p,): the tangent of the backward pass. -> (p,)"""

@@ -85,7 +85,7 @@ class LinearTransformer:
         """The loss and its gradient. -> (float, like params)"""
         params, passes, batch = self._prepared(params, Z, y)
         value, grad = passes.loss_and_grad(params, batch)
-        return value if isinstance(value, float | complex) else value.item(), grad
+        return value if isinstance(value, float | complex) else value.item(), grad  # type: ignore[return-value]  # complex as params
 
     def hvp(self, params: Array, Z: Array, y: Array, v: Array) -> Array:
         """H v, v like params. -> like params"""

@@ -49,7 +49,7 @@ class Run:
     """
 
     task: RegressionTask
-    optimizer: object
+    optimizer: Any
     steps: int = 10_000
     batch: int = 1000
     layers: int = 3
@@ -86,7 +86,7 @@ class Run:
             values["model"] = model_described(values["model"])
         return cls(**values)
 
-    def description(self):
+    def description(self) -> str:
         """:meth:`to_dict` as one line of JSON, always the same for the same run."""
         return json.dumps({"format": FORMAT, **self.to_dict()}, sort_keys=True)
 
@@ -118,16 +118,16 @@ class Run:
 
 def describe_model(model: Any) -> dict[str, Any]:
     """A model as plain values: its module, its class and its fields. Raises ValueError where a worker could not make it again."""
-    kind = type(model)
+    kind: Any = type(model)
     if not is_dataclass(model) or not kind.__dataclass_params__.frozen or "<locals>" in kind.__qualname__:
         raise ValueError(f"model: expected a frozen dataclass that stands in a module, got {model!r} of {kind.__qualname__}")
-    return {"module": kind.__module__, "class": kind.__qualname__, "fields": asdict(model)}
+    return {"module": kind.__module__, "class": kind.__qualname__, "fields": asdict(model)}  # type: ignore[arg-type]  # an instance
 
 
 def model_described(values: dict[str, Any]) -> Model:
     """The model that :func:`describe_model` described; its module is imported."""
-    kind = getattr(import_module(values["module"]), values["class"], None)
-    if not is_dataclass(kind):
+    kind: Any = getattr(import_module(values["module"]), values["class"], None)
+    if not hasattr(kind, "__dataclass_fields__"):
         raise ValueError(f"model: expected a dataclass {values['class']} in the module {values['module']}, found none")
     return kind(**values["fields"])
 

@@ -1,12 +1,18 @@
 """The gradient against arrays that another program computed."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from ..._types import Array
 from ..row import OK, WRONG, Row, place
-from ..subject import AuditError, gradient_of
+from ..subject import AuditError, Subject, gradient_of
 
 
-def check_arrays(subject, gradient, reference, tolerance=1e-10):
+def check_arrays(
+    subject: Subject, gradient: Mapping[str, Array], reference: Mapping[str, Any], tolerance: float = 1e-10
+) -> list[Row]:
     """The gradient against arrays that another program computed, name by name."""
     rows = []
     for name, array in reference.items():
@@ -19,7 +25,7 @@ def check_arrays(subject, gradient, reference, tolerance=1e-10):
     return rows
 
 
-def array_row(quantity, got, reference, tolerance, check="arrays"):
+def array_row(quantity: str, got: Any, reference: Any, tolerance: float, check: str = "arrays") -> Row:
     """max|got - reference| / max|reference| as a row."""
     got, reference = np.atleast_1d(got), np.atleast_1d(reference)
     gap = np.abs(got - reference)

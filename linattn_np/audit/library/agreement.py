@@ -1,15 +1,20 @@
 """The public functions against each other and against arrays from elsewhere: NumPy, the compiled kernels, another program."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from ..._types import Array
 from ...layers.marks import keep
 from ...models import transformer
 from ...models.passes import can_compile
 from ..checks.arrays import array_row
 from ..report import Report
+from ..row import Row
+from ..subject import Subject
 
 
-def check_agreement(subject, params, Z, y, attention, backend="numba"):
+def check_agreement(subject: Subject, params: Array, Z: Array, y: Array, attention: str, backend: str = "numba") -> list[Row]:
     """The public functions against what was audited: NumPy, the compiled kernels, and the Hessian's symmetry. -> rows"""
     value, gradient = transformer.loss_and_grad(params, Z, y, attention, backend="numpy")
     audited = subject.backward({"params": params}, np.ones(()), keep)["params"]
@@ -31,7 +36,7 @@ def check_agreement(subject, params, Z, y, attention, backend="numba"):
     return rows
 
 
-def audit_arrays(arrays, seed=0):
+def audit_arrays(arrays: Mapping[str, Array], seed: int = 0) -> Report:
     """Losses, gradients and Hessians against arrays from elsewhere, keys ``case/array`` as in tests/data/oracle.npz. -> Report"""
     report = Report("arrays from elsewhere", point={"seed": seed})
     for case in dict.fromkeys(key.partition("/")[0] for key in arrays):

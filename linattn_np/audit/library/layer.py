@@ -46,23 +46,23 @@ def layer_subject(entry: Entry, module: ModuleType | None, rng: np.random.Genera
     order = list(inputs)
     theta = {key: array for name in order for key, array in _fields(name, inputs[name]).items()}
 
-    def rebuild(values):
+    def rebuild(values: dict[str, Array]) -> list[Any]:
         return [_refill(name, inputs[name], values) for name in order]
 
-    def run(values, mark):
+    def run(values: dict[str, Array], mark: Any) -> Any:
         return _flat(module.forward(*rebuild(values), mark, **options)[0])
 
-    def back(values, cotangent, mark):
+    def back(values: dict[str, Array], cotangent: Array, mark: Any) -> Any:
         out, tape = module.forward(*rebuild(values), **options)
         return _collect(order, module.backward(_unflat(cotangent, out), tape, mark))
 
-    def second(values, cotangent, v):
+    def second(values: dict[str, Array], cotangent: Array, v: dict[str, Array]) -> Any:
         out, tape = module.forward(*rebuild(values), **options)
         _, vtape = module.tangent(*rebuild(v), tape)
         dout = _unflat(cotangent, out)
         return _collect(order, module.backward_tangent(dout, _unflat(0.0 * cotangent, out), tape, vtape))
 
-    def carried(u):
+    def carried(u: dict[str, Array]) -> Array:
         return np.concatenate([u[key].ravel() for key in entry.residual])
 
     title, residual = f"layer {entry.name}", carried if entry.residual else None

@@ -28,7 +28,11 @@ from .weak import weak_checks
 
 CHECKS = ("complex", "probe", "dot", "taylor", "second", "tangent", "purity", "point", "kernel")
 FIRST = ("probe", "purity", "complex", "dot", "tangent", "taylor", "second", "kernel")  # whose word counts for the name
-GENERIC = ({}, {"layers": 2, "d": 3, "n": 7, "batch": 5}, {"layers": 3, "d": 2, "n": 11, "batch": 3, "heads": 2})
+GENERIC: tuple[dict[str, int], ...] = (
+    {},
+    {"layers": 2, "d": 3, "n": 7, "batch": 5},
+    {"layers": 3, "d": 2, "n": 11, "batch": 3, "heads": 2},
+)
 SMALL = {"d": 3, "n": 5, "batch": 2, "heads": 2}  # one layer by itself
 STACKS = {"stack": "linear", "composed": "mlp"}  # what is no layer, and the layer whose model shows it
 

@@ -9,7 +9,7 @@ from . import catalogue, habits, optimizer_mistakes, shared, tangents
 from .mutant import Mutation, apply
 
 CATALOGUE = tuple(
-    Mutation(key, module, old, new, line, slip, hint, *why)
+    Mutation(key, module, old, new, line, slip, hint, "".join(why))
     for module, entries in catalogue.MODULES.items()
     for key, line, slip, hint, old, new, *why in entries
 )
@@ -25,7 +25,15 @@ SHARED = tuple(
 def _tangents(module: str, prefix: str, entries: Iterable[Any], **words: str) -> tuple[Mutation, ...]:
     """Mutations of the tangents of a layer; ``words`` are filled into the texts."""
     return tuple(
-        Mutation(f"{prefix}_{key}", module, *(text.format(**words) for text in (old, new, line)), slip, "", *why, kind="tangent")
+        Mutation(
+            f"{prefix}_{key}",
+            module,
+            *(text.format(**words) for text in (old, new, line)),
+            slip,
+            "",
+            "".join(why),
+            kind="tangent",
+        )
         for key, line, slip, old, new, *why in entries
     )
 
