@@ -494,8 +494,9 @@ rates, seeds = {"SGD": 0.05, "Adam": 0.01}, 3
 
 def trained(name, rate, seed, steps, every, start=None):
     """A run and its test loss every so many iterations."""
-    history = la.train(task, kinds[name](rate), steps, batch, seed=seed, hidden=30, std=0.1,
-                       record_every=every, params=start, progress=False)
+    begin = {"std": 0.1} if start is None else {"params": start}
+    history = la.train(task, kinds[name](rate), steps, batch, seed=seed, hidden=30,
+                       record_every=every, progress=False, **begin)
     times, path = history.snapshot_array()
     return history, np.array([model.loss_and_grad(x, *test)[0] for x in path]), times
 

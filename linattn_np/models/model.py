@@ -6,6 +6,7 @@ products, is a :class:`Passes`: the generic one here, in NumPy and from ``loss_a
 ``passes`` answers where it knows a faster way (``passes.py``).
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -123,8 +124,10 @@ class Passes:
         Where it loses it, the loss's own derivative along v no longer equals <gradient, v>: that is seen and said.
         """
         try:
-            value, grad = self.loss_and_grad(params + 1j * STEP * v, batch)
-        except TypeError as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)  # an imaginary part thrown away
+                value, grad = self.loss_and_grad(params + 1j * STEP * v, batch)
+        except (TypeError, np.exceptions.ComplexWarning) as error:
             raise ValueError(f"loss_and_grad: expected code that takes complex params, or a method hvps, got {error}") from error
         slope, wanted = np.imag(value) / STEP, (np.real(grad) * v).sum()
         if abs(slope - wanted) > 1e-8 * np.sqrt((np.real(grad) ** 2).sum() * (v * v).sum()):
