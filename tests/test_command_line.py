@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import linattn_np
 from linattn_np.__main__ import COMMANDS, main
-from linattn_np.experiments import command, registry, scale
+from linattn_np.experiments import command, record, registry, scale
 
 SMALL = dataclasses.replace(scale.QUICK, steps=40, batch=20, seeds=2, record_every=10, test_every=20)
 
@@ -60,11 +61,75 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_status_2(tmp_path):
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_list_says_what_there_is_and_how_long_it_takes(capsys):
+def test_list_says_what_there_is_where_it_stands_and_how_long_it_takes(capsys):
     assert main(["reproduce", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(registry.places())
-    assert all(" minute" in line for line in lines) and len(lines) >= 12
+    named = [line for line in lines if line.split() and line.split()[0] in registry.places()]
+    assert [line.split()[0] for line in named] == list(registry.places())
+    assert all(" minute" in line for line in named) and len(named) >= 12
+    assert "section 3.2, loss curves" in lines[1] and "Figures 2, 4, 5 and 6" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["reproduce", "adam"], "NAME: expected one of .* got 'adam'; did you mean 'adam_vs_sgd'?"),
+        (["reproduce", "dpeth", "--quick"], "did you mean 'depth'?"),
+        (["reproduce", "--workers", "100000"], "--workers: expected at most [0-9]+, 8 for each processor here, got 100000"),
+        (["reproduce", "--workers", "0"], "--workers: expected an integer of at least 1"),
+        (["sweep", "--workers", "100000"], "--workers: expected at most"),
+        (["sweep", "--settings", "seting2"], "--settings: .* did you mean 'setting2'?"),
+        (["sweep", "--optimizers", "adam"], "--optimizers: .* did you mean 'Adam'?"),
+        (["sweep", "--dask", "foo"], "--dask: expected an address such as tcp://127.0.0.1:8786, got 'foo'"),
+        (["sweep", "--dask", "tcp://:port"], "--dask: expected an address"),
+    ],
+)
+def test_a_slip_of_the_pen_is_one_line_that_names_what_was_meant(arguments, words, tmp_path, capsys):
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    errors = capsys.readouterr().err
+    assert re.search(words.replace("?", "[?]"), errors) and errors.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_a_broken_figure_is_named_kept_and_drawn_again(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "QUICK", tiny.scale)
+    tiny.measured("generalized_smoothness")
+    folder = tmp_path / "quick"
+    folder.mkdir()
+    (folder / "runs").symlink_to(tiny.folder.path)
+    quick = ["reproduce", "--quick", "--out", str(tmp_path), "--workers", "1", "generalized_smoothness"]
+    broken = {
+        "not JSON": b"{", "not text": b"\xff\xfe\x00", "another kind": b"[1]", "empty": b"", "without a scale": b"{}",
+        "without numbers": json.dumps({"scale": vars(tiny.scale)}).encode(),
+    }  # fmt: skip
+    for k, (what, text) in enumerate(broken.items()):
+        (folder / "directional_smoothness.json").write_bytes(text)
+        assert main(quick) == 0, what
+        words = capsys.readouterr().out
+        aside = f"directional_smoothness.json.aside{k + 1}"
+        assert f"kept as {aside}, and directional_smoothness is drawn again" in words and (folder / aside).read_bytes() == text
+        assert "[2 of 2] Directional" in words and record.read(folder, "directional_smoothness")["scale"]["name"] == "tiny"
+    (folder / "generalized_smoothness.json").unlink()
+    (folder / "generalized_smoothness.json").mkdir()
+    assert main(quick) == 0 and "it is a folder" in capsys.readouterr().out
+
+
+def test_a_quick_look_ends_with_what_to_open_first(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "QUICK", dataclasses.replace(tiny.scale, name="quick"))
+    tiny.measured("generalized_smoothness")
+    (tmp_path / "quick").mkdir()
+    (tmp_path / "quick" / "runs").symlink_to(tiny.folder.path)
+    arguments = ["reproduce", "--quick", "--out", str(tmp_path), "--workers", "1", "generalized_smoothness"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 figure, quick: about 1 s on two quiet cores"
+    assert (
+        lines[2].startswith("[1 of 1] Generalized") and "(quick: the first 300 iterations of Adam, batch 29, 2 seeds)" in lines[2]
+    )
+    assert f"Open first: {tmp_path / 'quick' / 'generalized_smoothness'}.png" in "\n".join(lines[-3:])
+    assert "come with: python -m linattn_np reproduce (1 hour 30 minutes)" in lines[-2] and "0 agrees" not in "".join(lines)
+    (tmp_path / "scorecard.md").write_text("the verdicts")
+    assert main(arguments) == 0
+    assert f"at the paper's scale are in {tmp_path / 'scorecard.md'}" in capsys.readouterr().out
 
 
 def test_reproduce_draws_keeps_and_reuses(tmp_path, monkeypatch, capsys):

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import linattn_np as la
 from linattn_np.experiments import curves, record, registry, rules, scale, settings
+from linattn_np.experiments.pace import Pace, spoken
 from linattn_np.experiments.papers import PAPERS
 from linattn_np.training.runs import RunFolder
 
@@ -35,7 +36,7 @@ def assert_nothing_is_clipped(figure):
 @pytest.mark.parametrize("name", registry.places())
 def test_an_experiment_runs_small_draws_speaks_and_is_judged(name, tiny, tmp_path):
     module, numbers = registry.experiment(name), tiny.measured(name)
-    assert module.TITLE and "minute" in module.TIME and 100 < len(module.ALT) < 1000
+    assert module.TITLE and 100 < len(module.ALT) < 1000 and set(module.SECONDS) == {"paper", "quick"}
     folder = RunFolder(tmp_path / "runs")
     record.write(tmp_path, name, module, numbers, tiny.scale, 1.0, folder)
     kept = json.loads(
@@ -50,6 +51,11 @@ def test_an_experiment_runs_small_draws_speaks_and_is_judged(name, tiny, tmp_pat
     assert module.summary(kept).count("\n") >= 2 and (tmp_path / f"{name}.png").stat().st_size > 10_000
     figure = module.draw(kept, tiny.scale)  # from the JSON alone
     assert len(figure.axes) >= 3
+    record.mark(figure, module, kept, tiny.scale)
+    words = " ".join(figure.get_supxlabel().split())
+    assert words.startswith(
+        f"tiny: {module.sizes(tiny.scale)}; not the paper's scale"
+    ) and "1 seeds" not in words + module.summary(kept)
     assert_nothing_is_clipped(figure)
     for claim in module.CLAIMS:
         assert claim.figure == name and claim.rule and claim.rule.text.startswith("agrees: ") and (claim.paper or claim.code)
@@ -182,4 +188,59 @@ def test_condition_numbers_of_what_diverged_are_missing():
     diagonals = np.array([[[1.0, 2.0, 8.0], [np.nan, 1.0, 2.0]]])
     found = curves.condition_numbers(diagonals)
     assert found[0, 0] == 4.0 and np.isnan(found[0, 1])
-    assert curves.condition_numbers(np.array([[[0.0, 2.0, 8.0, 16.0]]]), dead=False)[0, 0] == 2.0
+    assert curves.condition_numbers(np.array([[[0.0, 2.0, 8.0, 16.0]]]), drop_dead=True)[0, 0] == 2.0
+
+
+# ---------------------------------------------------------------- how far a command is
+
+
+def test_what_is_left_follows_the_pace_of_what_is_done():
+    now = [100.0]
+    pace = Pace({"a": 10.0, "b": 20.0, "c": 5.0}, clock=lambda: now[0])
+    assert pace.left() == 35.0 and pace.words() == "[1 of 3] 1 s gone, about 35 s left"
+    now[0] += 20.0
+    pace.finish()  # twice as long as expected
+    assert pace.left() == 50.0 and pace.where() == "[2 of 3]"
+    now[0] += 30.0
+    assert pace.left() == 20.0
+    now[0] += 40.0  # 70 of 40 expected: slower still
+    assert pace.left() == pytest.approx(5.0 * 90 / 30)
+    pace.finish()
+    now[0] += 3.0
+    pace.finish()
+    assert pace.left() == 0.0 and pace.where() == "[3 of 3]" and pace.gone() == 93.0
+
+
+@pytest.mark.parametrize(
+    "seconds, words",
+    [
+        (0.2, "1 s"),
+        (59.4, "59 s"),
+        (60, "1 minute"),
+        (80, "1 min 20 s"),
+        (500, "8 minutes"),
+        (5400, "1 hour 30 minutes"),
+        (7200, "2 hours"),
+    ],
+)
+def test_times_are_spoken(seconds, words):
+    assert spoken(seconds) == words
+
+
+def test_sizes_are_those_that_are_run_in_words():
+    assert scale.in_words(scale.PAPER) == "10,000 iterations, batch 1000, 6 seeds" and scale.counted(1, "seed") == "1 seed"
+    quick = {name: registry.experiment(name).sizes(scale.QUICK) for name in registry.places()}
+    assert quick["adam_vs_sgd"] == "1,000 iterations, batch 200, 3 seeds"
+    assert quick["bigger_model"] == "100 iterations, batch 16, 2 seeds" and "1 seed" in quick["learning_rates"]
+    assert quick["full_batch"] == "500 iterations, batches of 10, 100, 200 and one fixed batch, 2 seeds"
+    assert quick["depth"].startswith("2 and 4 layers") and registry.experiment("depth").sizes(scale.PAPER).startswith("4 depths")
+
+
+def test_what_numbers_do_not_show_is_named():
+    def values(numbers):
+        return curves.spread(numbers["each"])
+
+    stated = rules.Claim("a", "it grows", "where", paper="grows", figure="f", values=values, rule=rules.Above(2.0, 1.0))
+    printed = rules.Claim("b", "it is 5", "where", code="5", figure="f", values=values, rule=rules.Within(5.0, 5.0))
+    assert rules.contradicted([stated, printed], {"each": [0.5]}) == [stated]
+    assert rules.contradicted([stated, printed], {"each": [1.5]}) == [] == rules.contradicted([stated], {"each": [np.nan]})

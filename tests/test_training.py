@@ -1,5 +1,7 @@
 """The training loop: against the loop written out, the record, divergence, and the same bits from any number of threads."""
 
+import time
+
 import numpy as np
 import pytest
 from points import relative
@@ -105,3 +107,16 @@ def test_progress_shows_only_where_asked(capsys):
         shown.delay = 0
         shown.refresh()
     assert "label" in capsys.readouterr().err
+
+
+def test_where_no_bar_is_drawn_a_heartbeat_says_how_far_the_work_is(capsys, monkeypatch):
+    with progress.Heartbeat(lambda: "two of three", every=0.05), progress.bar(7, "here", None, unit="run") as shown:
+        shown.update(5)
+        deadline = time.monotonic() + 20
+        while "\n" not in (said := capsys.readouterr().out) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert said.splitlines()[0] == "two of three; here, run 5 of 7"
+    monkeypatch.setenv("LINATTN_PROGRESS", "0")
+    with progress.Heartbeat(lambda: "never", every=0.01):
+        time.sleep(0.1)
+    assert capsys.readouterr().out.count("never") == 0 and not progress.Counter.under_way

@@ -6,6 +6,7 @@ A measurement is one ``.npz`` file of plain arrays in ``runs/measured``, named b
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def kept_each(
 ) -> list[Arrays]:  # fmt: skip
     """:func:`kept` for each description, by ``function(*arguments[k])``; the folder's executor takes all that are missing."""
     places = [place(folder, what, description) for description in descriptions]
-    found = {k: runs.read_arrays(*at, "measurement") for k, at in enumerate(places)}
+    found: dict[int, Any] = {k: runs.read_arrays(*at, "measurement") for k, at in enumerate(places)}
     missing = [k for k, arrays in found.items() if arrays is None]
     waiting = {k: folder.executor.submit(function, *arguments[k]) for k in missing} if folder.executor else {}
     with bar(len(places), label, progress, unit="run") as shown:
@@ -74,7 +75,7 @@ def along_runs(
     with bar(len(asked), f"{what} of {optimizer}, {setting.title}", progress, unit="run") as shown:
         for run, history in zip(asked, trained, strict=True):
             description = {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, **(arguments or {})}
-            found.append(kept(folder, what, description, lambda history=history: compute(surface, history)))
+            found.append(kept(folder, what, description, partial(compute, surface, history)))
             shown.update()
     return found
 

@@ -25,9 +25,12 @@ class Experiment(Protocol):
     """The face of an experiment: a module with these names."""
 
     TITLE: str  # what the picture shows
-    TIME: str  # how long it takes at the paper's scale on two cores
+    SECONDS: dict[str, float]  # how long it takes on two quiet cores, at the "paper" scale and "quick"
     ALT: str  # the picture in words
     CLAIMS: tuple[Claim, ...]  # what the paper says, each with the rule that judges it, beside the function that reads its number
+
+    def sizes(self, scale: Scale) -> str:
+        """What is run at this scale, in words."""
 
     def measure(self, folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
         """Train what is missing and measure: plain numbers, ready for JSON."""

@@ -4,7 +4,7 @@ A rule looks at one number for each seed. "agrees": the rule's own condition. "a
 says qualitatively. "does not agree": neither. "not tested": no numbers at the paper's scale.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,13 +74,24 @@ class Claim:
     untested: str = ""  # why it is not tested
 
 
+def contradicted(claims: Iterable[Claim], numbers: dict[str, Any]) -> list[Claim]:
+    """What the paper says, and numbers of any scale do not show, not even in direction."""
+    found = []
+    for claim in claims:
+        if claim.paper and claim.rule and claim.values:
+            ours = claim.values(numbers)
+            if ours["median"] is not None and claim.rule.verdict(ours) == "does not agree":
+                found.append(claim)
+    return found
+
+
 def judge(claim: Claim, numbers: dict[str, Any] | None) -> dict[str, Any]:
     """One row of the scorecard. numbers: the figure's JSON, or None where there is none."""
-    row = {
+    row: dict[str, Any] = {
         "id": claim.id, "statement": claim.statement, "where": claim.where, "paper": claim.paper, "code": claim.code,
         "figure": claim.figure, "rule": claim.rule.text if claim.rule else None, "ours": None, "verdict": "not tested",
     }  # fmt: skip
-    if claim.rule is None:
+    if claim.rule is None or claim.values is None:
         return {**row, "why": claim.untested}
     if numbers is None:
         return {**row, "why": f"not run yet: python -m linattn_np reproduce {claim.figure}"}

@@ -75,3 +75,13 @@ def histories(folder: RunFolder, runs: Sequence[Run], label: str, progress: bool
 def quartiles(values: Any) -> Array:
     """Lower quartile, median and upper quartile over the first axis (seeds); NaN only where every seed is NaN."""
     return np.nanquantile(np.asarray(values), [0.25, 0.5, 0.75], axis=0)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: 1 seed, 3 seeds, 10,000 iterations."""
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+def in_words(scale: Scale) -> str:
+    """The size of the training runs."""
+    return f"{counted(scale.steps, 'iteration')}, batch {scale.batch}, {counted(scale.seeds, 'seed')}"

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from ..training.runs import write_text
-from .record import rounded
-from .registry import claims, sources
+from .record import read, rounded
+from .registry import claims, places, sources
 from .rules import VERDICTS, judge
+from .scale import counted
 
 Row = dict[str, Any]
 
 
 def rows(folder: Path) -> list[Row]:
-    """One row for each claim, from the figures' JSON files in a folder. -> a list of dictionaries of plain values"""
-    read: dict[str | None, Any] = {}
-    for claim in claims():
-        if claim.figure not in read:
-            file = folder / f"{claim.figure}.json"
-            read[claim.figure] = json.loads(file.read_text(encoding="utf-8")) if claim.figure and file.exists() else None
-    return [judge(claim, read[claim.figure]) for claim in claims()]
+    """One row for each claim, from the figures' JSON files in a folder: dictionaries of plain values.
+
+    Raises ValueError, with the file's name, where one is not what ``reproduce`` writes.
+    """
+    found: dict[str | None, Any] = {None: None, **{name: read(folder, name) for name in places()}}
+    return [judge(claim, found[claim.figure]) for claim in claims()]
 
 
 def count(found: Sequence[Row]) -> dict[str, int]:
@@ -60,7 +60,7 @@ def in_words(ours: Row | None) -> str:
     """Our number in one cell."""
     if ours is None or ours["median"] is None:
         return "" if ours is None else "no finite number"
-    return f"{ours['median']:.3g} [{ours['lower_quartile']:.3g}, {ours['upper_quartile']:.3g}], {ours['seeds']} seeds"
+    return f"{ours['median']:.3g} [{ours['lower_quartile']:.3g}, {ours['upper_quartile']:.3g}], {counted(ours['seeds'], 'seed')}"
 
 
 def write(folder: Path) -> list[Row]:

@@ -4,6 +4,8 @@ import argparse
 import contextlib
 import itertools
 import json
+import re
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -12,14 +14,16 @@ from typing import Any
 import numpy as np
 
 from .._checks import as_count, as_real, one_of
-from ..kernels.threads import processors
 from ..optimizers import KINDS
+from ..progress import Heartbeat
 from ..training.loop import History, losses_along
 from ..training.runs import Run, RunFolder, write_text
 from ..training.sweeps import Inline, Processes, sweep
+from .pace import spoken
 from .registry import settings
 from .scale import quartiles, test_batch
 from .settings import with_momentum
+from .workers import as_workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,14 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """-> exit status: 0 when every run was done."""
-    cells = grid(args)
+    cells, began = grid(args), time.perf_counter()
+    if args.dask is not None:
+        as_address("--dask", args.dask)
     out = Path(args.out)
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(make_executor(args))
         folder = RunFolder(out / "runs")
         print(f"{len(cells)} cells of {args.seeds} seeds; finished runs are kept in {folder.path}", flush=True)
-        runs = [run for cell in cells.values() for run in cell]
-        found = {}
+        runs, found = [run for cell in cells.values() for run in cell], {}
+        stack.enter_context(Heartbeat(lambda: f"{len(found)} of {len(runs)} runs, {spoken(time.perf_counter() - began)} gone"))
         for done, history in sweep(runs, folder, executor):
             found[done] = history
     rows = [row(key, [found[run] for run in cell]) for key, cell in cells.items()]
@@ -88,10 +94,17 @@ def as_rate(text: str) -> float:
     return as_real("--rates", rate, above=0)
 
 
+def as_address(name: str, text: str) -> str:
+    """The address of a Dask scheduler. Raises ValueError for what cannot be one, before anybody looks for it."""
+    if not re.fullmatch(r"(\w+://)?([\w.-]+|\[[0-9a-fA-F:.%]+\]):\d{1,5}", text):
+        raise ValueError(f"{name}: expected an address such as tcp://127.0.0.1:8786, got {text!r}")
+    return text
+
+
 def make_executor(args: argparse.Namespace) -> contextlib.AbstractContextManager[Executor]:
     """Processes on this machine, or a Dask cluster, to be used in a ``with``."""
     if args.dask is None:
-        workers = processors() if args.workers is None else as_count("--workers", args.workers)
+        workers = as_workers("--workers", args.workers)
         return Processes(workers) if workers > 1 else Inline()
     try:
         from distributed import Client

@@ -1,6 +1,7 @@
 """What is measured of each variant of data or model: losses, gradient noise at initialization, robust condition number."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def noise(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | No
         x = init_params(generators(seed, 1)[0], setting.layers, setting.task.d, std=Run(setting.task, None).std)
         arrays = kept(
             folder, "noise-of-variant", noise_description(setting, seed, scale),
-            lambda x=x, seed=seed: noise_arrays(x, setting.task, seed, scale, progress),
+            partial(noise_arrays, x, setting.task, seed, scale, progress),
         )  # fmt: skip
         control = gaussian_norms(arrays["spectrum"], scale.noise_draws, np.random.default_rng([seed, 1]))
         samples.append((arrays["norms"], control))
@@ -75,7 +76,8 @@ def noise_summary(samples: Sequence[tuple[Array, Array]]) -> Numbers:
     for which, law in enumerate(("noise", "control")):
         found[law]["qq"] = np.median([normal_quantiles(pair[which], POINTS)[1] for pair in samples], axis=0).tolist()
     scaled = [norms / np.median(norms) for norms, _ in samples]
-    edges = np.linspace(*np.quantile(np.concatenate(scaled), [0.0, 0.997]), BINS + 1)
+    low, high = np.quantile(np.concatenate(scaled), [0.0, 0.997])
+    edges = np.linspace(low, high, BINS + 1)
     density = np.median([np.histogram(x, edges)[0] / (len(x) * np.diff(edges)) for x in scaled], axis=0)
     found["normal_quantiles"] = normal_quantiles(np.arange(2.0), POINTS)[0].tolist()
     found["histogram"] = {"edges": edges.tolist(), "density": density.tolist()}

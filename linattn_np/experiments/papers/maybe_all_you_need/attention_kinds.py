@@ -11,18 +11,18 @@ from ....training.runs import Run, RunFolder
 from ...curves import Numbers, band, last_tenth, loss_curves, spread
 from ...panels import limits_in_words, number
 from ...rules import Above, Claim
-from ...scale import Scale, differences, histories, limited, test_batch
+from ...scale import Scale, differences, histories, in_words, limited, test_batch
 from ...search import chosen, late, score
 from ...settings import with_momentum
 from .factors import MUCH
 from .settings import SETTINGS
 
 TITLE = "Attention kinds: linear, ReLU and softmax, three layers"
-TIME = "12 minutes"
+SECONDS = {"paper": 720, "quick": 6}
 KINDS = ("linear", "relu", "softmax")
 NAMES = {"linear": "linear", "relu": "ReLU", "softmax": "softmax"}
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-QUICK = {"steps": 100, "seeds": 2, "search_steps": 30, "search_seeds": 1}  # scores of all pairs of tokens are dear
+QUICK = {"steps": 100, "seeds": 2, "search_steps": 30, "search_seeds": 1}
 LINES = {
     "linear": {"color": "#0072B2", "linestyle": "-"}, "relu": {"color": "#009E73", "linestyle": "-."},
     "softmax": {"color": "#D55E00", "linestyle": "--"},
@@ -43,9 +43,19 @@ def runs_for(kind: str, rate: float, steps: int, every: int, used: Scale) -> lis
     ]  # fmt: skip
 
 
+def sized(scale: Scale) -> Scale:
+    """One seed for the search; quick: scores of all pairs of tokens are dear."""
+    return limited(scale, **({"search_seeds": 1} if scale.name == "paper" else QUICK))
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    return in_words(sized(scale))
+
+
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Search the rates, train what is missing and measure the losses: plain numbers, ready for JSON."""
-    used = limited(scale, **({"search_seeds": 1} if scale.name == "paper" else QUICK))
+    used = sized(scale)
     test, every = test_batch(SETTINGS["setting1"].task), max(1, used.search_steps // 20)
     panels: Numbers = {}
     for kind in KINDS:

@@ -12,14 +12,14 @@ from ....training.runs import RunFolder
 from ...curves import Numbers, spread
 from ...panels import draw_losses, draw_noise, draw_quantiles, limits_in_words, losses_in_words, noise_in_words, number
 from ...rules import Above, Claim
-from ...scale import Scale, differences, limited
+from ...scale import Scale, differences, in_words, limited
 from ...search import search
 from ...settings import OPTIMIZERS, Setting
 from ...variants import gap, losses, noise, tails
 from .factors import TAIL
 
 TITLE = "A bigger model: 8 layers, d = 20, n = 60"
-TIME = "12 minutes"
+SECONDS = {"paper": 720, "quick": 7}
 TASK = RegressionTask(n=60, d=20)
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 ALT = (
@@ -39,8 +39,14 @@ def sized(scale: Scale) -> tuple[Scale, Scale]:
     if scale.name == "paper":
         used = limited(scale, every, steps=3_500, batch=250, noise_draws=500, search_steps=1_000, search_seeds=1)
         return used, replace(used, batch=scale.batch)
-    used = limited(scale, every, steps=100, batch=16, seeds=2, noise_draws=50, search_steps=20, search_seeds=1)
+    used = limited(scale, every, steps=100, batch=16, seeds=2, noise_draws=50, search_seeds=1)
+    used = replace(used, search_steps=used.steps)  # a rate that is best after a few steps may diverge later
     return used, used
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    return in_words(sized(scale)[0])
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:

@@ -22,7 +22,7 @@ from ...panels import (
     same_limits,
 )
 from ...rules import Above, Claim
-from ...scale import Scale, differences, limited
+from ...scale import Scale, differences, in_words, limited
 from ...search import search
 from ...settings import OPTIMIZERS
 from ...variants import condition, gap, losses, noise, tails
@@ -30,7 +30,7 @@ from .factors import CLEAR, LOSS, TAIL
 from .settings import SETTINGS
 
 TITLE = "Depth: 2, 4, 6 and 8 layers"
-TIME = "12 minutes"
+SECONDS = {"paper": 720, "quick": 2}
 DEPTHS = (2, 4, 6, 8)
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 ALT = (
@@ -49,7 +49,18 @@ def sized(scale: Scale) -> tuple[Scale, tuple[int, ...]]:
     every = {"hessian_every": 500, "record_every": scale.test_every}
     if scale.name == "paper":
         return replace(limited(scale, every, search_seeds=1), search_steps=scale.steps), DEPTHS
-    return limited(scale, {"hessian_every": scale.steps}, noise_draws=100, seeds=2, search_steps=100, search_seeds=1), DEPTHS[:2]
+    used = limited(scale, {"hessian_every": scale.steps}, noise_draws=100, seeds=2, search_seeds=1)
+    return replace(used, search_steps=used.steps), DEPTHS[:2]
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    used, depths = sized(scale)
+    return (
+        f"{' and '.join(map(str, depths))} layers, {in_words(used)}"
+        if len(depths) == 2
+        else f"{len(depths)} depths, {in_words(used)}"
+    )
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:

@@ -14,13 +14,13 @@ from ....training.runs import RunFolder
 from ...curves import Curve, Numbers, band, spread
 from ...measured import Arrays, directions, other_steps, steps, table
 from ...rules import Above, Claim
-from ...scale import Scale
+from ...scale import Scale, in_words
 from ...settings import OPTIMIZERS, Setting
 from .factors import FAINT, THROUGHOUT
 from .settings import NAMES, SETTINGS
 
 TITLE = "Directional smoothness of the steps of SGD and Adam"
-TIME = "3 minutes"
+SECONDS = {"paper": 180, "quick": 3}
 EARLY = 2_000  # iterations that are also looked at alone: the start decides how far Adam gets ahead
 WINDOW = 100  # iterations whose recorded steps are taken together
 DIRECTIONS = ("gradient", "sign", "coordinate-clipped", "Adam")  # normalized and clipped gradients are parallel to the gradient
@@ -31,6 +31,11 @@ ALT = (
     "Bottom: the curvature along four directions at the same points of Adam's path: gradient, its sign, the gradient "
     "clipped by coordinate, and Adam's step."
 )
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    return f"{in_words(scale)}, every {scale.record_every}th step"
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:

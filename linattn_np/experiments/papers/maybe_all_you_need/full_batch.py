@@ -16,14 +16,14 @@ from ....training.runs import Run, RunFolder
 from ...curves import Numbers, band, curve, finite_or_infinite, last_tenth, spread
 from ...panels import limits_in_words, number
 from ...rules import Above, Claim
-from ...scale import Scale, differences, histories, limited, test_batch
+from ...scale import Scale, counted, differences, histories, limited, test_batch
 from ...search import chosen
 from ...settings import with_momentum
 from .factors import LOSS
 from .settings import SETTINGS
 
 TITLE = "The gap between SGD and Adam without noise: from batches of 10 to one fixed batch"
-TIME = "5 minutes"
+SECONDS = {"paper": 300, "quick": 2}
 COARSE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 RATES = {
     "SGD": COARSE, "Adam": COARSE, "NormalizedGD": COARSE,
@@ -51,9 +51,21 @@ def runs_for(name: str, rate: float, batch: int, fixed: bool, steps: int, seeds:
     ]  # fmt: skip
 
 
+def sized(scale: Scale) -> Scale:
+    """Quick: four optimizers on four kinds of batch, each with a search."""
+    return scale if scale.name == "paper" else limited(scale, seeds=2, steps=500, search_steps=50)
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    used = sized(scale)
+    sizes = ", ".join(map(str, (*BATCHES, used.batch)))
+    return f"{counted(used.steps, 'iteration')}, batches of {sizes} and one fixed batch, {counted(used.seeds, 'seed')}"
+
+
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Search the rates, train what is missing and measure the training losses: plain numbers, ready for JSON."""
-    used = scale if scale.name == "paper" else limited(scale, seeds=2, steps=500, search_steps=50)
+    used = sized(scale)
     cells = {str(batch): (batch, False) for batch in (*BATCHES, used.batch)} | {"full": (used.batch, True)}
     panels: Numbers = {key: {name: cell(folder, name, *what, used, progress) for name in RATES} for key, what in cells.items()}
     for key, panel in panels.items():

@@ -12,12 +12,12 @@ from ....training.runs import RunFolder
 from ...curves import Numbers, spread
 from ...measured import PATH_STEPS, Arrays, paths, steps
 from ...rules import Above, Claim, Within
-from ...scale import Scale
+from ...scale import Scale, counted
 from .published import LOGARITHMS
 from .settings import NAMES, SETTINGS
 
 TITLE = "Generalized smoothness along Adam's path"
-TIME = "1 minute"
+SECONDS = {"paper": 60, "quick": 1}
 OPTIMIZER = "Adam"
 ALT = (
     "Two rows of three panels, one column for each data setting: smoothness against gradient norm on logarithmic axes, one "
@@ -25,6 +25,11 @@ ALT = (
     "the step, with the fitted power law of the median seed. Bottom: the largest change of the gradient over the step, with "
     "the fitted line L0 + L1 times the gradient norm."
 )
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    return f"the first {counted(min(PATH_STEPS, scale.steps), 'iteration')} of Adam, batch {scale.batch}, {counted(scale.seeds, 'seed')}"
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:

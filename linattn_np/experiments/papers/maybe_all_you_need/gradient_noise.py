@@ -19,12 +19,12 @@ from ....training.runs import Run, RunFolder
 from ...curves import Numbers, spread
 from ...measured import Arrays, kept
 from ...rules import Above, Claim, around
-from ...scale import Scale
+from ...scale import Scale, counted
 from . import factors, published
 from .settings import NAMES, SETTINGS
 
 TITLE = "Gradient noise at initialization, beside Gaussian controls"
-TIME = "5 minutes"
+SECONDS = {"paper": 300, "quick": 6}
 BATCHES = (1, 10, 100, 1000)
 LAWS = ("noise", "covariance", "diagonal")  # ours; Gaussian with the same covariance; with the same variances
 NAMES_OF_LAWS = {"noise": "gradient noise", "covariance": "Gaussian, same covariance", "diagonal": "Gaussian, same variances"}
@@ -36,6 +36,11 @@ ALT = (
     "numbers against those of a normal law. Bottom: the share of batches whose noise exceeds a multiple of its median, on "
     "two logarithmic scales, for batches of 1 to 1000 prompts and one Gaussian control."
 )
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    return f"{scale.noise_draws:,} batches of each size from 1 to {BATCHES[-1]:,}, {counted(scale.seeds, 'seed')}"
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
@@ -107,7 +112,8 @@ def summarized(samples: Sequence[Array]) -> Numbers:
 def histogram(samples: Sequence[Arrays]) -> Numbers:
     """Densities on common bins: the median over seeds."""
     pooled = np.concatenate([sample["noise"] for sample in samples])
-    edges = np.linspace(*np.quantile(pooled, [0.0, 0.997]), BINS + 1)
+    low, high = np.quantile(pooled, [0.0, 0.997])
+    edges = np.linspace(low, high, BINS + 1)
     density = {}
     for law in LAWS:
         rows = [np.histogram(sample[law], edges)[0] / (len(sample[law]) * np.diff(edges)) for sample in samples]

@@ -16,13 +16,13 @@ from ....training.loop import losses_along
 from ....training.runs import Run, RunFolder
 from ...curves import Numbers, spread
 from ...rules import Claim
-from ...scale import Scale, histories, test_batch
+from ...scale import Scale, counted, histories, in_words, test_batch
 from ...search import chosen, late, score
 from ...settings import OPTIMIZERS, Setting
 from .settings import NAMES, SETTINGS
 
 TITLE = "Learning-rate search: ten rates for each optimizer and setting"
-TIME = "8 minutes"
+SECONDS = {"paper": 480, "quick": 2}
 RATES = (5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1)
 CLOSE = 1.25
 MARKERS = {"SGD": "v", "Adam": "^"}
@@ -35,6 +35,12 @@ ALT = (
 )
 
 CLAIMS: tuple[Claim, ...] = ()  # the paper prints no rates; its code's stand in the picture
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    tried = replace(scale, steps=scale.search_steps, seeds=scale.search_seeds)
+    return f"{len(RATES)} rates for each optimizer, {in_words(tried)}"
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
@@ -112,7 +118,8 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
 
 def summary(numbers: Numbers) -> str:
     """What came out, in words."""
-    lines = [f"{len(numbers['rates'])} rates, {numbers['steps']} iterations, {numbers['search_seeds']} seeds each"]
+    seeds = counted(numbers["search_seeds"], "seed")
+    lines = [f"{len(numbers['rates'])} rates, {counted(numbers['steps'], 'iteration')}, {seeds} each"]
     for panel in numbers["panels"].values():
         for optimizer in OPTIMIZERS:
             found = panel[optimizer]

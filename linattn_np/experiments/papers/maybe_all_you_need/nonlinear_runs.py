@@ -22,7 +22,7 @@ from ...search import chosen, score
 from ...settings import OPTIMIZERS, with_momentum
 
 TASK = NonlinearTask(n=20)
-SHAPE = {"layers": 3, "std": 0.1, "hidden": 30, "full": False}
+SHAPE: dict[str, Any] = {"layers": 3, "std": 0.1, "hidden": 30, "full": False}
 RATES = (0.001, 0.01, 0.05, 0.1)
 HESSIAN_TIMES = (0, 250, 500, 750, 1_000, 1_250, 1_500, 2_000, 4_000, 6_000, 8_000, 10_000)
 WINDOWS = 20  # of the whole run; the steps recorded in each are taken together

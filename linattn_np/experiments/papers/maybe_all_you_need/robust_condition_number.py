@@ -14,14 +14,14 @@ from ....training.runs import RunFolder
 from ...curves import Numbers, band, condition_numbers, curve, each_seed, spread
 from ...measured import Arrays, hessians, other_diagonals, table
 from ...rules import Above, Claim, Within, around
-from ...scale import Scale
+from ...scale import Scale, in_words
 from ...settings import OPTIMIZERS, Setting
 from .factors import CONDITION, FAINT, THROUGHOUT
 from .published import CODE_RATIOS, CONDITIONS, RATIOS, mean_within_deviation
 from .settings import NAMES, SETTINGS
 
 TITLE = "Robust condition number along the paths of SGD and Adam"
-TIME = "4 minutes"
+SECONDS = {"paper": 240, "quick": 5}
 KINDS: dict[str, dict[str, Any]] = {"lower": {}, "usual": {"median": "usual"}, "alive": {"drop_dead": True}}
 NAMES_OF_KINDS = {"lower": "lower median", "usual": "usual median", "alive": "without dead parameters"}
 AT = (0, 250, 750, 1250, 5000)
@@ -32,6 +32,11 @@ ALT = (
     "Adam's, seed by seed, for three definitions of the median, with the paper's two values and their standard deviations "
     "as points with bars."
 )
+
+
+def sizes(scale: Scale) -> str:
+    """What is run at this scale."""
+    return f"{in_words(scale)}, an exact Hessian every {scale.hessian_every} iterations"
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
