@@ -82,7 +82,7 @@ class NormalQuestions:
         self.count, self.counts, self.sums = 0, np.zeros(BINS), np.zeros(len(ORDERS))
         self.beyond, self.lags = {4: 0, 5: 0}, lags
         self.serial, self.serial_squares, self.pairs = np.zeros(lags), np.zeros(lags), np.zeros(lags)
-        self.first = None
+        self.of_blocks = {}  # {question: p-values, one a block}, for what looks at a block's beginning
 
     def take(self, block):
         x = block.ravel()
@@ -96,8 +96,15 @@ class NormalQuestions:
             self.serial[lag - 1] += (block[lag:] * block[:-lag]).sum()
             self.serial_squares[lag - 1] += (squares[lag:] * squares[:-lag]).sum()
             self.pairs[lag - 1] += (len(block) - lag) * block.shape[1]
-        if self.first is None:
-            self.first = block.copy()
+        u, start = of_normal(block[:2000]), block[:2048]
+        squares = squares[:2048]
+        for name, p in (
+            ("Kolmogorov-Smirnov", kolmogorov_smirnov_p(u)),
+            ("Anderson-Darling", anderson_darling_p(u)),
+            ("cross-lane correlation", cross_lane_p(start)),
+            ("cross-lane, of squares", two_sided((squares[:, 1:] * squares[:, :-1]).sum() / math.sqrt(squares[:, 1:].size))),
+        ):
+            self.of_blocks.setdefault(name, []).append(p)
 
     def p_values(self):
         expected = self.count / BINS
@@ -109,12 +116,7 @@ class NormalQuestions:
         for lag in range(self.lags):
             found[f"serial correlation, lag {lag + 1}"] = two_sided(self.serial[lag] / math.sqrt(self.pairs[lag]))
             found[f"of squares, lag {lag + 1}"] = two_sided(self.serial_squares[lag] / math.sqrt(self.pairs[lag]))
-        u = of_normal(self.first[:2000])
-        found |= {"Kolmogorov-Smirnov": kolmogorov_smirnov_p(u), "Anderson-Darling": anderson_darling_p(u)}
-        found["cross-lane correlation"] = cross_lane_p(self.first[:2048])
-        squares = (self.first[:2048] ** 2 - 1) / math.sqrt(2)
-        found["cross-lane, of squares"] = two_sided((squares[:, 1:] * squares[:, :-1]).sum() / math.sqrt(squares[:, 1:].size))
-        return found
+        return found | {name: min(1.0, len(values) * min(values)) for name, values in self.of_blocks.items()}
 
 
 def cross_lane_p(block):

@@ -49,17 +49,23 @@ def uniform(bits: int) -> float:
 
 
 @compiled
+def polynomial(coefficients: tuple[float, ...], x: float) -> float:
+    """coefficients[0] + coefficients[1] x + .., by Horner's rule; the tuple's length is known when this is compiled."""
+    total = coefficients[-1]
+    for i in range(len(coefficients) - 2, -1, -1):
+        total = total * x + coefficients[i]
+    return total
+
+
+@compiled
 def log(u: float) -> float:
     """The natural logarithm of a positive number."""
     shifted = np.float64(u).view(np.uint64) - ROOT_HALF + ONE  # its exponent is that of u = 2^e m, m in [sqrt(1/2), sqrt(2))
     exponent = word((shifted >> word(52)) | WHOLE_BITS).view(np.float64) - (WHOLE + 1023.0)
     m = word((shifted & MANTISSA) + ROOT_HALF).view(np.float64)
     s = (m - 1.0) / (m + 1.0)
-    x = s * s
-    odd = (
-        (((((((LOG[8] * x + LOG[7]) * x + LOG[6]) * x + LOG[5]) * x + LOG[4]) * x + LOG[3]) * x + LOG[2]) * x + LOG[1]) * x
-    ) + LOG[0]
-    return exponent * LN2 + (s * (odd * x) + 2.0 * s)
+    square = s * s
+    return exponent * LN2 + (s * (polynomial(LOG, square) * square) + 2.0 * s)
 
 
 @compiled
@@ -68,11 +74,8 @@ def exp(y: float) -> float:
     rounded = y * LOG2_E + ROUNDER
     k = rounded - ROUNDER
     z = (y - k * LN2_HIGH) - k * LN2_LOW
-    total = EXP[13]
-    for i in range(12, -1, -1):
-        total = total * z + EXP[i]
     scale = word((np.float64(rounded).view(np.uint64) - ROUNDER_BITS + word(1023)) << word(52)).view(np.float64)
-    return 0.0 if y < EXP_LEAST else total * scale
+    return 0.0 if y < EXP_LEAST else polynomial(EXP, z) * scale
 
 
 @compiled
@@ -80,10 +83,7 @@ def normal_pair(radius_bits: int, angle_bits: int) -> tuple[float, float]:
     """Two independent N(0, 1) numbers."""
     radius = math.sqrt(-2.0 * log(uniform(radius_bits)))
     t = uniform(angle_bits) - 0.5
-    x = t * t
-    sine = (((((((SIN[7] * x + SIN[6]) * x + SIN[5]) * x + SIN[4]) * x + SIN[3]) * x + SIN[2]) * x + SIN[1]) * x) + SIN[0]
-    cosine = ((((((COS[8] * x + COS[7]) * x + COS[6]) * x + COS[5]) * x + COS[4]) * x + COS[3]) * x + COS[2]) * x + COS[1]
-    sine, cosine = t * sine, cosine * x + COS[0]
+    sine, cosine = t * polynomial(SIN, t * t), polynomial(COS, t * t)
     cosine = word(np.float64(cosine).view(np.uint64) ^ ((angle_bits & word(1)) << word(63))).view(np.float64)  # its sign
     exchanged = (angle_bits & word(2)) != word(0)
     return radius * (sine if exchanged else cosine), radius * (cosine if exchanged else sine)
