@@ -25,6 +25,7 @@
 
 # %%
 import time
+import timeit
 
 import numpy as np
 
@@ -162,11 +163,31 @@ predict("05.p2", "Random numbers for one prompt with n = 20 and d = 5", numbers_
 # with $j$ from 0; $s$ and $c$ follow from $y = X w$. If $n < d$, the columns span everything after $n$ steps: $R$ is $d \times n$, and its rows from $n$ on are
 # Gaussian throughout. A prompt costs $d(d+1)/2$ numbers for $R$, $d$ for $w$, $d$ for the query.
 #
+# **The numbers themselves.** What does it take to draw $N(0, 1)$ and $\chi$ with additions, products and roots alone, which every computer rounds alike?
+# For independent $N(0, 1)$ numbers $x, y$ the density is $e^{-(x^2 + y^2)/2} / 2\pi$, and $dx\, dy = \frac{1}{2}\, d(r^2)\, d\varphi$. So the angle is
+# uniform and $P(r^2 > t) = e^{-t/2}$, which $-2 \log u$ has for uniform $u$ (Box and Muller):
+#
+# $$ x = r \cos\varphi, \quad y = r \sin\varphi, \qquad r^2 = -2 \log u, \quad \varphi = 2\pi u' \tag{5.31} $$
+#
+# Sine and cosine have their series. For the logarithm write $u = 2^e m$ with $\sqrt{1/2} \le m < \sqrt 2$. With $s = (m-1)/(m+1)$ we have $m = (1+s)/(1-s)$:
+#
+# $$ \log m = \log(1 + s) - \log(1 - s) = 2 \Big( s + \frac{s^3}{3} + \frac{s^5}{5} + \ldots \Big), \qquad |s| < 0.172 \tag{5.32} $$
+#
+# Ten terms leave out less than $3 \cdot 10^{-17}$ of it. And $\chi^2(k)$ is twice a Gamma$(k/2)$ number, with density $\propto y^{a-1} e^{-y}$. Put
+# $y = d\,v$, $v = (1 + cx)^3$. As $dy/dx \propto v^{2/3}$, the density of $x$ is $\propto v^{a - 1/3} e^{-dv}$, and with $d = a - \frac{1}{3}$ that is
+# $\propto e^{g(x)}$, $g = d\,(\log v - v + 1)$. Choose $c = 1/\sqrt{9d}$ and compare with $-x^2/2$: with $\tau = cx$
+#
+# $$ g(x) + \frac{x^2}{2} = d f(\tau), \quad f(\tau) = 3 \log(1 + \tau) - (1 + \tau)^3 + 1 + \frac{9 \tau^2}{2}, \quad f(0) = 0, \quad f'(\tau) = \frac{-3\tau^3}{1 + \tau} \tag{5.33} $$
+#
+# so $f$ rises before 0 and falls after it: $e^{g} \le e^{-x^2/2}$. Draw $x \sim N(0, 1)$, keep it with probability $e^{g(x) + x^2/2}$, that is if
+# $\log u < g(x) + x^2/2$, and take $y = d\,v$. The law is exact (Marsaglia and Tsang, for $a \ge 1$; a smaller $a$ takes Gamma$(a+1)$ times $u^{1/a}$).
+#
 # > **Where people slip**
 # > - *A use of $T$.* $T G T^\top$ has two, the query a third. With a single layer nobody misses the first two (section 5).
 # > - *The query in $G$.* The mask is now just where the sum ends. The symmetry tests above do not notice.
 # > - *The factor 2 without the symmetry.* $2\, dS' V$ is right only if $dS'$ was symmetrized in the layer above.
 # > - *$\chi^2(n)$ everywhere.* Each column has lost one dimension to each column before it.
+# > - *The same uniform number for the candidate and for its test.* What is kept then depends on what was drawn.
 
 # %% [markdown]
 # ## 3. On paper
@@ -435,6 +456,59 @@ table(("gradient of three layers", "against tokens"), rows)
 # digits depend on the pieces. If there are as many pieces as threads, another computer gives other bits, and training lets such a
 # difference grow. So the pieces are *fixed*: 256 prompts each, whatever the number of threads, each summed in a fixed order, and the sums of pieces
 # added in their order. Threads decide only who computes a piece.
+
+# %% [markdown]
+# The random numbers go into lanes as well. Here are (5.32) and (5.33) as they stand; how many candidates are lost?
+
+# %%
+def log_by_series(u, terms=10):
+    """(5.32): frexp gives m in [1/2, 1) and e; a small m is doubled, and e is then one less."""
+    m, e = np.frexp(u)
+    m, e = np.where(m < 0.5**0.5, 2 * m, m), e - (m < 0.5**0.5)
+    s = (m - 1) / (m + 1)
+    return e * np.log(2) + 2 * sum(s ** (2 * i + 1) / (2 * i + 1) for i in range(terms))
+
+
+def gamma_candidates(a, count, rng):
+    """(5.33): candidates d v and which of them are kept."""
+    d = a - 1 / 3
+    x, u = rng.standard_normal(count), rng.random(count)
+    v = (1 + x / np.sqrt(9 * d)) ** 3
+    bound = x**2 / 2 + d * (np.log(np.where(v > 0, v, 1)) - v + 1)
+    return d * v, (v > 0) & (np.log(u) < bound)
+
+
+# %%
+u, rng = np.random.default_rng(SEED).random(100_000), np.random.default_rng(SEED)
+errors = [f"{np.abs(log_by_series(u, k) / np.log(u) - 1).max():.0e}" for k in (2, 4, 6, 8, 10)]
+print("largest relative error of log u with 2, 4, 6, 8, 10 terms:", ", ".join(errors))
+rows = []
+for freedom in (20, 16, 2):
+    values, kept = gamma_candidates(freedom / 2, by_profile(20_000, 400_000), rng)
+    chi_square = 2 * values[kept]
+    mean, variance = chi_square.mean(), chi_square.var()
+    rows.append((freedom, f"{kept.mean():.1%}", f"{mean:.2f}", f"{variance:.1f}"))
+table(("degrees of freedom k", "kept", "mean (k)", "variance (2 k)"), rows)
+
+# %% [markdown]
+# With ten terms only rounding is left. The library has both, in NumPy (`kernels.random_numpy`) and compiled (`kernels.random`), over the bits of xoshiro256++ with one state a lane. No
+# library's logarithm or cosine is called, so the two should agree to the last bit. Training draws with NumPy's generator.
+
+# %%
+from linattn_np.kernels import random, random_numpy
+
+ours, defined = random.lane_states(SEED, 0), random_numpy.lane_states(SEED, 0)
+numbers_in_lanes, chis = np.empty((2000, 64)), np.empty(10_000)
+random.fill_normals(ours, numbers_in_lanes)
+random.fill_chis(ours, 20.0, chis)
+same = [np.array_equal(numbers_in_lanes, random_numpy.normals(defined, 2000)),
+        np.array_equal(chis, random_numpy.chis(defined, 20, 10_000))]
+print("normals, chis: the same bits compiled and in NumPy:", *same)
+generator = np.random.default_rng(SEED)
+slow, fast = (min(timeit.repeat(work, number=3, repeat=7)) for work in (
+    lambda: generator.standard_normal(out=numbers_in_lanes),
+    lambda: random.fill_normals(ours, numbers_in_lanes)))
+print(f"a normal from NumPy's generator takes {slow / fast:.0f} times as long as one in lanes")
 
 # %% [markdown]
 # ## 5. Audit it
@@ -873,5 +947,7 @@ check("05.t3", t3)
 #   token by token.
 # - Bartlett, *On the theory of statistical regression*, 1933; Muirhead, *Aspects of Multivariate Statistical Theory*, 1982, chapter 3. The decomposition
 #   (5.30) and what follows from it.
+# - Box and Muller, *A note on the generation of random normal deviates*, 1958; Marsaglia and Tsang, *A simple method for generating gamma variables*, 2000;
+#   Blackman and Vigna, *Scrambled linear pseudorandom number generators*, 2021. Behind (5.31), (5.33) and the bits.
 # - Goldberg, *What every computer scientist should know about floating-point arithmetic*, 1991. Why the order of a sum is part of its result.
 # - Lesson 08 draws states by the million to see the noise of gradients.

@@ -3,28 +3,26 @@
 Each lane has a state of its own, so that a draw is one vector operation. Everything is made of integer operations and of +, -, *, /
 and sqrt, which IEEE 754 rounds in one way only: no library's log or cos, hence the same bits on every machine and in the twin.
 
-**Bits**: xoshiro256++ (Blackman and Vigna 2021): 256 bits of state, period 2^256 - 1, passes BigCrush and PractRand; shifts, additions
-and exclusive or only, which every vector unit has (a counter such as Philox needs 64 by 64 bit products, PCG 128 bit ones).
+**Bits**: xoshiro256++ (Blackman and Vigna 2021): 256 bits of state, period 2^256 - 1, passes BigCrush and PractRand; shifts,
+additions and exclusive or only, which every vector unit has (Philox needs 64 by 64 bit products, PCG 128 bit ones).
 **Seeds**: chunk c of seed s takes ``SeedSequence(s, spawn_key=(c,), pool_size=8)``: 256 bits of entropy, hashed to four words a lane.
-Two of m streams with r numbers each overlap with probability below m^2 r / 2^256: 2^-130 for a billion chunks of 2^50 numbers.
+Any two of m lanes with r numbers each overlap with probability below m^2 r / 2^256: 2^-130 for a billion chunks and r = 2^50.
 **Uniforms**: the upper 52 bits k give u = (k + 1/2) / 2^52: never 0 or 1, symmetric about 1/2, and exact.
 
-**Normals** (Box and Muller 1958). For independent N(0, 1) x and y, the square x^2 + y^2 is twice an exponential and the angle is
-uniform: x = r cos(angle), y = r sin(angle), r = sqrt(-2 log u). The angle is pi/2 t, t uniform on (-1/2, 1/2), then two of the low bits
-that u does not use turn it by half a circle or exchange x and y: all eight octants. No |x| exceeds sqrt(106 log 2) = 8.57; what
-is beyond has probability 1e-17.
-- log u = e log 2 + log m, m in [sqrt(1/2), sqrt(2)), log m = 2 (s + s^3/3 + .. + s^19/19) with s = (m-1)/(m+1). As |s| < 0.1716, what is
-  left out is below s^21 2/21 / (1 - s^2) < 2.4e-17 of log m.
-- sin and cos of pi/2 t by their series to the powers 15 and 16. As pi/2 |t| < 0.7854, what is left out is below 5.9e-17 and 2.1e-18.
+**Normals** (5.31), Box and Muller 1958: x = r cos(angle), y = r sin(angle), r = sqrt(-2 log u). The angle is pi/2 t, t uniform on
+(-1/2, 1/2), a quarter of the circle; two of the low bits that t does not use change the sign of the cosine and exchange x and y, which
+gives the rest. No |x| exceeds sqrt(106 log 2) = 8.57; what lies beyond has probability 1e-17.
+- log u = e log 2 + log m, m in [sqrt(1/2), sqrt(2)), log m by (5.32) to s^19. As |s| < 0.1716, what is left out is below
+  s^20 / 21 / (1 - s^2) < 2.4e-17 of log m.
+- sin and cos of pi/2 t by their series to the powers 15 and 16. As pi/2 |t| < 0.7854, left out is below 5.9e-17 and 2.1e-18.
 - exp y = 2^k exp(z), |z| <= log(2)/2, by its series to the power 13: left out below 4.2e-18. 0 for y < -708.
-With rounding, sin, cos and log are right to 4e-16 of their value, r to 3e-16 (tested against 64 bit mantissas).
+With rounding, each is right to 4e-16 of its value (tested against 64 bit mantissas).
 
-**Gamma(a)** (Marsaglia and Tsang 2000), exact. Put d = a - 1/3, c = 1 / sqrt(9 d), v = (1 + c x)^3. If x has a density in proportion to
-exp(g(x)), g(x) = d log v - d v + d, then d v is Gamma(a): its density y^(a-1) e^-y, y = d v, times dy/dx ~ v^(2/3), is v^(a-1/3) e^(-d v).
-And g(x) <= -x^2/2, with equality at 0. So: draw x ~ N(0, 1), take d v where v > 0 and log u < x^2/2 + g(x); more than 95 of 100 are
-taken for a >= 1. u < 1 - 0.0331 x^4 implies that (same paper) and needs no logarithm. For a < 1: Gamma(a + 1) times U^(1/a) is Gamma(a).
-Candidates are taken in order from all lanes alike until there are enough; the rest is thrown away, which no accepted one knows of.
-**Chi(k)** is sqrt(2 Gamma(k/2)). **Directions** are d normals divided by their length.
+**Gamma(a)** (5.33), Marsaglia and Tsang 2000, exact: d = a - 1/3, c = 1 / sqrt(9 d), x ~ N(0, 1), v = (1 + c x)^3. Take d v where
+v > 0 and log u < x^2/2 + d (1 - v + log v): more than 95 of 100 for a >= 1. u < 1 - 0.0331 x^4 implies that (same paper) and needs
+no logarithm. For a < 1: Gamma(a + 1) times U^(1/a) is Gamma(a). Candidates are taken in order from all lanes alike until there are
+enough; the rest is thrown away, which no number that was taken knows of.
+**Chi(k)** is sqrt(2 Gamma(k/2)). **Directions** are d normals divided by their length. Derived in lesson 05.
 """
 
 import math
@@ -34,10 +32,8 @@ import numpy as np
 from .._checks import as_count, as_real
 from .._types import Array
 
-LN2_HIGH, LN2_LOW = (
-    float.fromhex("0x1.62e42feep-1"),
-    float.fromhex("0x1.a39ef35793c76p-33"),
-)  # their sum; k times the first is exact
+LN2_HIGH = float.fromhex("0x1.62e42feep-1")  # log 2 but for its low bits: times a whole number below 2^20 it is exact
+LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")  # the rest
 LN2, LOG2_E, HALF_PI = math.log(2), 1 / math.log(2), math.pi / 2
 LOG = [2 / power for power in range(3, 21, 2)]  # of s^3, s^5, .., s^19, after 2 s
 SIN = [(-1) ** i * HALF_PI ** (2 * i + 1) / math.factorial(2 * i + 1) for i in range(8)]  # of t, t^3, .., t^15
