@@ -35,3 +35,17 @@ def test_commands_exist(command):
 )
 def test_files_that_it_names_exist(path):
     assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(set(re.findall(r"`((?:linattn_np|tests|figures)/[\w./]*?)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))),
+)
+def test_files_that_contributing_names_exist(path):
+    assert (ROOT / path).exists()
+
+
+def test_the_map_has_every_folder_and_file_of_the_package():
+    table = TEXT[TEXT.index("## What is where") : TEXT.index("## Larger than one machine")]
+    there = {path.name for path in (ROOT / "linattn_np").iterdir() if not path.name.startswith(("_", "py.typed"))}
+    assert there - set(re.findall(r"\b(\w+(?:\.py)?)\b", table)) == set()
