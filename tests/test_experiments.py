@@ -9,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import linattn_np as la
+from linattn_np.__main__ import main
 from linattn_np.experiments import curves, record, registry, rules, scale, settings
 from linattn_np.experiments.pace import Pace, spoken
 from linattn_np.experiments.papers import PAPERS
@@ -244,3 +245,52 @@ def test_what_numbers_do_not_show_is_named():
     printed = rules.Claim("b", "it is 5", "where", code="5", figure="f", values=values, rule=rules.Within(5.0, 5.0))
     assert rules.contradicted([stated, printed], {"each": [0.5]}) == [stated]
     assert rules.contradicted([stated, printed], {"each": [1.5]}) == [] == rules.contradicted([stated], {"each": [np.nan]})
+
+
+ONE_FILE = '''
+"""A paper in one file: the mean of a few numbers."""
+
+import numpy as np
+
+from linattn_np.experiments.curves import spread
+from linattn_np.experiments.rules import Claim, around
+from linattn_np.plotting import new_figure
+
+SOURCE, TITLE, SECONDS = "nowhere", "A mean", {"paper": 60, "quick": 1}
+ALT = "One panel: the mean."
+
+
+def sizes(scale):
+    return f"{scale.seeds} numbers"
+
+
+def measure(folder, scale, progress=None):
+    return {"mean": spread(np.arange(scale.seeds))}
+
+
+def draw(numbers, scale):
+    figure, axes = new_figure()
+    axes[0][0].plot(numbers["mean"]["each_seed"])
+    return figure
+
+
+def summary(numbers):
+    return f"the mean is {numbers['mean']['mean']}"
+
+
+CLAIMS = (Claim("mean", "The mean is 1", "nowhere", paper="1", figure="one_file", values=lambda n: n["mean"], rule=around(1.0, 2.0)),)
+'''
+
+
+def test_a_paper_is_one_file_and_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "one_file.py").write_text(ONE_FILE)
+    monkeypatch.setattr(la.papers, "__path__", [*la.papers.__path__, str(tmp_path)])
+    for module in (la.papers, registry):
+        monkeypatch.setattr(module, "PAPERS", (*PAPERS, "one_file"))
+    assert la.papers.one_file.TITLE == "A mean"
+    assert main(["reproduce", "--quick", "one_file", "--out", str(tmp_path), "--workers", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "the mean is 1.0" in out and "(quick: 3 numbers)" in out and (tmp_path / "quick" / "one_file.png").exists()
+    row = json.loads((tmp_path / "quick" / "scorecard.json").read_text())["rows"][-3]  # before the two that are only cited
+    assert row["id"] == "mean" and row["ours"]["median"] == 1.0
+    assert "nowhere" in (tmp_path / "quick" / "scorecard.md").read_text()

@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         executor = stack.enter_context(make_executor(args))
         folder = RunFolder(out / "runs")
         print(f"{len(cells)} cells of {args.seeds} seeds; finished runs are kept in {folder.path}", flush=True)
-        runs, found = [run for cell in cells.values() for run in cell], {}
+        runs = [run for cell in cells.values() for run in cell]
+        found: dict[Run, History] = {}
         stack.enter_context(Heartbeat(lambda: f"{len(found)} of {len(runs)} runs, {spoken(time.perf_counter() - began)} gone"))
         for done, history in sweep(runs, folder, executor):
             found[done] = history

@@ -22,7 +22,6 @@ SECONDS = {"paper": 720, "quick": 6}
 KINDS = ("linear", "relu", "softmax")
 NAMES = {"linear": "linear", "relu": "ReLU", "softmax": "softmax"}
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-QUICK = {"steps": 100, "seeds": 2, "search_steps": 30, "search_seeds": 1}
 LINES = {
     "linear": {"color": "#0072B2", "linestyle": "-"}, "relu": {"color": "#009E73", "linestyle": "-."},
     "softmax": {"color": "#D55E00", "linestyle": "--"},
@@ -45,7 +44,8 @@ def runs_for(kind: str, rate: float, steps: int, every: int, used: Scale) -> lis
 
 def sized(scale: Scale) -> Scale:
     """One seed for the search; quick: scores of all pairs of tokens are dear."""
-    return limited(scale, **({"search_seeds": 1} if scale.name == "paper" else QUICK))
+    used = limited(scale, search_seeds=1)
+    return used if scale.name == "paper" else limited(used, steps=100, seeds=2, search_steps=30)
 
 
 def sizes(scale: Scale) -> str:

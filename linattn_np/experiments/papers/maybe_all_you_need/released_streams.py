@@ -104,7 +104,7 @@ class ReleasedStream:
         directions = normals / np.sqrt((normals * normals).sum(axis=-1, keepdims=True))
         if self.task.covariates == "sphere":
             return directions
-        scale = self.scales.gamma(self.task.gamma_shape, self.task.gamma_scale, directions.shape[:-1])
+        scale = self.scales.gamma(self.task.gamma_shape, self.task.gamma_scale, directions.shape[:-1])  # type: ignore[arg-type]  # set by the task
         return directions * np.sqrt(scale)[..., None]
 
 
