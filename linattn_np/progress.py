@@ -13,7 +13,7 @@ def wanted(progress: bool | None = None) -> bool:
     """Whether to show progress: as asked, or (None) in a terminal and in a notebook, unless LINATTN_PROGRESS=0."""
     one_of("progress", str(progress), ("None", "True", "False"))
     if progress is not None:
-        return progress
+        return bool(progress)
     return os.environ.get("LINATTN_PROGRESS", "1") != "0" and (in_notebook() or sys.stderr.isatty())
 
 
@@ -73,11 +73,14 @@ class Heartbeat:
 
 
 def bar(total: int, label: str, progress: bool | None = None, unit: str = "step") -> Any:
-    """A tqdm bar to be used in a ``with``; it shows itself after a second, so that short work stays quiet."""
+    """A tqdm bar to be used in a ``with``; it shows itself after a second, so that short work stays quiet. Without tqdm it counts."""
     if not wanted(progress):
         return Counter(total, label, unit)
-    if in_notebook():
-        from tqdm.notebook import tqdm
-    else:
-        from tqdm import tqdm
-    return tqdm(total=total, desc=label, unit=unit, delay=1.0, leave=False, dynamic_ncols=True)
+    try:
+        if in_notebook():
+            from tqdm.notebook import tqdm
+        else:
+            from tqdm import tqdm
+        return tqdm(total=total, desc=label, unit=unit, delay=1.0, leave=False, dynamic_ncols=True)
+    except ImportError:  # no tqdm, or no widgets for a notebook: the work matters, not its bar
+        return Counter(total, label, unit)

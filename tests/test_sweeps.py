@@ -7,10 +7,11 @@ import random
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -74,9 +75,35 @@ def test_dead_workers_are_replaced(tmp_path, wanted):
     assert bits(found) == wanted and killed >= 1
 
 
+def die_while_sending():
+    """In a worker: send half of a result and be killed."""
+    frame = sys._getframe()
+    while "result_queue" not in frame.f_locals:
+        frame = frame.f_back
+    queue = frame.f_locals["result_queue"]
+    queue._wlock.acquire()
+    os.write(queue._writer.fileno(), struct.pack("!i", 10**6) + b"half of it")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_killed_while_it_sends_leaves_nobody_waiting(tmp_path, monkeypatch):
+    began = time.monotonic()
+    with sweeps.Processes(2) as executor, pytest.raises(BrokenExecutor):
+        executor.submit(die_while_sending).result(timeout=30)
+    assert time.monotonic() - began < 25
+    with sweeps.Processes(2) as executor:  # the sweep goes on with other workers
+        first, real = [True], sweeps._submit
+        monkeypatch.setattr(
+            sweeps,
+            "_submit",
+            lambda executor, *rest: executor.submit(die_while_sending) if first and first.pop() else real(executor, *rest),
+        )
+        assert {run for run, _ in sweeps.sweep(RUNS, runs.RunFolder(tmp_path), executor)} == set(RUNS)
+
+
 def test_a_run_that_kills_every_worker_ends_with_an_error(tmp_path, monkeypatch):
     with sweeps.Processes(1) as executor:
-        monkeypatch.setattr(sweeps, "_submit", lambda executor, run: executor.submit(os._exit, 1))
+        monkeypatch.setattr(sweeps, "_submit", lambda executor, run, *rest: executor.submit(os._exit, 1))
         with pytest.raises(RuntimeError, match="4 workers died over this run"):
             list(sweeps.sweep(RUNS[:1], runs.RunFolder(tmp_path), executor))
     assert list(tmp_path.iterdir()) == []
@@ -129,6 +156,41 @@ def test_two_commands_in_one_folder_do_not_disturb_each_other(tmp_path, uninterr
     errors = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     assert table(tmp_path) == uninterrupted
+
+
+LOGGED = (  # a command that writes down which runs it trains
+    "import os, sys, time; from linattn_np.training import runs; from linattn_np.__main__ import main; train = runs.Run.train\n"
+    "def logged(run, *rest, **named):\n"
+    "    if run.steps > 1: os.write(log, (run.file_name() + chr(10)).encode())\n"
+    "    time.sleep(0.05); return train(run, *rest, **named)\n"
+    "runs.Run.train = logged; log = os.open(sys.argv.pop(), os.O_CREAT | os.O_WRONLY | os.O_APPEND); sys.exit(main(sys.argv[1:]))"
+)
+
+
+def test_two_commands_in_one_folder_never_train_the_same_run(tmp_path, uninterrupted):
+    """A third one is killed on the way: its runs are trained again, and only those."""
+    log, arguments = tmp_path / "log", [*COMMAND[3:], "--out", str(tmp_path / "out"), "--workers", "1", str(tmp_path / "log")]
+    three = [
+        subprocess.Popen([sys.executable, "-c", LOGGED, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in "abc"
+    ]
+    while not log.exists() or log.read_text().count("\n") < 9:
+        time.sleep(0.02)
+    three[2].kill()
+    errors = [process.communicate()[1] for process in three]
+    assert [process.returncode for process in three[:2]] == [0, 0], errors
+    trained = log.read_text().split()
+    assert len(trained) in (48, 49) and len(set(trained)) == 48  # at most the one that the killed command was at
+    assert table(tmp_path / "out")["rows"] == uninterrupted["rows"]
+    assert all(file.suffix == ".npz" for file in (tmp_path / "out" / "runs").iterdir())
+
+
+def test_runs_that_are_asked_for_twice_are_trained_once(tmp_path, monkeypatch):
+    trained, train = [], runs.Run.train
+    monkeypatch.setattr(runs.Run, "train", lambda run, *rest, **named: (trained.append(run), train(run, *rest, **named))[1])
+    found = list(sweeps.sweep([*RUNS[:2], *RUNS[:2]], runs.RunFolder(tmp_path)))
+    assert [run for run, _ in found] == RUNS[:2] and trained == RUNS[:2]
+    assert [run for run, _ in sweeps.sweep([RUNS[1], RUNS[1]], runs.RunFolder(tmp_path))] == [RUNS[1]]
 
 
 def test_no_worker_outlives_a_killed_command(tmp_path):

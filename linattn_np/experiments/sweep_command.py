@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ..optimizers import KINDS
 from ..progress import Heartbeat
 from ..training.loop import History, losses_along
 from ..training.runs import Run, RunFolder, write_text
-from ..training.sweeps import Inline, Processes, sweep
+from ..training.sweeps import Cluster, Inline, Processes, sweep
 from .pace import spoken
 from .registry import settings
 from .scale import quartiles, test_batch
@@ -64,8 +64,12 @@ def run(args: argparse.Namespace) -> int:
         for done, history in sweep(runs, folder, executor):
             found[done] = history
     rows = [row(key, [found[run] for run in cell]) for key, cell in cells.items()]
-    write_text(out / "sweep.json", json.dumps({"steps": args.steps, "batch": args.batch, "rows": rows}, indent=1) + "\n")
+    computed_by = folder.computed_by()
+    record = {"steps": args.steps, "batch": args.batch, "rows": rows, "computed_by": computed_by}
+    write_text(out / "sweep.json", json.dumps(record, indent=1) + "\n")
     print(table(rows))
+    if len(computed_by) > 1:
+        print(f"computed in {len(computed_by)} ways, which differ in the last bits: see computed_by in the file")
     print(f"written: {out / 'sweep.json'}")
     return 0
 
@@ -107,25 +111,7 @@ def make_executor(args: argparse.Namespace) -> contextlib.AbstractContextManager
     if args.dask is None:
         workers = as_workers("--workers", args.workers)
         return Processes(workers) if workers > 1 else Inline()
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ValueError("--dask: needs dask.distributed; install it with: pip install 'linattn_np[dask]'") from None
-    try:
-        return dask_executor(Client(args.dask, timeout="10s"))
-    except OSError as error:
-        raise ValueError(f"--dask: no Dask scheduler answers at {args.dask!r}: {error}") from None
-
-
-@contextlib.contextmanager
-def dask_executor(client: Any) -> Iterator[Executor]:
-    """The cluster's executor; what is under way there is cancelled when the block is left."""
-    with client:
-        executor = client.get_executor()
-        try:
-            yield executor
-        finally:
-            executor.shutdown(wait=False)
+    return Cluster(args.dask)
 
 
 def row(key: tuple[str, str, float], histories: Sequence[History]) -> dict[str, Any]:

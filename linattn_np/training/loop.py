@@ -16,6 +16,7 @@ from ..optimizers import CLIPPINGS, Optimizer, check_optimizer, clip, global_nor
 from ..progress import bar
 from ..prompts import RegressionTask
 from .batch_gradient import BatchGradient
+from .checkpoints import Checkpoint, Standing
 from .history import Diverged, History
 
 
@@ -24,6 +25,7 @@ def train(
     seed: int = 0, std: float | None = None, record_every: int | None = None, *, heads: int | None = None, full: bool | None = None,
     attention: str | None = None, clip_by: str | None = None, params: Any = None, hidden: int | None = None,
     fixed_batch: bool = False, backend: str | None = None, progress: bool | None = None, model: Any = None,
+    checkpoint: Checkpoint | None = None,
 ) -> History:  # fmt: skip
     """Train a model on fresh batches of ``task``: steps times, draw, loss and gradient, clip, update.
 
@@ -31,7 +33,8 @@ def train(
     ``init_params``; hidden > 0 puts a trained ReLU network of that width before full linear attention (``composed.py``); or any
     ``model``. It starts from ``params``, or from random ones of std=0.05. clip the threshold of ``optimizers.clip``, or None;
     clip_by="global"; record_every the distance of snapshots (default: only the first and the last); progress True, False, or
-    None: in terminals and notebooks. fixed_batch uses the first batch at every step. backend="numba", or "numpy".
+    None: in terminals and notebooks. fixed_batch uses the first batch at every step. backend="numba", or "numpy". With a
+    ``checkpoint`` a run that was ended on its way goes on from there (``checkpoints.py``).
     -> History. A run that leaves the finite numbers stops, says so in ``diverged_at``, and warns (:class:`Diverged`). The seed
     alone decides the bits, whatever the number of threads. Raises ValueError for bad arguments, and for two of which one would be ignored.
     Cost: steps gradients of ``batch`` prompts; Setting 1 takes about half a millisecond a step. Source: paper, section 3.1.
@@ -47,25 +50,32 @@ def train(
             f"clip_by: expected 'global' or 'coordinate' for params of shape {x.shape}, got 'block'; they have no matrices"
         )
     gradient = BatchGradient(model, task, batch, parts, fixed_batch)
-    state = optimizer.init(x)
-    losses, norms = np.full(steps, np.nan), np.full(steps, np.nan)
-    snapshots, updates, diverged_at, began = {0: x}, {}, None, time.perf_counter()
+    now = Standing(
+        0, x, optimizer.init(x), np.full(steps, np.nan), np.full(steps, np.nan), {0: x}, {}, 0.0, [] if fixed_batch else parts
+    )
+    if checkpoint is not None:
+        now = checkpoint.load(now)
+    diverged_at, before, began = None, now.seconds, time.perf_counter()
     with bar(steps, f"{type(optimizer).__name__} on {task.covariates} n={task.n}", progress) as shown, np.errstate(all="ignore"):
-        for t in range(steps):
-            losses[t], grad = gradient(x)
-            norms[t] = global_norm(grad)
-            new, state = optimizer.update(x, clipped(grad, clip, clip_by), state)
-            if not (np.isfinite(losses[t]) and np.isfinite(norms[t]) and np.isfinite(new).all()):
+        shown.update(now.t)
+        for t in range(now.t, steps):
+            now.losses[t], grad = gradient(now.params)
+            now.norms[t] = global_norm(grad)
+            new, now.optimizer_state = optimizer.update(now.params, clipped(grad, clip, clip_by), now.optimizer_state)
+            if not (np.isfinite(now.losses[t]) and np.isfinite(now.norms[t]) and np.isfinite(new).all()):
                 diverged_at = t
                 break
-            if t in snapshots:
-                updates[t] = new - x
-            x = new
-            if (t + 1) % record_every == 0 or t + 1 == steps:
-                snapshots[t + 1] = x
-            if t % 64 == 63:
+            if t in now.snapshots:
+                now.updates[t] = new - now.params
+            now.params, now.t, now.seconds = new, t + 1, before + time.perf_counter() - began
+            if now.t % record_every == 0 or now.t == steps:
+                now.snapshots[now.t] = new
+            if now.t % 64 == 0:
                 shown.update(64)
-    history = History(losses, norms, x, diverged_at, snapshots, updates, time.perf_counter() - began, model)
+            if checkpoint is not None and checkpoint.is_due():
+                checkpoint.save(now)
+    seconds = before + time.perf_counter() - began
+    history = History(now.losses, now.norms, now.params, diverged_at, now.snapshots, now.updates, seconds, model)
     if diverged_at is not None:
         warnings.warn(history.how_it_diverged(), Diverged, stacklevel=2)
     return history

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
@@ -26,6 +27,7 @@ from ..models.choose import DEFAULTS, model_from
 from ..models.model import Model
 from ..prompts import NonlinearTask, RegressionTask
 from .archives import put_aside, read_arrays, read_with_origin, write_arrays
+from .checkpoints import EVERY, SUFFIX, Checkpoint
 from .files import LOCK, atomic_file, lock, remove_leftovers, write_text
 from .history import Diverged, History
 from .loop import train
@@ -106,14 +108,14 @@ class Run:
         """The model that the run trains."""
         return model_from(self.task.d, self.model, **self.asked())
 
-    def train(self, progress: bool | None = None) -> History:
-        """Do the run."""
+    def train(self, progress: bool | None = None, checkpoint: Checkpoint | None = None) -> History:
+        """Do the run, or what is left of it where a checkpoint was kept."""
         arguments = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in DEFAULTS}
         if self.clip_by == "global":
             del arguments["clip_by"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Diverged)  # whoever keeps runs reads diverged_at
-            return train(**arguments, **self.asked(), progress=progress)
+            return train(**arguments, **self.asked(), progress=progress, checkpoint=checkpoint)
 
 
 def describe_model(model: Any) -> dict[str, Any]:
@@ -129,21 +131,38 @@ def model_described(values: dict[str, Any]) -> Model:
     kind: Any = getattr(import_module(values["module"]), values["class"], None)
     if not hasattr(kind, "__dataclass_fields__"):
         raise ValueError(f"model: expected a dataclass {values['class']} in the module {values['module']}, found none")
-    return kind(**values["fields"])
+    model: Model = kind(**values["fields"])
+    return model
 
 
 class RunFolder:
-    """Finished runs in a folder, and the executor that trains those it does not hold (None: this process)."""
+    """Finished runs in a folder, and the executor that trains those it does not hold (None: this process).
 
-    def __init__(self, path: str | os.PathLike[str], executor: Executor | None = None) -> None:
-        self.path, self.executor = Path(path), executor
+    ``checkpoints``: seconds until the first checkpoint of a run under way, and from one to the next.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], executor: Executor | None = None, checkpoints: tuple[float, float] = (EVERY, EVERY)
+    ) -> None:
+        self.path, self.executor, self.checkpoints = Path(path), executor, checkpoints
         self.seconds: dict[str, float] = {}  # wall time of each run that was loaded or saved, by file name
         self.made_by: dict[str, dict[str, Any]] = {}  # what computed it
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove what killed processes left half written."""
+        """Remove what killed processes left half written, and checkpoints of runs that are finished."""
         remove_leftovers(self.path)
+        for file in self.path.glob(f"*{SUFFIX}"):
+            if file.with_suffix(".npz").is_file() and file.is_file():
+                file.unlink(missing_ok=True)
+
+    def train(self, run: Run, progress: bool | None = None) -> History:
+        """Train a run that the folder does not hold, from its checkpoint where there is one, and keep it."""
+        checkpoint = Checkpoint((self.path / run.file_name()).with_suffix(SUFFIX), run.description(), *self.checkpoints)
+        history = run.train(progress, checkpoint)
+        self.save(run, history)
+        checkpoint.remove()
+        return history
 
     def claim(self, run: Run) -> AbstractContextManager[bool]:
         """``with folder.claim(run) as ours``: whether this block may train the run; another process is at it otherwise."""
@@ -178,6 +197,18 @@ class RunFolder:
         file = self.path / run.file_name(made["backend"])
         write_arrays(file, run.description(), {"divergence": np.array(DIVERGENCE), **history_arrays(history)}, made)
         self._remember(file.name, history, made)
+
+    def keep(self, run: Run, history: History, made_by: dict[str, Any]) -> None:
+        """Keep what a worker computed, where the worker did not do so itself."""
+        if self.holds(run, made_by["backend"]):
+            self._remember(run.file_name(made_by["backend"]), history, made_by)
+        else:
+            self.save(run, history, made_by)
+
+    def computed_by(self) -> list[dict[str, Any]]:
+        """What computed the runs that were loaded or saved: each :func:`provenance` once, with the number of its runs."""
+        counted = Counter(json.dumps(made, sort_keys=True) for made in self.made_by.values())
+        return [{**json.loads(made), "runs": count} for made, count in sorted(counted.items())]
 
     def _remember(self, name: str, history: History, made_by: dict[str, Any]) -> None:
         self.seconds[name], self.made_by[name] = history.seconds, made_by

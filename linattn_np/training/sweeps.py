@@ -1,113 +1,59 @@
 """Many training runs on any ``concurrent.futures.Executor``: results as they come, kept as they finish, resumable.
 
-The executor may be processes on this machine (:class:`Processes`), a Dask cluster (``Client(..).get_executor()``) or any other
-whose workers can import linattn_np. A run's bits are decided by its description, so they are the same on all of them.
+The executor may be processes on this machine (:class:`Processes`), a Dask cluster (:class:`Cluster`) or any other whose workers can
+import linattn_np. A run's bits are decided by its description, so they are the same on all of them. A run is claimed by whoever
+trains it: two commands in one folder share the work.
 """
 
-import contextlib
-import multiprocessing
 import os
-import signal
-import threading
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, wait
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import replace
-from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
 
-from .._checks import as_count
-from ..kernels.threads import set_threads
+from ..endings import Unfinished
 from ..progress import bar
-from .runs import Run
+from .executors import Cluster, Inline, Processes
+from .loop import History
+from .provenance import provenance
+from .runs import Run, RunFolder
 
+__all__ = ["Cluster", "Inline", "Processes", "sweep", "train_run"]
 TRIES = 3  # how often a run is given to a worker again after its worker died
+POLL = 0.3  # seconds between two looks at what others do
+Answer = tuple[History, dict[str, Any]] | None
 
 
-def train_run(values):
-    """What a worker does: train the run that ``Run.to_dict`` described. -> History"""
-    return Run.from_dict(values).train(progress=False)
+def train_run(values: dict[str, Any], folder: str, checkpoints: tuple[float, float], progress: bool | None = False) -> Answer:
+    """What a worker does with a run that ``Run.to_dict`` described: claim it, train it, keep it.
+
+    -> its History and what computed it, or None where another process is at this run. A worker that cannot reach the folder trains
+    and leaves the keeping to whoever asked.
+    """
+    run = Run.from_dict(values)
+    if not (Path(folder).is_dir() and os.access(folder, os.W_OK)):
+        return run.train(progress), provenance()
+    kept = RunFolder(folder, checkpoints=checkpoints)
+    with kept.claim(run) as ours:
+        if not ours:
+            return None
+        history = kept.load(run)  # whoever claimed it before may have finished it
+        if history is None:
+            history = kept.train(run, progress)
+        return history, kept.made_by[run.file_name()]
 
 
-class Inline(Executor):
-    """No workers: a run is trained where it is submitted, with its own progress bar."""
-
-    def submit(self, function, *arguments):
-        future = Future()
-        future.set_result(Run.from_dict(*arguments).train() if function is train_run else function(*arguments))
-        return future
-
-
-class Processes(Executor):
-    """``workers`` processes on this machine with one kernel thread each. A script that makes them needs the usual
-    ``if __name__ == "__main__":``, since the processes import it."""
-
-    def __init__(self, workers):
-        self.workers, self.pool = as_count("workers", workers), None
-
-    def submit(self, function, *arguments):
-        if self.pool is None:
-            if function is train_run:  # compile here and once, so that no two workers do it at the same time
-                replace(Run.from_dict(*arguments), steps=1, batch=1, record_every=1).train(progress=False)
-            context = multiprocessing.get_context("spawn")  # a fork would copy the kernels' threads half alive
-            self.pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin_worker)
-        with _no_interrupts():  # a submit may start a worker
-            return self.pool.submit(function, *arguments)
-
-    def restart(self):
-        """Forget a pool that lost a worker; the next submit makes another."""
-        self.shutdown(cancel_futures=True)
-
-    def __exit__(self, kind, error, trace):
-        self.shutdown(cancel_futures=kind is not None)  # after Ctrl-C nobody waits for runs under way
-
-    def shutdown(self, wait=True, *, cancel_futures=False):
-        """End the workers: after what they are doing, or at once with ``cancel_futures``."""
-        if self.pool is None:
-            return
-        pool, self.pool = self.pool, None
-        if cancel_futures:
-            if (
-                pool._result_queue is not None
-            ):  # else who reads would wait for the rest of a result whose worker ends in its midst
-                pool._result_queue._writer.close()
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-        pool.shutdown(wait=wait, cancel_futures=cancel_futures)
-
-
-@contextlib.contextmanager
-def _no_interrupts():
-    """Ctrl-C waits until the block ends, and processes that are started in it never get one: it is their parent's business."""
-    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    resource_tracker.ensure_running()  # else the first worker would start it, and it would let Ctrl-C in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin_worker():
-    """One thread; Ctrl-C is the parent's business; nothing goes on when the parent is gone, however it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def end_with_parent():
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    set_threads(1)
-
-
-def sweep(runs, folder, executor=None, progress=None, label="runs"):
+def sweep(
+    runs: Sequence[Run], folder: RunFolder, executor: Executor | None = None, progress: bool | None = None, label: str = "runs"
+) -> Iterator[tuple[Run, History]]:
     """Train every run that the folder does not hold yet, and yield (run, History) as they come, the kept ones first.
 
     runs a list of Run, folder a RunFolder, executor any concurrent.futures.Executor (default: this process). Each result is kept
     before it is yielded, so whatever ends the sweep, the next one goes on where it stopped. A run whose worker died is given to
-    another, three times at most. Raises what a run raises, and RuntimeError where workers keep dying.
+    another, three times at most. Raises what a run raises, and Unfinished where workers keep dying or the cluster is gone.
     """
-    executor = Inline() if executor is None else executor
     missing = []
     for run in dict.fromkeys(runs):  # each once
         history = folder.load(run)
@@ -115,49 +61,116 @@ def sweep(runs, folder, executor=None, progress=None, label="runs"):
             missing.append(run)
         else:
             yield run, history
-    pending, tries = {}, dict.fromkeys(missing, 0)
+    if not missing:
+        return
+    folder.path.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder.path, os.W_OK):
+        raise PermissionError(f"{folder.path}: this folder cannot be written, and {len(missing)} runs would be kept there")
+    work = _Work(missing, folder, Inline() if executor is None else executor, progress)
     with bar(len(missing), label, progress, unit="run") as shown:
         try:
-            waiting = list(reversed(missing))
-            while waiting or pending:
-                while waiting and (not pending or not isinstance(executor, Inline)):
-                    run = waiting.pop()
-                    pending[_submit(executor, run)] = run
-                done, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    run = pending.pop(future)
-                    try:
-                        history = future.result()
-                    except Exception as error:
-                        tries[run] += 1
-                        _try_again(error, run, tries[run], executor, pending)
-                        waiting.append(run)
-                        continue
-                    folder.save(run, history)
+            while work.is_left():
+                for found in work.next():
                     shown.update()
-                    yield run, history
-        finally:
-            for future in pending:
+                    yield found
+        except BaseException:  # an error, Ctrl-C, or nobody wants the rest
+            work.end()
+            raise
+
+
+class _Work:
+    """Runs on their way: waiting to be submitted, pending at a worker, or busy, because another command trains them."""
+
+    def __init__(self, missing: list[Run], folder: RunFolder, executor: Executor, progress: bool | None) -> None:
+        self.folder, self.executor, self.progress = folder, executor, progress
+        self.waiting, self.tries = missing[::-1], dict.fromkeys(missing, 0)
+        self.pending: dict[Future[Answer], Run] = {}
+        self.busy: list[Run] = []
+        if isinstance(executor, Processes):  # compile here and once, so that no two workers do it at the same time
+            replace(missing[0], steps=1, batch=1, record_every=1).train(progress=False)
+
+    def is_left(self) -> bool:
+        return bool(self.waiting or self.pending or self.busy)
+
+    def next(self) -> Iterator[tuple[Run, History]]:
+        """Submit what is waiting, wait a moment, and yield what was finished, here or by others."""
+        while self.waiting and not (self.pending and isinstance(self.executor, Inline)):
+            run = self.waiting.pop()
+            self.pending[_submit(self.executor, run, self.folder, self.progress)] = run
+        if self.pending:
+            done = wait(self.pending, timeout=POLL, return_when=FIRST_COMPLETED).done
+        else:
+            done = set()
+            time.sleep(POLL)
+        for future in done:
+            run = self.pending.pop(future)
+            try:
+                answer = future.result()
+            except Exception as error:
+                self.tries[run] += 1
+                _try_again(error, run, self.tries[run], self.executor, self.pending)
+                self.waiting.append(run)
+                continue
+            if answer is None:
+                self.busy.append(run)
+                continue
+            history, made_by = answer
+            self.folder.keep(run, history, made_by)
+            yield run, history
+        if not done:
+            yield from self.of_others()
+            if hasattr(self.executor, "check"):
+                self.executor.check()
+
+    def end(self) -> None:
+        """Cancel what is pending, and remove what workers that were killed on the way have left."""
+        if isinstance(self.executor, Processes):
+            self.executor.restart()
+            self.folder.tidy()
+        else:
+            for future in self.pending:
                 future.cancel()
 
+    def of_others(self) -> Iterator[tuple[Run, History]]:
+        """What other commands have finished since; what they have given up waits for us again."""
+        busy, self.busy = self.busy, []
+        for run in busy:
+            history = self.folder.load(run)
+            if history is not None:
+                yield run, history
+                continue
+            with self.folder.claim(run) as free:
+                (self.waiting if free else self.busy).append(run)
 
-def _submit(executor, run):
+
+def _submit(executor: Executor, run: Run, folder: RunFolder, progress: bool | None = None) -> Future[Answer]:
     """Submit a run; a pool that broke since the last look is made anew."""
+    arguments = (
+        run.to_dict(),
+        str(folder.path.resolve()),
+        folder.checkpoints,
+        progress if isinstance(executor, Inline) else False,
+    )
     try:
-        return executor.submit(train_run, run.to_dict())
+        return executor.submit(train_run, *arguments)
     except BrokenExecutor:
         if not hasattr(executor, "restart"):
             raise
         executor.restart()
-        return executor.submit(train_run, run.to_dict())
+        return executor.submit(train_run, *arguments)
 
 
-def _try_again(error, run, tries, executor, pending):
+def _try_again(error: Exception, run: Run, tries: int, executor: Executor, pending: dict[Future[Answer], Run]) -> None:
     """Decide whether a run that failed goes to another worker; raise where it does not."""
-    worker_died = isinstance(error, BrokenExecutor | CancelledError) or type(error).__name__ == "KilledWorker"
+    worker_died = isinstance(error, BrokenExecutor | CancelledError) or type(error).__name__ in (
+        "KilledWorker",
+        "FutureCancelledError",
+    )
     if not worker_died:
         raise error
+    if hasattr(executor, "check"):
+        executor.check()  # a cluster that is gone cancels everything
     if tries > TRIES:
-        raise RuntimeError(f"{run.file_name()}: {tries} workers died over this run; is there enough memory?") from error
+        raise Unfinished(f"{run.file_name()}: {tries} workers died over this run; is there enough memory?") from error
     if isinstance(error, BrokenExecutor) and hasattr(executor, "restart") and all(future.done() for future in pending):
         executor.restart()

@@ -1,0 +1,192 @@
+"""Where runs are trained: here, on processes of this machine, on a Dask cluster. Each is a ``concurrent.futures.Executor``.
+
+An executor may have ``check()``, which is called while its results are waited for, and raises Unfinished where none will come.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import resource_tracker
+from multiprocessing.connection import wait as wait_for_any
+from types import TracebackType
+from typing import Any
+
+from .._checks import as_count
+from ..endings import Unfinished
+from ..kernels.threads import set_threads
+
+SECONDS_LOST = 10.0  # how long a scheduler may be silent
+
+
+class Inline(Executor):
+    """No workers: what is submitted is done at once."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments, **named))
+        return future
+
+
+class Processes(Executor):
+    """``workers`` processes on this machine with one kernel thread each. A script that makes them needs the usual
+    ``if __name__ == "__main__":``, since the processes import it."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = as_count("workers", workers)
+        self.pool: ProcessPoolExecutor | None = None
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        if self.pool is None:
+            context = multiprocessing.get_context("spawn")  # a fork would copy the kernels' threads half alive
+            self.pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin_worker)
+            self.done = threading.Event()
+            self.watcher = threading.Thread(target=_watch, args=(self.pool, self.done), daemon=True)
+            self.watcher.start()
+        with _no_interrupts():  # a submit may start a worker
+            return self.pool.submit(function, *arguments, **named)
+
+    def restart(self) -> None:
+        """Forget a pool that lost a worker; the next submit makes another."""
+        self.shutdown(cancel_futures=True)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.shutdown(cancel_futures=kind is not None)  # after Ctrl-C nobody waits for runs under way
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers: after what they are doing, or at once with ``cancel_futures``."""
+        pool, self.pool = self.pool, None
+        if pool is None:
+            return
+        self.done.set()
+        self.watcher.join()
+        if cancel_futures:
+            _end_workers(pool)
+        pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+
+def _watch(pool: ProcessPoolExecutor, done: threading.Event) -> None:
+    """End a pool whose worker was killed while it sent a result: the others, and we, would wait for the rest for ever."""
+    seen = 0
+    while not done.wait(0.5):
+        try:
+            gone = wait_for_any([process.sentinel for process in _processes(pool)], timeout=0)
+        except (OSError, ValueError):  # it is being ended already
+            return
+        seen = seen + 1 if gone else 0
+        if seen > 4:
+            _end_workers(pool)
+            return
+
+
+def _processes(pool: ProcessPoolExecutor) -> list[Any]:
+    return list((getattr(pool, "_processes", None) or {}).values())
+
+
+def _end_workers(pool: ProcessPoolExecutor) -> None:
+    """Kill the workers. One of them may have sent half of a result: the pool waits for the rest until nobody can send it."""
+    processes = _processes(pool)
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join(10)
+    queue = getattr(pool, "_result_queue", None)
+    if queue is not None:
+        with contextlib.suppress(OSError):
+            queue._writer.close()
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Ctrl-C waits until the block ends, and processes that are started in it never get one: it is their parent's business."""
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    resource_tracker.ensure_running()  # else the first worker would start it, and it would let Ctrl-C in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin_worker() -> None:
+    """One thread; Ctrl-C is the parent's business; nothing goes on when the parent is gone, however it went."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def end_with_parent() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    set_threads(1)
+
+
+class Cluster(Executor):
+    """The workers of a Dask scheduler at ``address``, such as tcp://127.0.0.1:8786.
+
+    Raises ValueError where Dask is not installed or nobody answers. What is under way is cancelled when the block is left.
+    """
+
+    def __init__(self, address: str) -> None:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise ValueError("--dask: needs dask.distributed; install it with: pip install 'linattn_np[dask]'") from None
+        for name in list(logging.root.manager.loggerDict):
+            if name.split(".")[0] in ("distributed", "tornado", "asyncio"):
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what we have to say of it is one line
+        try:
+            self.client = Client(address, timeout="6s")
+        except Exception as error:  # a name nobody knows, a port that is closed, something else that answers there
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"--dask: no Dask scheduler answers at {address!r}: {said}") from None
+        self.address, self.heard, self.asked = address, time.monotonic(), time.monotonic()
+        self.executor, self.told = self.client.get_executor(pure=False), False
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        if self.client.status != "running":
+            self._lost()
+        future: Future[Any] = self.executor.submit(function, *arguments, **named)
+        return future
+
+    def check(self) -> None:
+        """Ask the scheduler now and then whether it is there. Raises Unfinished where it has been silent for too long."""
+        now = time.monotonic()
+        if now - self.asked < 1:
+            return
+        self.asked = now
+        try:
+            scheduler: Any = self.client.scheduler
+            workers = self.client.sync(scheduler.identity, callback_timeout=5)["workers"]
+            self.heard = time.monotonic()
+        except Exception:  # a connection that broke, or no answer in time: whichever way it is told
+            if self.client.status == "closed" or time.monotonic() - self.heard > SECONDS_LOST:
+                self._lost()
+            return
+        if not workers and not self.told:
+            self.told = True
+            print(f"linattn_np: the scheduler at {self.address} has no workers now; waiting for one", file=sys.stderr)
+
+    def _lost(self) -> None:
+        raise Unfinished(
+            f"the Dask scheduler at {self.address} is gone; what was finished is kept: the same command goes on from there"
+        )
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.shutdown()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let go of the cluster."""
+        with contextlib.suppress(Exception):  # it may be gone
+            self.executor.shutdown(wait=False)
+        with contextlib.suppress(Exception):
+            self.client.close(timeout=2)
