@@ -113,6 +113,13 @@ def test_bits_do_not_depend_on_the_vector_unit():
     assert len(hashes) == 1
 
 
+def test_the_definition_needs_no_numba():
+    code = "import sys; sys.modules['numba'] = None; from linattn_np.kernels import random_numpy as r; print(r.normals(r.lane_states(0, 0), 1).sum())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    wanted = random_numpy.normals(random_numpy.lane_states(0, 0), 1).sum()
+    assert run.returncode == 0 and float(run.stdout) == wanted, run.stderr
+
+
 def test_wrong_shapes_and_arguments_are_errors():
     state = random.lane_states(0, 0)
     with pytest.raises(ValueError, match=r"an array to fill of shape \(rows, LANES\)"):
