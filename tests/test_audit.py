@@ -18,8 +18,8 @@ from linattn_np.audit.library import agreement, registry
 from linattn_np.audit.library.optimizers import SETTINGS, audit_optimizers
 from linattn_np.audit.library.registry import REGISTRY, entry_of, known_layers, register
 from linattn_np.audit.lines import NUMBER, derivation, formulas, source_of
-from linattn_np.audit.oracle import suspects
 from linattn_np.audit.row import CANNOT_JUDGE, OK, WRONG
+from linattn_np.audit.suspects import suspects
 from linattn_np.layers import gram, softmax_attention
 from linattn_np.layers import linear_attention as attention
 from linattn_np.models import transformer
@@ -76,7 +76,8 @@ def test_heads_and_small_weights_are_judged():
 
 
 def test_dead_parameters_are_listed():
-    assert audit_model(backend="numpy").notes == ["structurally dead: 25 of 25 entries of 2.P; their derivative is always zero"]
+    said = "structurally dead: 25 of 25 entries of 2.P; their derivative is zero at every point that was tried"
+    assert audit_model(backend="numpy").notes == [said]
 
 
 def test_kernels_and_numpy_agree():
@@ -380,19 +381,32 @@ NOT_ANALYTIC = {
     "conj": (lambda t: (t * t.conj()).sum(), lambda t: 2 * t),
     "float": (lambda t: float(t.sum()), lambda t: np.ones(5)),
     "astype": (lambda t: (t.astype(float) ** 2).sum(), lambda t: 2 * t),
-    "random": (lambda t: (t**2).sum() + np.random.default_rng().normal(), lambda t: 2 * t),
-    "independent": (lambda t: 3.0, lambda t: 0 * t),
 }
+POINT = np.array([0.3, -1.1, 0.7, 2.1, -0.4])
 
 
 @pytest.mark.parametrize("name", NOT_ANALYTIC)
-def test_what_breaks_the_complex_step_is_not_judged(name):
+def test_what_breaks_the_complex_step_is_judged_by_differences(name):
     fore, back = NOT_ANALYTIC[name]
-    report = audit_gradient(fore, back, np.array([0.3, -1.1, 0.7, 2.1, -0.4]))
-    assert report.verdict == CANNOT_JUDGE, str(report)
-    reason = next(row.note for row in report.rows if row.verdict == CANNOT_JUDGE)
-    known = {"astype": "ComplexWarning", "random": "another value", "independent": "does not depend", "float": "complex numbers"}
-    assert known.get(name, name.split(",")[0]) in reason
+    report = audit_gradient(fore, back, POINT)
+    assert (report.verdict, report.oracle) == (OK, "differences"), str(report)
+    assert "by differences" in next(row.note for row in report.rows if row.check == "complex")
+    wrong = audit_gradient(fore, lambda t: back(t) * (1 + 1e-6 * np.eye(1, 5, 1)[0]), POINT)
+    assert wrong.verdict == WRONG and wrong.first_wrong.quantity == "dtheta", str(wrong)
+
+
+@pytest.mark.parametrize(
+    "fore, reason",
+    [
+        (lambda t: (t**2).sum() + np.random.default_rng().normal(), "another value"),
+        (lambda t: 3.0, "does not depend"),
+        (lambda t: np.round(8 * t).sum() + (t**2).sum(), "do not settle"),
+    ],
+)
+def test_what_has_no_reference_is_not_judged(fore, reason):
+    report = audit_gradient(fore, lambda t: 2 * t, POINT)
+    assert report.verdict == CANNOT_JUDGE and reason in " ".join(report.summary()), str(report)
+    assert report.arrays == {"theta": CANNOT_JUDGE}
 
 
 def test_suspects_are_found_in_functions_that_are_called():

@@ -77,6 +77,15 @@ def factor_in_words(k):
     return f"every entry is {k:.10g} times the derivative"
 
 
+def fraction(k):
+    """A factor in the shortest words: -1, 2, 1/2, 0.7."""
+    if abs(k - round(k)) < 1e-7 * abs(k):
+        return f"{round(k)} times"
+    if abs(1 / k - round(1 / k)) < 1e-7 / abs(k):
+        return f"{'-' if k < 0 else ''}1/{abs(round(1 / k))}"
+    return f"{k:.6g} times"
+
+
 def use_in_words(name, k):
     """A sum that is off by k times one of its contributions."""
     if abs(k - 1) < 1e-9:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from .known_mistakes import UNEXPLAINED
 from .picture import draw
 from .row import CANNOT_JUDGE, OK, WRONG, Row
-from .subject import bare
+from .subject import bare, gradient_of
+from .trust import COMPLEX
 
 COLUMNS = ("check", "quantity", "got", "reference", "error", "limit", "verdict")
 WIDTHS = (8, 21, 9, 9, 7, 5, 12)  # 77 characters with the blanks between
@@ -22,12 +23,25 @@ class Report:
     notes: list[str] = field(default_factory=list)
     taylor: list[dict] = field(default_factory=list)  # the Taylor remainders behind the slopes, for the picture
     point: dict = field(default_factory=dict)
+    oracle: str = COMPLEX  # what the gradient was held against: "complex step", or "differences" for some arrays or all
+    names: list[str] = field(default_factory=list)  # the arrays of theta
 
     @property
     def verdict(self):
         """WRONG if any row is wrong, else CANNOT JUDGE if any row says so (or there is none), else ok."""
-        verdicts = {row.verdict for row in self.rows} or {CANNOT_JUDGE}
-        return WRONG if WRONG in verdicts else CANNOT_JUDGE if CANNOT_JUDGE in verdicts else OK
+        return worst([row.verdict for row in self.rows] or [CANNOT_JUDGE])
+
+    @property
+    def arrays(self) -> dict[str, str]:
+        """The verdict of each array of theta by its name (``W`` or ``dW``): the worst of the rows that are about it."""
+        found = Verdicts()
+        everything = [row.verdict for row in self.rows if row.check == "oracle" and row.verdict == CANNOT_JUDGE]
+        for name in self.names:
+            own = (name, gradient_of(name), f"all of {gradient_of(name)}")
+            rows = [row.verdict for row in self.rows if row.quantity in own] + everything
+            judged = [row for row in self.rows if row.quantity == gradient_of(name)]
+            found[name] = worst(rows if judged else [*rows, CANNOT_JUDGE])
+        return found
 
     @property
     def ok(self):
@@ -36,12 +50,15 @@ class Report:
 
     @property
     def first_wrong(self):
-        """The first wrong row: a probed line in backward order, else a quantity whose slip is known. None when all is well."""
+        """The first wrong row: a function that gives another answer twice, a probed line in backward order, a quantity whose
+        slip is known, any other. None when all is well."""
         wrong = [row for row in self.rows if row.verdict == WRONG]
+        impure = [row for row in wrong if row.quantity == "same bits twice"]
         lines = [row for row in wrong if row.check == "probe"]
         quantities = [row for row in wrong if row.check == "complex"]
         known = [row for row in quantities if not row.note.startswith(UNEXPLAINED)]
-        return next(iter([*lines, *known, *quantities, *wrong]), None)
+        elsewhere = [row for row in wrong if row.check == "second point"]
+        return next(iter([*impure, *lines, *known, *quantities, *elsewhere, *wrong]), None)
 
     def extend(self, rows):
         """Add rows and return the report."""
@@ -98,6 +115,8 @@ class Report:
             "verdict": self.verdict,
             "ok": self.ok,
             "first_wrong": first and first.label,
+            "oracle": self.oracle,
+            "arrays": dict(self.arrays),
             "point": dict(self.point),
             "rows": [_plain(vars(row)) for row in self.rows],
             "notes": list(self.notes),
@@ -107,6 +126,21 @@ class Report:
     def plot(self, axes=None):
         """Taylor remainders with their guide lines, and the error of each line against its limit. -> the two axes."""
         return draw(self, axes)
+
+
+class Verdicts(dict):
+    """Verdicts by the name of an array; the name of its gradient finds it too."""
+
+    def __missing__(self, name: str) -> str:
+        for key in self:
+            if gradient_of(key) == name:
+                return self[key]
+        raise KeyError(name)
+
+
+def worst(verdicts: list[str]) -> str:
+    """WRONG beats CANNOT JUDGE, which beats ok."""
+    return max(verdicts, key=(OK, CANNOT_JUDGE, WRONG).index)
 
 
 def _plain(entries):

@@ -47,6 +47,7 @@ class Subject:
     parts: dict = field(default_factory=dict)
     complete: bool = False
     source: Callable | None = None  # the function to read when asking what breaks a complex step
+    single: bool = False  # theta was given in single precision
     residual: Callable | None = None  # u -> the part of the tangent that the residual carries, like the output
 
     def __post_init__(self):
@@ -117,7 +118,9 @@ def call(what, function, *arguments):
             return function(*arguments)
     except AuditError:
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: no way out of a reader's function may pass for a verdict
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
         where = f" (line {frames[-1].lineno} of {frames[-1].filename.rsplit('/', 1)[-1]})" if frames else ""
         message = " ".join(str(error).split()) or "no message"

@@ -100,23 +100,20 @@ def unit_rows():
     return forward, backward, {"x": normal((5, 3))}
 
 
-@subject(wrong={"dx": ("dh / s", "dh * s", "dx")})
-def cancelling_batch_norm():
-    """Columns of two nearly equal rows: dx is of 1e-5 and the difference of large terms, dW is of order one."""
+@subject(wrong={"doubled": ("- 1e6 * dout", "- 1e6 * dout + dout", "dx"), "one per mille": ("(1e6 + 1)", "(1e6 + 1.001)", "dx")})
+def cancelling_terms():
+    """dx is a difference of terms a million times larger, so it holds ten digits; dw holds all."""
 
     def forward(t):
-        c = t["x"] - t["x"].mean(0)
-        return c / np.sqrt((c * c).mean(0) + 1e-12) @ t["W"]
+        return t["w"] * np.sin((1e6 + t["w"]) * t["x"] - 1e6 * t["x"]) ** 2
 
     def backward(t, dout):
-        c = t["x"] - t["x"].mean(0)
-        s = np.sqrt((c * c).mean(0) + 1e-12)
-        h, dh = c / s, dout @ t["W"].T
-        dh = dh - dh.mean(0) - h * (dh * h).mean(0)
-        return {"x": dh / s, "W": h.T @ dout}
+        x, w = t["x"], t["w"]
+        s = (1e6 + w) * x - 1e6 * x
+        dout, dw = dout * w * np.sin(2 * s), dout * np.sin(s) ** 2
+        return {"x": dout * (1e6 + 1) - 1e6 * dout + dout * (w - 1), "w": dw + dout * x}
 
-    x = np.array([[1.0, -1.0, 0.3], [-1.0, 1.0, -0.3]]) + 1e-3 * normal((2, 3))
-    return forward, backward, {"x": 1e3 * x, "W": normal((3, 4))}
+    return forward, backward, {"x": normal((5, 3)), "w": 1 + 0.1 * normal((5, 3))}
 
 
 @subject("CANNOT JUDGE", wrong={"dV": ("dout.T @ a", "2 * dout.T @ a", "dV"), "dW": ("dz.T @ t", "-dz.T @ t", "dW")})

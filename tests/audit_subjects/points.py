@@ -42,7 +42,7 @@ def exactly_stationary():
     return (lambda x: ((x - 0.3) ** 2).sum()), (lambda x: 2 * (x - 0.3)), np.full(5, 0.3) * np.ones(5)
 
 
-@subject("CANNOT JUDGE", oracle="", wrong={"dA": ('-t["x"] * r', 't["x"] * r', "dx dc")})
+@subject("CANNOT JUDGE", oracle="", wrong={"c": ('"c": 2 * r', '"c": r', "dc")})
 def stationary_in_one_array():
     def forward(t):
         r = t["c"] - t["x"].sum()
@@ -50,7 +50,7 @@ def stationary_in_one_array():
 
     def backward(t):
         r = t["c"] - t["x"].sum()
-        return {"x": -2 * r * np.ones(3), "c": -t["x"] * r @ np.ones(3) * 0 + 2 * r, "w": 2 * (t["w"] - 0.7)}
+        return {"x": -2 * r * np.ones(3), "c": 2 * r, "w": 2 * (t["w"] - 0.7)}
 
     return forward, backward, {"x": normal(3), "c": np.array(0.4), "w": np.array(0.7)}
 
@@ -137,7 +137,8 @@ def a_large_array_with_absolute_values():
         g = w * np.sign(x)
         return g
 
-    return (lambda x: (w * np.abs(x)).sum()), backward, normal((300, 10)) + np.sign(normal((300, 10)))
+    x = normal((300, 10))
+    return (lambda x: (w * np.abs(x)).sum()), backward, x + np.sign(x)
 
 
 @subject(wrong={"slope": ("1e-9 * dout", "2e-9 * dout", "dy")})

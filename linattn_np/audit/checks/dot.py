@@ -18,7 +18,7 @@ def check_dot(subject, oracle, gradient, draws=3):
         w = rng.standard_normal(oracle.out.shape) if subject.takes_cotangent else oracle.cotangent
         stepped = oracle.forward(moved(copied(subject.theta), u, 1j * STEP))
         pairs.append((u, w, imaginary(stepped), run_backward(subject, w)))
-    rows.append(_dot_row("whole", [(inner_out(Ju, w), inner(u, g), _size(Ju, w, u, g)) for u, w, Ju, g in pairs]))
+    rows.append(_dot_row("whole", [(inner_out(Ju, w), inner(u, g), _size(Ju, w, u, g)) for u, w, Ju, g in pairs], oracle.limit))
     if subject.residual:
         parts = [(u, w, Ju - subject.residual(u), Ju, g) for u, w, Ju, g in pairs]
         bare = [(inner_out(rest, w), inner(u, g) - inner_out(Ju - rest, w), _size(rest, w)) for u, w, rest, Ju, g in parts]
@@ -40,7 +40,7 @@ def _size(Ju, w, u=None, g=None):
     return max(np.linalg.norm(Ju) * np.linalg.norm(w), backward) or 1.0
 
 
-def _dot_row(quantity, sides, tolerance=1e-12):
+def _dot_row(quantity, sides, tolerance):
     errors = [abs(left - right) / size for left, right, size in sides]
     worst = int(np.argmax(errors))
     verdict = OK if errors[worst] <= tolerance else WRONG

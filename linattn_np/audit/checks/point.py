@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..oracle import CannotJudge
 from ..row import CANNOT_JUDGE, OK, Row
 from ..subject import bare, gradient_of, moved, part, run_backward
+from ..trust import COMPLEX, CannotJudge, OutOfTime
 
 FAINT = 1e-9  # a line whose total loss changes the gradient by less than this is out of reach of a limit of 1e-12
 
@@ -12,7 +12,7 @@ FAINT = 1e-9  # a line whose total loss changes the gradient by less than this i
 def check_point(subject, oracle, gradient, lines):
     """Lines that reach nothing, parameters without influence, and matrices too special to tell X from X^T. -> rows, notes"""
     dead, notes = _dead(subject, oracle)
-    return _influence(subject, oracle, gradient, lines) + dead + _shapes(subject), notes
+    return _influence(subject, oracle, gradient, lines) + dead + check_values(subject), notes
 
 
 def _influence(subject, oracle, gradient, lines):
@@ -41,19 +41,20 @@ def _influence(subject, oracle, gradient, lines):
 
 
 def _dead(subject, oracle):
-    """Parameters whose derivative is exactly zero: by structure when it is zero at another, generic point too."""
+    """Parameters whose derivative is exactly zero: by structure when it is zero at other points too, of either sign."""
     rows, notes, alive = [], [], {}
-    v = oracle.direction()
-    elsewhere = moved(subject.theta, v, 0.7)
     for name in subject.parts:
         key, index = subject.parts[name]
+        if oracle.trust[key].kind != COMPLEX or oracle.trust[key].kink:
+            continue
         c = part(subject, oracle.gradient, name)
         flat = np.arange(subject.theta[key].size).reshape(subject.theta[key].shape)[index]
-        zero = flat[c == 0.0]
-        structural = sum(_dead_at(oracle, key, i, elsewhere) for i in zero)
+        zero = flat[c == 0.0][:200]
+        structural = sum(all(_dead_at(oracle, key, i, there) for there in _points(subject, oracle)) for i in zero)
         alive.setdefault(bare(name), []).append(len(zero) < c.size)
         if structural:
-            notes.append(f"structurally dead: {structural} of {c.size} entries of {name}; their derivative is always zero")
+            said = "their derivative is zero at every point that was tried"
+            notes.append(f"structurally dead: {structural} of {c.size} entries of {name}; {said}")
         if len(zero) == c.size and structural < c.size:
             note = "its derivative is zero here and not in general: choose a generic point"
             dname = gradient_of(name)
@@ -64,15 +65,25 @@ def _dead(subject, oracle):
     return rows, notes
 
 
+def _points(subject, oracle):
+    """Where a derivative that is zero is looked at again: near theta, and at random points of the same size and either sign."""
+    yield moved(subject.theta, oracle.direction(), 0.7)
+    rng = np.random.default_rng(len(subject.theta))
+    for _ in range(7):
+        yield {name: 2 * oracle.step_size(name) * rng.standard_normal(a.shape) for name, a in subject.theta.items()}
+
+
 def _dead_at(oracle, key, i, theta):
-    """Whether the derivative by one entry is zero at theta too; not so where forward is not defined there."""
+    """Whether the derivative by one entry is zero at theta too; unknown, so not against it, where forward is not defined."""
     try:
         return oracle.entry(key, i, theta) == 0.0
+    except OutOfTime:
+        raise
     except CannotJudge:
-        return False
+        return True
 
 
-def _shapes(subject):
+def check_values(subject):
     """Values at which X and X^T, or X and Y, or X and nothing are the same, in every layer."""
     groups, rows = {}, []
     for name in subject.parts:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..differences import estimate, has_kink
 from ..known_mistakes import explain_line
-from ..row import OK, WRONG, Row
+from ..row import CANNOT_JUDGE, OK, WRONG, Row
 from ..subject import AuditError, gradient_of
 
 
@@ -26,17 +27,33 @@ def check_probes(subject, oracle, lines):
         shape = oracle.shapes.get(x, np.shape(subject.theta.get(x)))
         if dx.shape != shape:
             raise AuditError(f"mark: {recorded} has shape {dx.shape}, but {x} in the forward has shape {shape}")
-        W, true = zip(*oracle.probes(x), strict=True)
+        W, true, doubt = (list(column) for column in zip(*oracle.probes(x), strict=True))
         true = np.array(true)
         got = np.array([(dx * w).sum() for w in W])
         scale = max(np.abs(true).max(), np.sqrt((dx * dx).sum())) or 1.0
         errors = np.abs(got - true) / scale
         worst = int(np.argmax(errors))
-        verdict = OK if errors[worst] <= 1e-10 else WRONG
-        note = "" if verdict == OK else explain_line(subject.formula(recorded), dx, W, true, got, lines)
-        values = float(got[worst]), float(true[worst]), float(errors[worst]), 1e-10
+        limit = max(1e-10, 10 * oracle.limit, 1e-8 * any(doubt), 20 * max(doubt) / scale)
+        verdict, note = OK, ""
+        if errors[worst] > limit:
+            verdict, note = _verdict(oracle, x, W[worst], got[worst], true[worst], limit * scale)
+            note = note or explain_line(subject.formula(recorded), dx, W, true, got, lines)
+        values = float(got[worst]), float(true[worst]), float(errors[worst]), limit
         rows.append(Row("probe", recorded, *values, verdict, note, subject.equation(recorded)))
     return rows + ([_absent(subject, absent)] if absent else [])
+
+
+def _verdict(oracle, x, W, got, true, limit):
+    """What a disagreement means: WRONG, unless the name is marked and not used, or stands at a kink."""
+    if not oracle.is_used(x):
+        return CANNOT_JUDGE, f'forward does not use what mark("{x}", ...) returns, so this line cannot be judged: {x} = mark(...)'
+    phi = oracle.probe_line(x, W)
+    if has_kink(phi):
+        return CANNOT_JUDGE, "forward has a kink here"
+    found = estimate(phi)
+    if abs(found.value - got) <= max(limit, 10 * found.doubt) < abs(found.value - true):
+        return OK, "by differences; no complex step passes here"
+    return WRONG, ""
 
 
 def _absent(subject, name):
