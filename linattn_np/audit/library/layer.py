@@ -26,7 +26,8 @@ def audit_layer(name: str, *, module: ModuleType | None = None, seed: int = 0, *
     subject = layer_subject(entry_of(name), module, np.random.default_rng([seed, 1]), point)
     report = audit_subject(subject, seed)
     rng, entry = np.random.default_rng([seed, 5]), entry_of(name)
-    if not any(row.check == "oracle" and row.verdict == CANNOT_JUDGE for row in report.rows):  # else: a kink, at any step
+    kinked = any(row.check in ("oracle", "complex") and row.verdict == CANNOT_JUDGE for row in report.rows)
+    if point["sigma"] and not kinked:  # with zero weights every score stands at its kink
         report.extend(check_tangents(module or entry.module, layer_inputs(entry, rng, point), rng, entry.options(point)))
     report.point = {"layer": name, "seed": seed, **{k: point[k] for k in ("d", "n", "batch", "heads", "sigma", "symmetric")}}
     report.extend(sizes_of_one(point, layers=False))
