@@ -229,6 +229,10 @@ def test_a_loaded_figure_says_so(tmp_path, monkeypatch, capsys):
     (tmp_path / "a.json").write_text(json.dumps({**found, "limits": {"seeds": [6, 5], "batch": [1000, 2000]}}))
     teaching.loaded("a")
     assert "paper scale, 5 seeds, 10,000 iterations, batch 2000" in capsys.readouterr().out
+    for broken in (b"{", b"[]", b"\xff"):
+        (tmp_path / "a.json").write_bytes(broken)
+        with pytest.raises(ValueError, match=r"a.json is broken: .*python -m linattn_np reproduce a"):
+            teaching.loaded("a")
 
 
 def test_facts_judge_themselves(capsys):

@@ -91,12 +91,12 @@ def paper_and_us(ids: Sequence[str]) -> None:
 def loaded(name: str) -> dict[str, Any]:
     """The numbers of figures/NAME.json, as ``reproduce`` left them; a line says that they are loaded, and how they were made.
 
-    -> the whole file. Raises ValueError when it is absent.
+    -> the whole file. Raises ValueError when it is absent or broken.
     """
     file = figures_folder() / f"{name}.json"
     if not file.is_file():
         raise ValueError(f"name: expected a file figures/{name}.json; python -m linattn_np reproduce makes it")
-    found = json.loads(file.read_text(encoding="utf-8"))
+    found = parsed(file, name)
     scale = found["scale"] | {key: used for key, (_, used) in found.get("limits", {}).items()}  # what was cut to fit the time
     made = f"{scale['name']} scale, {scale['seeds']} seeds, {scale['steps']:,} iterations, batch {scale['batch']}"
     line = f"Loaded from figures/{name}.json, not computed here: {made}"
@@ -109,7 +109,19 @@ def scorecard() -> list[dict[str, Any]]:
     file = figures_folder() / "scorecard.json"
     if not file.is_file():
         raise ValueError("figures/scorecard.json is not there; python -m linattn_np reproduce makes it, from the paper-size runs")
-    return json.loads(file.read_text(encoding="utf-8"))["rows"]
+    return parsed(file, "")["rows"]
+
+
+def parsed(file: Path, name: str) -> dict[str, Any]:
+    """The dictionary in a file that ``reproduce`` left. Raises ValueError, with the file's name, where it is broken."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(found, dict) and ("scale" in found or "rows" in found):
+            return found
+        words = "it has neither a scale nor rows"
+    except ValueError as error:  # cut in the middle, or not text
+        words = str(error)
+    raise ValueError(f"{file} is broken: {words}; it is made again by: python -m linattn_np reproduce {name}".rstrip())
 
 
 def figures_folder() -> Path:

@@ -30,7 +30,7 @@ from .factors import CLEAR, LOSS, TAIL
 from .settings import SETTINGS
 
 TITLE = "Depth: 2, 4, 6 and 8 layers"
-SECONDS = {"paper": 720, "quick": 2}
+SECONDS = {"paper": 720, "quick": 5}
 DEPTHS = (2, 4, 6, 8)
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 ALT = (

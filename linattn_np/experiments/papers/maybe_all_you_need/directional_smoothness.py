@@ -146,10 +146,11 @@ def summary(numbers: Numbers) -> str:
     lines = []
     for panel in numbers["panels"].values():
         above, ratio = panel["share_sgd_above"], panel["adam_over_sgd"]
+        early = min(EARLY, panel["SGD"]["kappa"]["iterations"][-1] + WINDOW // 2)
         lines.append(
             f"{panel['title']}: SGD's kappa is above Adam's in {above['median']:.0%} of the windows "
             f"[{above['lower_quartile']:.0%}, {above['upper_quartile']:.0%}], in "
-            f"{panel['share_sgd_above_early']['median']:.0%} of those in the first {EARLY} iterations; "
+            f"{panel['share_sgd_above_early']['median']:.0%} of those in the first {early} iterations; "
             f"Adam's over SGD's, median window: {ratio['median']:.3g}"
         )
         for o in OPTIMIZERS:
