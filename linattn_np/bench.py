@@ -38,6 +38,7 @@ GROWTH = {  # what varies -> (values, name, values of --quick); everything else 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
     parser.add_argument("--quick", action="store_true", help="fewer rounds and sizes, in under a minute")
     parser.add_argument("--rounds", type=int, metavar="R", help="rounds of each timing (default: 15, with --quick 5)")
     parser.add_argument("--json", metavar="FILE", help="write the numbers to FILE")

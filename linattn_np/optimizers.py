@@ -50,9 +50,13 @@ class Moments(NamedTuple):
 class Optimizer(Protocol):
     """What ``train`` asks of an optimizer: two pure functions. The state is the optimizer's own affair."""
 
-    def init(self, params: Array) -> Any: ...
+    def init(self, params: Array) -> Any:
+        """The state before the first update."""
+        ...
 
-    def update(self, params: Array, grad: Array, state: Any) -> tuple[Array, Any]: ...
+    def update(self, params: Array, grad: Array, state: Any) -> tuple[Array, Any]:
+        """The params and the state after an update. Nothing is changed in place."""
+        ...
 
 
 ELSEWHERE = {  # what other libraries call an argument, and what it is called here

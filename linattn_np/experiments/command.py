@@ -19,6 +19,7 @@ from .workers import as_workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"figures to draw (default: all): {', '.join(places())}")
     parser.add_argument(
         "--quick", action="store_true", help="a small version of everything, in under two minutes, into OUT/quick"

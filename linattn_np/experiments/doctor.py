@@ -40,6 +40,7 @@ class Finding(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
     parser.epilog = f"{parser.epilog}; it takes less than a minute, most of it the first compilation"
 
 

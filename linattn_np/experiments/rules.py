@@ -24,6 +24,7 @@ class Within:
 
     @property
     def text(self) -> str:
+        """The rule in words."""
         tail = "" if self.beyond is None else f"; in direction: mean and median above {self.beyond:g}"
         return f"agrees: {self.statistic} over seeds within {self.low:g} to {self.high:g}{tail}"
 

@@ -27,6 +27,7 @@ from .workers import as_workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
     parser.add_argument("--settings", default="setting1", metavar="A,B", help=f"of {', '.join(settings())} (default: setting1)")
     parser.add_argument("--optimizers", default="SGD,Adam", metavar="A,B", help=f"of {', '.join(KINDS)} (default: SGD,Adam)")
     parser.add_argument(

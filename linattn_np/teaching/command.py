@@ -21,6 +21,7 @@ ACTIONS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     for name, (summary, example) in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}")
