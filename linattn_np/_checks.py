@@ -6,12 +6,14 @@ Each message names the argument, says what was expected and what came, and, wher
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
+from ._types import Array
 
-def as_numbers(name, value, ndim=None, complex_ok=False):
+
+def as_numbers(name: str, value: Any, ndim: int | None = None, complex_ok: bool = False) -> Array:
     """``value`` as a finite float (or complex) array; integers become float64, float32 stays float32."""
     try:
         array = np.asarray(value)
@@ -31,7 +33,7 @@ def as_numbers(name, value, ndim=None, complex_ok=False):
     return array
 
 
-def as_params(params):
+def as_params(params: Any) -> Array:
     """``params`` as an array (L, H, 2, k, k); real or complex."""
     params = as_numbers("params", params, complex_ok=True)
     shape = params.shape
@@ -41,7 +43,11 @@ def as_params(params):
     return params
 
 
-def as_prompts(Z, y=None, complex_ok=False):
+@overload
+def as_prompts(Z: Any, y: None = None, complex_ok: bool = False) -> Array: ...
+@overload
+def as_prompts(Z: Any, y: Any, complex_ok: bool = False) -> tuple[Array, Array]: ...
+def as_prompts(Z: Any, y: Any = None, complex_ok: bool = False) -> Any:
     """``Z`` (B, n+1, d+1) and, when given, ``y`` (B,) as arrays that belong together."""
     Z = as_numbers("Z", Z, complex_ok=complex_ok)
     if Z.ndim != 3 or Z.shape[0] < 1 or Z.shape[1] < 2 or Z.shape[2] < 2:
@@ -71,28 +77,28 @@ def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
     return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
-def as_count(name, value, least=1):
+def as_count(name: str, value: Any, least: int = 1) -> int:
     """``value`` as an int of at least ``least``."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
     return int(value)
 
 
-def as_real(name, value, above=None, least=None, below=None):
+def as_real(name: str, value: Any, above: float | None = None, least: float | None = None, below: float | None = None) -> float:
     """``value`` as a finite float with ``above < value``, ``least <= value`` and ``value < below`` where given."""
     bounds = (
         [f"above {above}"] * (above is not None)
         + [f"at least {least}"] * (least is not None)
         + [f"below {below}"] * (below is not None)
     )
-    good = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value)
+    good = isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
     good = good and (above is None or value > above) and (least is None or value >= least) and (below is None or value < below)
     if not good:
         raise ValueError(f"{name}: expected a finite number{' ' if bounds else ''}{' and '.join(bounds)}, got {value!r}")
     return float(value)
 
 
-def as_rng(rng):
+def as_rng(rng: Any) -> np.random.Generator:
     """Raise unless ``rng`` is a ``numpy.random.Generator``."""
     if not isinstance(rng, np.random.Generator):
         cause = f": a seed? Write np.random.default_rng({rng})" if isinstance(rng, Integral) and not isinstance(rng, bool) else ""

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._checks import as_prompts
 from .._types import Array
 from ..prompts import Prompts, RegressionTask
 
@@ -78,8 +77,8 @@ class Passes:
         return task.sample(prompts, rng)
 
     def prepare(self, Z: Array, y: Array) -> Any:
-        """Given prompts Z (B, n+1, d+1) and labels y (B,). -> a batch"""
-        return Prompts(*as_prompts(Z, y))
+        """Given prompts Z (B, n+1, d+1) and labels y (B,), which are known to be good. -> a batch"""
+        return Prompts(Z, y)
 
     def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
         """The mean loss of a batch and its gradient. -> (float, like params)"""

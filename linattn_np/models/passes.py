@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .. import batches
-from .._checks import as_prompts, one_of
+from .._checks import one_of
 from .._types import Array
-from ..prompts import Prompts, RegressionTask
+from ..prompts import RegressionTask
 from .attentions import attention_of
 from .model import Passes
 from .stack import Linearization, loss_and_grad_by
@@ -67,9 +67,6 @@ class NumpyPasses(Passes):
             return batches.gaussian_state(task, batches.draw_gaussian(task, prompts, rng))
         return task.sample(prompts, rng)
 
-    def prepare(self, Z: Array, y: Array) -> Any:
-        return Prompts(*as_prompts(Z, y, complex_ok=True))
-
     def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
         X, y = batch
         return loss_and_grad_by(self.layer(X), params, X, y, self.model.d + 1)
@@ -107,7 +104,7 @@ class LanePasses(NumpyPasses):
         return kernels("linear").lanes_from_tokens(*task.sample(prompts, rng))
 
     def prepare(self, Z: Array, y: Array) -> Any:
-        return kernels("linear").lanes_from_tokens(*as_prompts(Z, y))
+        return kernels("linear").lanes_from_tokens(Z, y)
 
     def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
         return kernels("linear").loss_and_grad(params, batch)

@@ -131,7 +131,9 @@ def looks_transposed(Z: Array, k: int) -> str:
 def _model_of(params: Any, Z: Any, attention: str, backend: str = "numba") -> tuple[LinearTransformer, Array, Array]:
     """The model that params and prompts belong to, and both as arrays."""
     attention_of(attention)
-    params, Z = as_params(params), as_prompts(Z, complex_ok=True)
+    params = as_params(params)
+    if not (isinstance(Z, np.ndarray) and Z.ndim == 3):
+        Z = as_prompts(Z, complex_ok=True)  # the model looks at its numbers once more, so not where an array is given
     model, params = transformer_for(params, Z.shape[-1] - 1, attention, backend, Z)
     return model, params, Z
 
