@@ -25,6 +25,7 @@ from linattn_np.layers import linear_attention as attention
 from linattn_np.models import transformer
 from linattn_np.models.attentions import ATTENTIONS, Attention
 from linattn_np.models.composed import Composed
+from linattn_np.models.tied import Diagonal, Looped, StepSize, tied
 from linattn_np.models.transformer import LinearTransformer
 
 LAYER = pytest.mark.parametrize("name", known_layers())
@@ -200,6 +201,13 @@ def test_any_model_is_judged_by_its_three_methods():
         audit_model(model=object())
     with pytest.raises(ValueError, match="the model has d = 3 itself, got d=5"):
         audit_model(model=Slope(), d=5)
+
+
+@pytest.mark.parametrize("ties", [(Diagonal(),), (Looped(), Diagonal()), (StepSize(),)], ids=str)
+def test_tied_models_are_judged(ties):
+    model = tied(LinearTransformer(d=3, layers=2, attention="softmax", backend="numpy"), *ties)
+    report = audit_model(model=model, n=5, batch=3)
+    assert report.ok and any(row.quantity == "H v by hand" for row in report.rows), str(report)
 
 
 def test_models_of_the_library_are_judged_line_by_line():

@@ -27,7 +27,7 @@
 import numpy as np
 
 import linattn_np as la
-from linattn_np.audit.mutation import CATALOGUE, apply
+from linattn_np.audit.mutation import CATALOGUE, apply, what_each_check_adds
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, facts, knob, predict, reveal, show
 from linattn_np.teaching import slider, symbols, table, versions
@@ -419,6 +419,14 @@ show(figure, "Wrong derivations by row, tests by column: disc for caught, cross 
 # depends on the weights, as section 6 shows. The command `python -m linattn_np audit --mutate` runs this on the full audit,
 # which must also name the wrong line.
 #
+# **Why the audit has more than one check.** Checks that caught the same mistakes would be one check. Each of these has a mistake that it
+# catches and that another check, asked about the same code, misses:
+
+# %%
+rows = [(one.check, one.mutation, one.named, one.other, one.why) for one in what_each_check_adds()]
+table(("check", "catches", "and names", "missed by", "because"), rows)
+
+# %% [markdown]
 # **How the best test is deceived, 1: a function that is not analytic.** The same mean square, written in four ways:
 
 # %%

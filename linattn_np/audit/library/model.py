@@ -9,7 +9,7 @@ from ..._checks import one_of
 from ..._types import Array
 from ...models import stack as stack_module
 from ...models.composed import Composed
-from ...models.model import as_model
+from ...models.model import as_model, passes_of
 from ...models.transformer import LinearTransformer, init_params
 from ...prompts import RegressionTask
 from ..gradient import audit_gradient, audit_subject
@@ -70,7 +70,10 @@ def audit_instance(model: Any, backend: str, seed: int, point: dict[str, Any]) -
     rng = np.random.default_rng([seed, 6])
     Z, y = RegressionTask(n=at["n"], d=at["d"]).sample(at["batch"], rng)
     params = model.as_params(model.init_params(rng, at["sigma"]))
-    hvp = (lambda theta, v: model.hvps(theta, Z, y, v[None])[0]) if hasattr(model, "hvps") else None
+    passes = passes_of(model, params)
+    hvp = None  # the generic passes would take a complex step of the gradient, and so does the audit
+    if hasattr(model, "hvps") or hasattr(model, "passes"):
+        hvp = lambda theta, v: passes.hvps(theta, passes.prepare(Z, y), v[None])[0]
     report = audit_gradient(
         lambda theta: model.loss_and_grad(theta, Z, y)[0],
         lambda theta: model.loss_and_grad(theta, Z, y)[1],
