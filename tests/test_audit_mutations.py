@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 
 from linattn_np.audit import audit_layer, audit_model
+from linattn_np.audit.checks.program import check_programs, program_case
 from linattn_np.audit.library.registry import entry_of, known_layers, layer_of_module
 from linattn_np.audit.lines import derivation, source_of
 from linattn_np.audit.mutation import CATALOGUE, EVERY, Mutation, apply, find_slip
 from linattn_np.audit.mutation.adds import what_each_check_adds
 from linattn_np.audit.mutation.judge import CHECKS, STACKS
 from linattn_np.audit.mutation.mutant import module_of
+from linattn_np.audit.mutation.programs import SHAPES, RowOutcome, judge_programs
 from linattn_np.audit.mutation.run import WEAK, MutationRun, run_mutations
-from linattn_np.audit.row import CANNOT_JUDGE, WRONG
+from linattn_np.audit.row import CANNOT_JUDGE, OK, WRONG
+from linattn_np.kernels.operations import CLEAR
 from linattn_np.layers import linear_attention as attention
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +46,7 @@ UNPACKED = (
 @pytest.fixture(scope="module", params=[0.3, 0.05])
 def outcome(request):
     if request.param == 0.3:
-        return run_mutations(additions=True)
+        return run_mutations(everything=True)
     return run_mutations(catalogue=CATALOGUE, sigma=request.param)
 
 
@@ -97,12 +100,34 @@ def test_run_as_text_and_dictionary(outcome):
 def test_each_check_adds_something_and_the_table_says_what():
     added = what_each_check_adds()
     assert all(one.holds for one in added), [str(one) for one in added if not one.holds]
-    assert {one.check for one in added} == set(CHECKS) - {"kernel"}
+    assert {one.check for one in added} == set(CHECKS)
     run = MutationRun([], {}, added=added)
     rows = run.table_of_additions().splitlines()
-    assert len(rows) == len(added) + 1 and all(row.split()[0] in CHECKS for row in rows[1:])
+    assert max(map(len, rows)) <= 80 and len(rows) == len(added) + 1 and all(row.split()[0] in CHECKS for row in rows[1:])
     broken = MutationRun([], {}, added=[replace(added[0], missed=False)])
     assert not broken.ok and f"{added[0].check} adds nothing" in str(broken)
+
+
+def test_every_row_of_a_program_is_judged_in_every_way():
+    rows = judge_programs()
+    assert [row for row in rows if not row.why_equivalent and not (row.killed and row.line_named)] == []
+    assert all(not row.result_differs for row in rows if row.why_equivalent)
+    assert len({row.way for row in rows}) == 6 and len(rows) > 900
+    for shape in SHAPES:
+        case = program_case(*SHAPES[shape])
+        for which in ("gradient", "hvp"):
+            steps = getattr(case.passes, which).steps
+            changed = {row.index for row in rows if (row.shape, row.program) == (shape, which)}
+            assert all(step.term.operation == CLEAR for i, step in enumerate(steps) if i not in changed)
+
+
+def test_a_program_that_is_right_passes_and_a_wrong_row_survives_no_run():
+    case = program_case(2, 1, 3, False, 5, seed=3)
+    found = check_programs(case, case.passes.gradient, case.passes.hvp)
+    assert len(found) > 40 and all(row.verdict == OK for row in found)
+    row = RowOutcome("d x d", "hvp", 7, "factor lost", "vA1 = vP1 U1", "vA1", "", False)
+    run = MutationRun([], {}, rows=[row])
+    assert not run.ok and "survived: d x d hvp, vA1 = vP1 U1" in str(run)
 
 
 def test_the_readme_has_the_number_that_the_program_prints():

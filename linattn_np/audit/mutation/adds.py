@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from ..checks.point import check_point
+from ..checks.program import program_case
 from ..row import CANNOT_JUDGE
 from ..subject import record
-from .judge import Judge, replaced
+from .judge import Judge, judged, replaced, verdicts
 from .listed import EVERY
+from .programs import SHAPES, judge_row, wrong_rows
 
 # check, the mistake, the check that misses it, and why it does
 PAIRS = (
@@ -21,6 +23,7 @@ PAIRS = (
     ("tangent", "linear_hW_no_hout", "second", "H v of one layer alone never asks with a cotangent that moves"),
     ("purity", "dout_overwritten", "complex", "the gradient is right; the caller's array is spoilt"),
 )
+ROW = ("d x d", "gradient", "5.23", "factor lost")  # a row of a kernel's program
 AT_A_POINT = (
     "point",
     "residual_dropped",
@@ -62,7 +65,27 @@ def what_each_check_adds(seed: int = 0) -> list[Added]:
     for check, id, other, why in PAIRS:
         outcome = judge(known[id])
         added.append(Added(check, id, outcome.named, other, why, outcome.caught[check], not outcome.caught[other]))
-    return [*added, _at_a_point(seed, known)]
+    return [*added, _at_a_point(seed, known), _in_a_kernel(seed)]
+
+
+def _in_a_kernel(seed: int) -> Added:
+    """A wrong row of the compiled twin: the complex step judges the NumPy code, which stays right."""
+    shape, which, equation, way = ROW
+    case = program_case(*SHAPES[shape])
+    steps = case.passes.gradient.steps
+    index, wrong = next(
+        (i, wrong)
+        for i, step in enumerate(steps)
+        if step.equation == equation and step.add
+        for name, wrong in wrong_rows(step)
+        if name == way
+    )
+    outcome = judge_row(case, shape, which, index, way, wrong)
+    judge = Judge(seed, {})
+    ground = judge.ground("model", "linear")
+    caught = verdicts(judged(ground.subject, ground.oracle)[0])
+    why = "the complex step judges the NumPy code, and that is right"
+    return Added("kernel", outcome.wrong, outcome.named, "complex", why, outcome.killed, not caught["complex"])
 
 
 def _at_a_point(seed: int, known: dict[str, Any]) -> Added:

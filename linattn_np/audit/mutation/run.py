@@ -11,6 +11,7 @@ from .adds import Added, what_each_check_adds
 from .judge import CHECKS, Judge, Outcome, layer_of
 from .listed import EVERY
 from .mutant import Mutation
+from .programs import RowOutcome, judge_programs, rows_to_dict, table_of_rows
 from .weak import WEAK
 
 OF_OPTIMIZERS = ("recur", "closed", "rotation", "purity")
@@ -28,7 +29,7 @@ SHORT = {
     **{"loss falls": "lo", "cosine > 0.99": "co", "absolute 2e-2": "ab"},
     **{"recur": "re", "closed": "cl", "rotation": "ro"},
 }
-COLUMNS = tuple(check for check in CHECKS if check in SHORT)
+COLUMNS = tuple(check for check in CHECKS if check in SHORT and check != "kernel")  # programs have a table of their own
 LEGEND = (
     "cs complex step, pr line probes, do dot test, ta Taylor slopes, 2o second order, tg tangents line by line, pu purity | weak: "
     "lo loss falls, co cosine > 0.99, ab within 0.02; x caught, . missed, blank not asked"
@@ -43,6 +44,7 @@ class MutationRun:
     point: dict[str, Any]
     reasons: list[str] = field(default_factory=list)  # why the point hides mistakes
     added: list[Added] = field(default_factory=list)  # for each check a mistake that another check misses
+    rows: list[RowOutcome] = field(default_factory=list)  # wrong rows of the kernels' programs
 
     @property
     def real(self) -> list[Outcome]:
@@ -57,7 +59,12 @@ class MutationRun:
     @property
     def ok(self) -> bool:
         """Whether the audit may be believed at this point."""
-        return not self.survivors and not self.reasons and all(added.holds for added in self.added)
+        return not (self.survivors or self.reasons or self.surviving_rows) and all(added.holds for added in self.added)
+
+    @property
+    def surviving_rows(self) -> list[RowOutcome]:
+        """Wrong rows of programs that passed, or whose operand was not named; those that are the same for a reason left out."""
+        return [row for row in self.rows if not row.why_equivalent and not (row.killed and row.line_named)]
 
     def score(self, check: str) -> int:
         """How many real mutations a check catches."""
@@ -92,8 +99,10 @@ class MutationRun:
         lines += [f"survived: {o.mutation.id}, {o.mutation.slip}" for o in self.survivors]
         lines += [f"{added.check} adds nothing: {added.why}" for added in self.added if not added.holds]
         lines += [f"cannot judge at this point: {reason}" for reason in self.reasons]
+        rows = ["", *table_of_rows(self.rows)] if self.rows else []
+        lines += [f"survived: {row.shape} {row.program}, {row.wrong}" for row in self.surviving_rows]
         added = ["", "each check catches what some other misses:", self.table_of_additions()] if self.added else []
-        return "\n".join([self.table(), *added, *wrapped(lines)])
+        return "\n".join([self.table(), *rows, *added, *wrapped(lines)])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for ``json.dumps``."""
@@ -106,6 +115,7 @@ class MutationRun:
             "not_equivalent": len(self.real),
             "scores": {check: self.score(check) for check in (*CHECKS, *WEAK)},
             "adds": [added.to_dict() for added in self.added],
+            "rows": rows_to_dict(self.rows),
             "mutations": [
                 {key: getattr(o.mutation, key) for key in kept}
                 | {"caught": o.caught, "named": o.named, "equivalent": o.equivalent, "explanation": o.explanation}
@@ -132,19 +142,20 @@ def _table(outcomes: Iterable[Outcome], title: str, strong: Sequence[str], weak:
     return [*lines, *wrapped([f"caught, of those asked: {', '.join(sums)}"])]
 
 
-def run_mutations(seed: int = 0, catalogue: Iterable[Mutation] = EVERY, additions: bool = False, **point: Any) -> MutationRun:
+def run_mutations(seed: int = 0, catalogue: Iterable[Mutation] = EVERY, everything: bool = False, **point: Any) -> MutationRun:
     """Audit every mutation at one point. -> MutationRun
 
-    catalogue: which of them. additions: show also what each check adds to the others, at points of its own. point: as for
-    ``audit_model``; single layers and optimizers are judged at sizes of their own. Cost: about 0.1 s for each mutation.
+    catalogue: which of them. everything: also every wrong row of the kernels' programs, and what each check adds to the others.
+    point: as for ``audit_model``; single layers, optimizers and programs are judged at sizes of their own. Cost: about 0.1 s for
+    each mutation, 3 s for the programs.
     """
     judge, outcomes, chosen = Judge(seed, point), [], list(catalogue)
     with bar(len(chosen), "mutations", unit="mutation") as shown:
         for mutation in chosen:
             outcomes.append(judge(mutation))
             shown.update()
-    added = what_each_check_adds(seed) if additions else []
-    return MutationRun(outcomes, {**as_point("linear", point), "seed": seed}, judge.reasons, added)
+    added, rows = (what_each_check_adds(seed), judge_programs()) if everything else ([], [])
+    return MutationRun(outcomes, {**as_point("linear", point), "seed": seed}, judge.reasons, added, rows)
 
 
 __all__ = ["CHECKS", "WEAK", "MutationRun", "layer_of", "run_mutations"]
