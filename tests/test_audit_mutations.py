@@ -124,7 +124,7 @@ def test_every_row_of_a_program_is_judged_in_every_way():
 def test_a_program_that_is_right_passes_and_a_wrong_row_survives_no_run():
     case = program_case(2, 1, 3, False, 5, seed=3)
     found = check_programs(case, case.passes.gradient, case.passes.hvp)
-    assert len(found) > 40 and all(row.verdict == OK for row in found)
+    assert len(found) > 35 and all(row.verdict == OK for row in found)
     row = RowOutcome("d x d", "hvp", 7, "factor lost", "vA1 = vP1 U1", "vA1", "", False)
     run = MutationRun([], {}, rows=[row])
     assert not run.ok and "survived: d x d hvp, vA1 = vP1 U1" in str(run)

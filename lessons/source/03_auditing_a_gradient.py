@@ -20,7 +20,7 @@
 #
 # **Misconception.** If the loss falls, the gradient is right.
 #
-# You will derive four tests of a gradient, run them on 48 wrong derivations, each one line away from the right one, and see who
+# You will derive four tests of a gradient, run them on dozens of wrong derivations, each one line away from the right one, and see who
 # catches what. Then you will find the two ways in which even the best test is deceived.
 
 # %%
@@ -39,7 +39,7 @@ symbols("B n N d D L Z P Q A W V params dX")
 # %% [markdown]
 # ## 1. Predict
 #
-# The library keeps a catalogue of 48 wrong backward passes: a factor lost, a matrix transposed, a use of $Z$ forgotten, and so on. Somebody
+# The library keeps a catalogue of wrong backward passes: a factor lost, a matrix transposed, a use of $Z$ forgotten, and so on. Somebody
 # trains with each of them for 50 steps, from the paper's initial weights. For how many does the loss *not* fall? And a difference
 # quotient $(\varphi(h) - \varphi(0)) / h$ in double precision, 16 digits: with the best $h$ there is, how many digits of the derivative are right?
 
@@ -48,7 +48,7 @@ symbols("B n N d D L Z P Q A W V params dX")
 caught_guess = 40
 digits_guess = 15
 ### END SOLUTION
-predict("03.p1", "Of 48 wrong gradients: how many fail to lower the loss", caught_guess)
+predict("03.p1", "Of 100 wrong gradients: how many fail to lower the loss", caught_guess)
 predict("03.p2", "Right digits of a difference quotient at its best h", digits_guess)
 
 # %% [markdown]
@@ -395,7 +395,8 @@ with bar(len(asked), "wrong derivations", unit="mutation") as shown:
         shown.update()
 caught = answers.sum(axis=0)
 table(("test", f"catches, of {len(asked)}"), list(zip(TESTS, caught.tolist(), strict=True)))
-reveal("03.p1", int(caught[0]), "The others lead downhill all the same, as (3.12) allows.")
+reveal("03.p1", round(100 * caught[0] / len(asked)),
+       "The others lead downhill all the same, as (3.12) allows.")
 
 # %%
 half = -(-len(asked) // 2)
@@ -423,7 +424,8 @@ show(figure, "Wrong derivations by row, tests by column: disc for caught, cross 
 # catches and that another check, asked about the same code, misses:
 
 # %%
-rows = [(one.check, one.mutation, one.named, one.other, one.why) for one in what_each_check_adds()]
+rows = [(one.check, one.mutation, one.named, one.other, one.why)
+        for one in what_each_check_adds()]
 table(("check", "catches", "and names", "missed by", "because"), rows)
 
 # %% [markdown]
