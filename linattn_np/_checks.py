@@ -71,9 +71,10 @@ def one_of(name: str, value: Any, allowed: Iterable[str]) -> str:
 def did_you_mean(value: Any, allowed: Iterable[str]) -> str:
     """The end of an error's sentence that names what was probably meant; empty where nothing is near."""
     spelled = {name.casefold(): name for name in allowed}
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
         return ""
-    near = get_close_matches(value.casefold(), spelled, 1) or [name for name in spelled if value.casefold() in name]
+    word = value.casefold()
+    near = get_close_matches(word, spelled, 1) or [name for name in spelled if len(word) > 2 and word in name]
     return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
