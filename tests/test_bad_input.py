@@ -122,7 +122,7 @@ def test_bad_input_is_answered_by_its_own_error(call, message):
 COMMAND_LINES = {  # name: (arguments, what standard error says)
     "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["train"], "invalid choice: 'train'"),
-    "unknown figure": (["reproduce", "adam_vs_lion"], "NAME: expected one of adam_vs_sgd"),
+    "unknown figure": (["reproduce", "adam_vs_lion"], "NAME: expected one of 'adam_vs_sgd'"),
     "unknown option": (["reproduce", "--slow"], "unrecognized arguments: --slow"),
     "no workers": (["reproduce", "--workers", "0"], "--workers: expected an integer of at least 1, got 0"),
     "workers a word": (["reproduce", "--workers", "two"], "argument --workers: invalid int value: 'two'"),
