@@ -6,7 +6,7 @@ Each message names the argument, says what was expected and what came, and, wher
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -43,12 +43,8 @@ def as_params(params: Any) -> Array:
     return params
 
 
-@overload
-def as_prompts(Z: Any, y: None = None, complex_ok: bool = False) -> Array: ...
-@overload
-def as_prompts(Z: Any, y: Any, complex_ok: bool = False) -> tuple[Array, Array]: ...
 def as_prompts(Z: Any, y: Any = None, complex_ok: bool = False) -> Any:
-    """``Z`` (B, n+1, d+1) and, when given, ``y`` (B,) as arrays that belong together."""
+    """``Z`` (B, n+1, d+1) and, when given, ``y`` (B,) as arrays that belong together. -> Z, or Z and y"""
     Z = as_numbers("Z", Z, complex_ok=complex_ok)
     if Z.ndim != 3 or Z.shape[0] < 1 or Z.shape[1] < 2 or Z.shape[2] < 2:
         cause = "are these params? They come first: (params, Z, y)" if Z.ndim == 5 else "tokens are rows"
