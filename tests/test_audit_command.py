@@ -207,3 +207,39 @@ def test_as_a_program(tmp_path):
     assert done.returncode == 1 and "first wrong: dP, every entry is 2 times the derivative" in done.stdout and not done.stderr
     shown = subprocess.run([*command, "--help"], **how)
     assert shown.returncode == 0 and "python -m linattn_np audit --layer linear --mutate" in " ".join(shown.stdout.split())
+
+
+WAYS_OUT = {  # name of a subject in audit_subjects/impure.py: what must be said
+    "leaves_by_sys_exit": "forward raised SystemExit",
+    "leaves_by_sys_exit_in_backward": "backward(theta) raised SystemExit",
+    "leaves_by_os_exit": "ended the process with exit status 0",
+    "leaves_by_keyboard_interrupt": "KeyboardInterrupt",
+    "leaves_by_abort": "ended the process by the signal SIGABRT",
+    "prints_a_verdict_and_leaves": "before there was a verdict",
+    "never_ends_to_call_itself": "RecursionError",
+}
+
+
+@pytest.mark.parametrize("name", WAYS_OUT)
+def test_no_way_out_passes_for_a_verdict(name, folder, capsys):
+    Path("ways.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(ROOT / 'tests')!r})\nfrom audit_subjects.impure import {name}\n"
+    )
+    status, text = run(capsys, "--function", f"ways.py:{name}")
+    assert status == 2 and WAYS_OUT[name] in text, text
+    assert "CANNOT JUDGE" not in text and ": ok" not in text and "WRONG" not in text
+
+
+def test_what_a_reader_prints_is_kept_apart(folder, capfd):
+    Path("my_layer.py").write_text(LAYER.replace("    return Z +", '    print("WRONG")\n    return Z +'))
+    assert main(["audit", "--function", "my_layer.py:subject"]) == 0
+    shown = capfd.readouterr()
+    assert "WRONG" not in shown.out and "WRONG" in shown.err and "my_layer.py:subject: ok" in shown.out
+
+
+def test_limits_of_time_and_entries(folder, capsys):
+    Path("my_layer.py").write_text(LAYER)
+    status, text = run(capsys, "--function", "my_layer.py:subject", "--seconds", "0")
+    assert status == 2 and "left out" in text and "CANNOT JUDGE" in text
+    assert run(capsys, "--function", "my_layer.py:subject", "--entries", "4")[0] == 0
+    assert run(capsys, "--layer", "linear", "--entries", "4")[0] == 2

@@ -1,11 +1,8 @@
 """``python -m linattn_np audit``: judge the library's gradients, or a reader's own. Exit status 0 ok, 1 wrong, 2 cannot judge."""
 
-import importlib
-import importlib.util
 import io
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import numpy as np
 
 from ..progress import bar
 from ..training.runs import atomic_file
-from .gradient import audit_gradient
+from .child import audit_in_child
 from .library.agreement import audit_arrays
 from .library.layer import audit_layer
 from .library.model import audit_model
@@ -23,7 +20,6 @@ from .mutation import EVERY
 from .mutation.run import CHECKS, WEAK, layer_of, run_mutations
 from .picture import draw, draw_scores
 from .row import CANNOT_JUDGE, OK, STATUS, WRONG
-from .subject import AuditError
 
 EXPLANATION = """\
 NAME in --function is a function without arguments that returns (forward, backward, theta), or a dictionary of the arguments of
@@ -38,6 +34,10 @@ def add_arguments(parser):
     what.add_argument("--layer", choices=known_layers(), help="audit this layer only, by itself and in a model")
     what.add_argument("--function", metavar="MODULE:NAME", help="audit your own functions, from a module or a file.py:name")
     what.add_argument("--arrays", metavar="FILE.npz", help="compare with losses, gradients and Hessians computed elsewhere")
+    parser.add_argument(
+        "--entries", type=int, default=2000, metavar="N", help="of an array with more entries, look at N one by one"
+    )
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds; what is left out is not judged")
     parser.add_argument("--mutate", action="store_true", help="audit wrong derivations instead: none may pass")
     parser.add_argument("--point", default="", metavar="KEY=VALUE,..", help=f"where, of {', '.join(DEFAULT_POINT)}")
     parser.add_argument("--json", metavar="FILE", help="write everything that was found to a JSON file")
@@ -50,6 +50,12 @@ def run(args):
     point = parse_point(args.point)
     if args.seed < 0:
         raise ValueError(f"--seed: expected an integer of at least 0, got {args.seed}")
+    if args.entries < 1:
+        raise ValueError(f"--entries: expected an integer of at least 1, got {args.entries}")
+    if args.seconds is not None and not args.seconds >= 0:
+        raise ValueError(f"--seconds: expected a number of at least 0, got {args.seconds}")
+    if (args.entries != 2000 or args.seconds is not None) and not args.function:
+        raise ValueError("--entries and --seconds: these are for --function")
     for path in filter(None, (args.json, args.plot)):
         check_may_be_written(path)
     if (args.function or args.arrays) and (args.mutate or point):
@@ -77,7 +83,7 @@ def run(args):
 def _reports(args, point):
     """The audits that were asked for, in order."""
     if args.function:
-        return [audit_gradient(**load_function(args.function), seed=args.seed, title=args.function)]
+        return [audit_in_child(args.function, args.seed, args.entries, args.seconds)]
     if args.arrays:
         with np.load(args.arrays, allow_pickle=False) as arrays:
             return [audit_arrays(dict(arrays), args.seed)]
@@ -139,59 +145,6 @@ def parse_point(text):
             kind = "a number" if key == "sigma" else "a whole number"
             raise ValueError(f"--point: expected {kind} for {key}, got {value!r}") from None
     return point
-
-
-def load_function(text):
-    """The arguments of ``audit_gradient`` from MODULE:NAME or FILE.py:NAME; the current folder is importable."""
-    where, colon, name = text.rpartition(":")
-    if not colon or not where or not name:
-        raise ValueError(f"--function: expected MODULE:NAME or FILE.py:NAME, got {text!r}")
-    module = _load(where)
-    if not hasattr(module, name):
-        own = [key for key in vars(module) if not key.startswith("_")]
-        raise ValueError(f"--function: {where} has no {name!r}; it has {', '.join(own) or 'nothing'}")
-    made = getattr(module, name)
-    if callable(made) and not isinstance(made, type):
-        try:
-            made = made()
-        except Exception as error:
-            message = " ".join(str(error).split())
-            said = f"{type(error).__name__}: {message}"
-            raise AuditError(f"--function: {name}() raised {said}; it is called without arguments") from error
-    if isinstance(made, dict):
-        made = dict(made)
-    elif isinstance(made, tuple | list) and len(made) == 3:
-        made = dict(zip(("forward", "backward", "theta"), made, strict=True))
-    else:
-        kind = type(made).__name__
-        raise AuditError(f"--function: expected {name} to give (forward, backward, theta) or a dictionary, got {kind}")
-    missing = [key for key in ("forward", "backward", "theta") if key not in made]
-    unknown = [key for key in made if key not in ("forward", "backward", "theta", "hvp", "reference", "equations")]
-    if missing or unknown:
-        raise AuditError(f"--function: {name} must name forward, backward and theta; missing {missing}, unknown {unknown}")
-    return made
-
-
-def _load(where):
-    """A module by name or by file."""
-    file = Path(where)
-    is_file = where.endswith(".py")
-    if is_file and not file.is_file():
-        raise ValueError(f"--function: there is no file {where}")
-    folder = str(file.absolute().parent) if is_file else os.getcwd()
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        if not is_file:
-            return importlib.import_module(where)
-        spec = importlib.util.spec_from_file_location(file.stem, file)
-        module = importlib.util.module_from_spec(spec)
-        sys.modules.setdefault(file.stem, module)
-        spec.loader.exec_module(module)
-        return module
-    except (Exception, SystemExit) as error:
-        message = " ".join(str(error).split())
-        raise ValueError(f"--function: {where} cannot be imported: {type(error).__name__}: {message}") from error
 
 
 def _picture(reports, suffix):

@@ -34,7 +34,7 @@ class Oracle:
 
     def __init__(self, subject: Subject, rng: np.random.Generator, entries: int = 2000, seconds: float | None = None):
         self.subject, self.rng = subject, rng
-        self.deadline = None if seconds is None else time.monotonic() + seconds
+        self.deadline: float | None = None
         self.out = np.array(self.forward(copied(subject.theta)))
         self.cotangent = rng.standard_normal(self.out.shape) if subject.takes_cotangent else np.ones(self.out.shape)
         self.value = self.real(subject.theta)
@@ -45,6 +45,7 @@ class Oracle:
         self.large = [name for name, array in subject.theta.items() if array.size > entries]
         self.chosen = {n: _block(a.shape, few, rng) if a.size > entries else np.arange(a.size) for n, a in subject.theta.items()}
         self.trust = {name: Trust(COMPLEX) for name in subject.theta}
+        self.deadline = None if seconds is None else time.monotonic() + seconds
 
     # values -------------------------------------------------------------------------------------------------------------
 

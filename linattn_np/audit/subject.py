@@ -124,6 +124,8 @@ def call(what, function, *arguments):
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
         where = f" (line {frames[-1].lineno} of {frames[-1].filename.rsplit('/', 1)[-1]})" if frames else ""
         message = " ".join(str(error).split()) or "no message"
+        if not isinstance(error, Exception):
+            message = "it leaves the program"
         raise AuditError(f"{what} raised {type(error).__name__}: {message[:200]}{where}") from error
 
 
