@@ -47,7 +47,7 @@ def spoken(seconds: float) -> str:
     whole = max(1, round(seconds))
     if whole < 60:
         return f"{whole} s"
-    if whole < 180 and whole % 60:
+    if whole < 600 and whole % 60:
         return f"{whole // 60} min {whole % 60} s"
     hours, minutes = divmod(round(whole / 60), 60)
     words = [f"{hours} hour{'s' * (hours > 1)}"] if hours else []
