@@ -21,7 +21,7 @@ from ..training.runs import Run, RunFolder, write_text
 from ..training.sweeps import Cluster, Inline, Processes, sweep
 from .pace import spoken
 from .registry import settings
-from .scale import quartiles, test_batch
+from .scale import counted, quartiles, test_batch
 from .settings import with_momentum
 from .workers import as_workers
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(make_executor(args))
         folder = RunFolder(out / "runs")
-        print(f"{len(cells)} cells of {args.seeds} seeds; finished runs are kept in {folder.path}", flush=True)
+        print(f"{counted(len(cells), 'cell')} of {counted(args.seeds, 'seed')}; finished runs are kept in {folder.path}", flush=True)
         runs = [run for cell in cells.values() for run in cell]
         found: dict[Run, History] = {}
         stack.enter_context(Heartbeat(lambda: f"{len(found)} of {len(runs)} runs, {spoken(time.perf_counter() - began)} gone"))
