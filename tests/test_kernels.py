@@ -12,7 +12,7 @@ from points import model_point, relative
 
 import linattn_np as la
 from linattn_np import batches
-from linattn_np.kernels import evaluate, interpreter, listing, operations, programs, set_threads, threads, tokens
+from linattn_np.kernels import evaluate, interpreter, listing, operations, programs, set_threads, steps, threads, tokens
 from linattn_np.kernels import linear as kernels
 from linattn_np.kernels.interpreter import LANES
 from linattn_np.kernels.operations import Operand, copy, multiply, outer, symmetrized
@@ -100,7 +100,7 @@ TERMS = {
     "product": BIG @ OTHER, "product, A turned": BIG.T @ OTHER, "product, B turned": BIG @ OTHER.T, "product with a vector": BIG.T @ VECTOR,
     "dot": VECTOR.T @ TURN, "shared left": SHARED @ BIG, "shared left, turned": SHARED.T @ VECTOR, "shared right": BIG @ SHARED.T,
     "outer": outer(VECTOR, TURN), "number times vector": multiply(NUMBER, TURN), "copy": copy(VECTOR), "symmetrized": symmetrized(BIG),
-    "identity": programs.I, "clear": programs.ZERO,
+    "identity": steps.I, "clear": steps.ZERO,
 }  # fmt: skip
 
 
