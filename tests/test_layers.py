@@ -280,6 +280,22 @@ def test_two_general_layers_of_twice_the_width_are_the_heavy_ball():
     assert relative(tokens, np.concatenate([now, before], axis=-1)) < 1e-14
 
 
+def test_a_general_layer_descends_on_a_graph():
+    """Tokens (row of the incidence matrix; demand; potential so far), all read: the scores are the Laplacian, R brings the demand."""
+    rng, nodes, edges, step = np.random.default_rng(0), 7, 11, 0.1
+    ends = np.array([rng.choice(nodes, 2, replace=False) for _ in range(edges)])
+    incidence = np.eye(nodes)[:, ends[:, 0]] - np.eye(nodes)[:, ends[:, 1]]  # (nodes, edges)
+    demand, width = rng.standard_normal(nodes), edges + 2
+    P, Q, R = np.zeros((1, width, width)), np.zeros((1, width, width)), np.zeros((width, width))
+    Q[0, :edges, :edges], P[0, -1, -1], R[-1, -2] = np.eye(edges), -step, step
+    tokens = np.concatenate([incidence, demand[:, None], np.zeros((nodes, 1))], axis=1)[None]
+    potential, layer = np.zeros(nodes), GeneralAttention(np.ones(nodes), c=1.0)
+    for _ in range(3):
+        tokens = layer.forward(tokens, P, Q, R)[0]
+        potential = potential + step * (demand - incidence @ incidence.T @ potential)
+    assert relative(tokens[0, :, -1], potential) < 1e-14 and np.array_equal(tokens[0, :, :-1], np.c_[incidence, demand])
+
+
 def test_general_layers_are_values_that_can_be_sent():
     layer = GeneralAttention(np.tri(3), 0.25)
     assert layer == GeneralAttention([[1, 0, 0], [1, 1, 0], [1, 1, 1]], 0.25) and hash(layer) == hash(

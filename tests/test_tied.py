@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from points import relative
+from third_model import Readout
 
 import linattn_np as la
 import linattn_np.models.tied
@@ -150,14 +151,9 @@ def test_a_looped_layers_gradient_is_the_sum_over_its_uses():
 
 @EVERY_MODEL
 def test_the_audit_passes(name):
-    model, (Z, y) = MODELS[name], prompts()
-    report = la.audit.audit_gradient(
-        lambda w: model.loss(w, Z, y),
-        lambda w: model.loss_and_grad(w, Z, y)[1],
-        model.init_params(np.random.default_rng(2), 0.3),
-        hvp=lambda w, v: model.hvps(w, Z, y, v[None])[0],
-    )
-    assert report.ok, str(report)
+    model = MODELS[name]
+    report = la.audit.audit_model(model=model, batch=7, n=11)
+    assert report.ok and any(row.quantity == "H v by hand" for row in report.rows), str(report)
 
 
 def test_a_forgotten_use_fails_the_audit():
@@ -209,6 +205,17 @@ def test_kernels_serve_a_tied_model():
         sums.append([out, rows, passes.hvps(w, batch, w[None]), passes.loss_and_grad(w, batch)[1]])
     assert all(relative(a, b) < 1e-12 for a, b in zip(*sums, strict=True))
     assert relative(sums[1][0][1:] / 7, sums[1][3].ravel()) < 1e-13 and sums[0][1].shape == (2, 8)
+
+
+def test_a_model_that_the_library_does_not_know_is_tied_too():
+    model = Tied(Readout(4, 7), Free(np.arange(9) < 8, held=0.5))  # the readout's weights are held, features are learned
+    w, (Z, y) = model.init_params(np.random.default_rng(2), 0.5), prompts()
+    assert w.shape == (56,) and model.d == 4 and (model.to_model(w)[:, -1] == 0.5).all()
+    assert la.audit.audit_model(model=model).ok
+    columns = np.array([np.imag(model.loss_and_grad(w + 1e-30j * e, Z, y)[1]) / 1e-30 for e in np.eye(56)])
+    assert relative(model.hessian(w, Z, y), columns) < 1e-12
+    history = la.train(TASK, la.optimizers.Adam(0.02), steps=20, batch=64, model=model, params=w, seed=4, fixed_batch=True)
+    assert history.loss[-1] < history.loss[0]
 
 
 def test_noise_and_landscape_take_a_tied_model():

@@ -74,7 +74,8 @@ class Tied:
 
     def loss(self, params: Any, Z: Array, y: Array) -> float:
         """The loss of the model inside at T w + offset. -> float, or complex when params are"""
-        return self.model.loss(self.to_model(params), Z, y)
+        full = self.to_model(params)
+        return self.model.loss(full, Z, y) if hasattr(self.model, "loss") else self.model.loss_and_grad(full, Z, y)[0]
 
     def loss_and_grad(self, params: Any, Z: Array, y: Array) -> tuple[float, Array]:
         """The loss and dw = T^T dparams. -> (float, like w)"""
