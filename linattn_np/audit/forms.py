@@ -16,7 +16,7 @@ class Form:
     they are when they are not differentiated (``static``).
     """
 
-    def __init__(self, theta: Any):
+    def __init__(self, theta: Any) -> None:
         self.theta = theta
         leaves = dict(_leaves(theta, ""))
         if not leaves:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._types import Array
 from .checks.arrays import check_arrays
 from .checks.complex_step import check_complex, check_large
 from .checks.dot import check_dot
@@ -80,7 +81,7 @@ def audit_subject(subject: Subject, seed: int = 0, reference: dict | None = None
 def _judge(subject: Subject, oracle: Oracle, gradient: dict, lines: dict, report: Report) -> None:
     """All checks that need a reference; what there is no time for is said to be left out."""
 
-    def taylor():
+    def taylor() -> tuple[list[Row], list[str]]:
         rows, report.taylor = check_taylor(subject, oracle, gradient)
         if not report.taylor:
             report.notes.append(f"no Taylor test was made: {lines_of(oracle, 2)[1]}")
@@ -126,7 +127,7 @@ def _thin(subject: Subject) -> list[str]:
     return [f"an axis of {', '.join(thin)} has length one, where a sum and a mean are the same"] if thin else []
 
 
-def _unpaired(oracle, lines, subject):
+def _unpaired(oracle: Oracle, lines: dict[str, Array], subject: Subject) -> list[str]:
     """Names that only one of the two functions marks: they are not probed, and the reader should know."""
     known = {gradient_of(name) for name in (*oracle.shapes, *subject.theta)}
     alone = [name for name in lines if name not in known]

@@ -1,13 +1,16 @@
 """What known mistake would explain a wrong number: a factor, a transposition, a missing use. Words for the reader."""
 
+from typing import Any
+
 import numpy as np
 
+from .._types import Array
 from .row import place
 
 UNEXPLAINED = "no factor, transposition or single use explains it"  # the others are closer to the mistake, and are named first
 
 
-def explain(got, true, lines, worst):
+def explain(got: Any, true: Array, lines: dict[str, Array], worst: Any) -> str:
     """The known mistake that turns ``true`` into ``got``, in words; where they differ most when none fits."""
     seen = ~np.isnan(true)
     g, c = np.where(seen, got, 0.0), np.where(seen, true, 0.0)
@@ -30,7 +33,7 @@ def explain(got, true, lines, worst):
     return f"{UNEXPLAINED}: {100 * off:.0f} % of the entries are off, most at {place(worst) or 'the only one'}"
 
 
-def explain_line(formula, dx, W, true, got, lines):
+def explain_line(formula: str, dx: Array, W: Any, true: Array, got: Any, lines: dict[str, Array]) -> str:
     """The note of a wrong line: its formula, and the known mistake where a few random products already tell."""
     says = f"should be {formula}" if formula else "this line differs from the derivative"
     with np.errstate(all="ignore"):
@@ -50,7 +53,7 @@ def explain_line(formula, dx, W, true, got, lines):
     return says
 
 
-def factor_between(a, b):
+def factor_between(a: Array, b: Array) -> float | None:
     """k when a = k b to nine digits, else None."""
     square = (b * b).sum()
     if not square:
@@ -59,12 +62,12 @@ def factor_between(a, b):
     return k if k and np.abs(a - k * b).max() <= 1e-9 * np.abs(a).max() else None
 
 
-def close(a, b):
+def close(a: Array, b: Array) -> bool:
     """Equal to nine digits of the largest entry."""
     return np.abs(a - b).max() <= 1e-9 * np.abs(b).max()
 
 
-def factor_in_words(k):
+def factor_in_words(k: float) -> str:
     """A constant factor as a sentence."""
     if abs(k) < 1e-9:
         return "it is zero where the derivative is not"
@@ -77,7 +80,7 @@ def factor_in_words(k):
     return f"every entry is {k:.10g} times the derivative"
 
 
-def fraction(k):
+def fraction(k: float) -> str:
     """A factor in the shortest words: -1, 2, 1/2, 0.7."""
     if abs(k - round(k)) < 1e-7 * abs(k):
         return f"{round(k)} times"
@@ -86,7 +89,7 @@ def fraction(k):
     return f"{k:.6g} times"
 
 
-def use_in_words(name, k):
+def use_in_words(name: str, k: float) -> str:
     """A sum that is off by k times one of its contributions."""
     if abs(k - 1) < 1e-9:
         return f"the contribution {name} is missing"

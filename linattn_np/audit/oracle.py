@@ -10,6 +10,7 @@ import functools
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Oracle:
     random directions stand for the rest. Cost: a forward for each entry by complex steps, about ten by differences.
     """
 
-    def __init__(self, subject: Subject, rng: np.random.Generator, entries: int = 2000, seconds: float | None = None):
+    def __init__(self, subject: Subject, rng: np.random.Generator, entries: int = 2000, seconds: float | None = None) -> None:
         self.subject, self.rng = subject, rng
         self.deadline: float | None = None
         self.out = np.array(self.forward(copied(subject.theta)))
@@ -148,7 +149,7 @@ class Oracle:
         """The names that the forward marks, in order, each with the shape of its value."""
         seen: dict[str, tuple] = {}
 
-        def record(name, value):
+        def record(name: str, value: Any) -> Any:
             if name in seen:
                 raise AuditError(f"mark: the forward uses the name {name!r} twice; each intermediate needs its own")
             seen[name] = np.shape(value)
@@ -187,7 +188,7 @@ class Oracle:
     @functools.cache  # noqa: B019
     def probes(self, name: str, draws: int = 3) -> list[tuple]:
         """Random W for the intermediate ``name`` with the derivative along each. -> [(W, derivative, doubt)]"""
-        shape = self.shapes.get(name, np.shape(self.subject.theta.get(name)))
+        shape = self.shapes[name] if name in self.shapes else np.shape(self.subject.theta[name])
         drawn = [self.rng.standard_normal(shape) for _ in range(draws)]
         try:
             return [(W, self.probe(name, W), 0.0) for W in drawn]

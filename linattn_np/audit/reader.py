@@ -28,22 +28,22 @@ def reader_subject(
     if marks[0] != marks[1]:
         raise AuditError("mark: forward and backward must both have a parameter named mark, or neither")
 
-    def extra(mark):
+    def extra(mark: Any) -> dict[str, Any]:
         return {"mark": mark} if marks[0] else {}
 
-    def run(theta, mark):
+    def run(theta: dict[str, Array], mark: Any) -> Array:
         return _output(forward(form.pack(theta), **extra(mark)))
 
-    def raw(theta, cotangent, mark):
+    def raw(theta: dict[str, Array], cotangent: Array, mark: Any) -> Any:
         given = (form.pack(theta), cotangent) if with_cotangent else (form.pack(theta),)
         return backward(*given, **extra(mark))
 
-    def back(theta, cotangent, mark):
+    def back(theta: dict[str, Array], cotangent: Array, mark: Any) -> Any:
         return form.unpack("backward", raw(theta, cotangent, mark))
 
-    def second(theta, cotangent, v):
+    def second(theta: dict[str, Array], cotangent: Array, v: dict[str, Array]) -> Any:
         given = (form.pack(theta), cotangent, form.pack(v)) if with_cotangent else (form.pack(theta), form.pack(v))
-        return form.unpack("hvp", hvp(*given))
+        return form.unpack("hvp", hvp(*given) if hvp else None)
 
     out = _first_output(form, run)
     if not np.isfinite(out).all():

@@ -2,7 +2,9 @@
 
 import html
 import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .known_mistakes import UNEXPLAINED
 from .picture import draw
@@ -21,13 +23,13 @@ class Report:
     title: str
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    taylor: list[dict] = field(default_factory=list)  # the Taylor remainders behind the slopes, for the picture
+    taylor: list[dict[str, Any]] = field(default_factory=list)  # the Taylor remainders behind the slopes, for the picture
     point: dict = field(default_factory=dict)
     oracle: str = COMPLEX  # what the gradient was held against: "complex step", or "differences" for some arrays or all
     names: list[str] = field(default_factory=list)  # the arrays of theta
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """WRONG if any row is wrong, else CANNOT JUDGE if any row says so (or there is none), else ok."""
         return worst([row.verdict for row in self.rows] or [CANNOT_JUDGE])
 
@@ -44,12 +46,12 @@ class Report:
         return found
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         """Whether every check was made and passed."""
         return self.verdict == OK
 
     @property
-    def first_wrong(self):
+    def first_wrong(self) -> Row | None:
         """The first wrong row: a function that gives another answer twice, a probed line in backward order, a quantity whose
         slip is known, any other. None when all is well."""
         wrong = [row for row in self.rows if row.verdict == WRONG]
@@ -60,12 +62,12 @@ class Report:
         elsewhere = [row for row in wrong if row.check == "second point"]
         return next(iter([*impure, *lines, *known, *quantities, *elsewhere, *wrong]), None)
 
-    def extend(self, rows):
+    def extend(self, rows: Iterable[Row]) -> "Report":
         """Add rows and return the report."""
         self.rows.extend(rows)
         return self
 
-    def summary(self):
+    def summary(self) -> list[str]:
         """The verdict, the first wrong line and the reasons, a line each."""
         lines = [f"{self.title}: {self.verdict}"]
         first = self.first_wrong
@@ -76,26 +78,26 @@ class Report:
         reasons = [f"cannot judge {row.label}: {row.note}" for row in self.rows if row.verdict == CANNOT_JUDGE]
         return lines + list(dict.fromkeys(reasons)) + [f"note: {note}" for note in self.notes]
 
-    def shown(self, every=False):
+    def shown(self, every: bool = False) -> list[Row]:
         """The rows of the table: all, or of the rows that are ok only the worst of each line whatever its layer."""
         if every:
             return list(self.rows)
-        kept = {}
+        kept: dict[Any, Row] = {}
         for row in self.rows:
             key = (row.check, bare(row.quantity)) if row.verdict == OK else (row.check, row.quantity, id(row))
             if key not in kept or (row.error or 0) > (kept[key].error or 0):
                 kept[key] = row
         return list(kept.values())
 
-    def table(self, every=False):
+    def table(self, every: bool = False) -> str:
         """The table as text, 77 characters wide; ``every`` shows each layer by itself."""
         lines = [_line(COLUMNS), _line(["-" * width for width in WIDTHS])]
         return "\n".join(lines + [_line(row.cells()) for row in self.shown(every)])
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "\n".join([self.table(), "", *wrapped(self.summary())])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         colours = {OK: "#1b7837", WRONG: "#b2182b", CANNOT_JUDGE: "#8c510a"}
         head = "".join(f"<th>{name}</th>" for name in COLUMNS)
         body = ""
@@ -107,7 +109,7 @@ class Report:
         said = "<br>".join(html.escape(line) for line in self.summary())
         return f"<div><p>{said}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, strings and lists, ready for ``json.dumps``."""
         first = self.first_wrong
         return {
@@ -123,7 +125,7 @@ class Report:
             "taylor": [_plain(line) for line in self.taylor],
         }
 
-    def plot(self, axes=None):
+    def plot(self, axes: Any = None) -> Any:
         """Taylor remainders with their guide lines, and the error of each line against its limit. -> the two axes."""
         return draw(self, axes)
 
@@ -143,7 +145,7 @@ def worst(verdicts: list[str]) -> str:
     return max(verdicts, key=(OK, CANNOT_JUDGE, WRONG).index)
 
 
-def _plain(entries):
+def _plain(entries: Any) -> Any:
     """Numbers that JSON can hold: NaN and infinity become None, NumPy scalars Python's."""
     if isinstance(entries, dict):
         return {key: _plain(value) for key, value in entries.items()}
@@ -157,7 +159,7 @@ def _plain(entries):
     return int(number) if isinstance(entries, int) else number
 
 
-def _line(cells):
+def _line(cells: Sequence[str]) -> str:
     """One line of the table. Names are at the left, numbers at the right; a name too long is cut in the middle."""
     out = []
     for cell, width, name in zip(cells, WIDTHS, COLUMNS, strict=True):
@@ -167,6 +169,6 @@ def _line(cells):
     return " ".join(out).rstrip()
 
 
-def wrapped(lines, width=78):
+def wrapped(lines: Iterable[str], width: int = 78) -> list[str]:
     """The lines broken at blanks so that none is longer than ``width``."""
     return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="    ", break_on_hyphens=False)]

@@ -43,8 +43,8 @@ def compare(oracle: Any, name: str, tolerance: float) -> tuple[Trust, float, flo
         step, broken = oracle.along(v), ""
     except OutOfTime:
         raise
-    except CannotJudge as reason:
-        step, broken = math.nan, str(reason)
+    except CannotJudge as error:
+        step, broken = math.nan, str(error)
     scale = max(abs(x) for x in (step, found.value, 1e-6 * spread) if not math.isnan(x)) or 1e-300
     gap = abs(step - found.value)
     rounding, kinked = 64 * EPS * oracle.size, has_kink(phi, EPS * oracle.size)

@@ -1,31 +1,39 @@
 """The point: a mistake that cannot show is not a mistake found absent. What this theta can reveal, measured line by line."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
+from ..._types import Array
+from ..oracle import Oracle
 from ..row import CANNOT_JUDGE, OK, Row
-from ..subject import bare, gradient_of, moved, part, run_backward
+from ..subject import Subject, bare, gradient_of, moved, part, run_backward
 from ..trust import COMPLEX, CannotJudge, OutOfTime
 
 FAINT = 1e-9  # a line whose total loss changes the gradient by less than this is out of reach of a limit of 1e-12
 
 
-def check_point(subject, oracle, gradient, lines):
+def check_point(
+    subject: Subject, oracle: Oracle, gradient: dict[str, Array], lines: dict[str, Array]
+) -> tuple[list[Row], list[str]]:
     """Lines that reach nothing, parameters without influence, and matrices too special to tell X from X^T. -> rows, notes"""
     dead, notes = _dead(subject, oracle)
     return _influence(subject, oracle, gradient, lines) + dead + check_values(subject), notes
 
 
-def _influence(subject, oracle, gradient, lines):
+def _influence(subject: Subject, oracle: Oracle, gradient: dict[str, Array], lines: dict[str, Array]) -> list[Row]:
     """How far the gradient moves when a line is wrong: every entry of it multiplied by a random factor around 1.
 
     The largest over the layers counts, since the layers share their code.
     """
     top = max(np.abs(g).max(initial=0.0) for g in gradient.values()) or 1.0
-    reach, seen = {}, {}
+    reach: dict[str, float] = {}
+    seen: dict[str, str] = {}
     for name in lines:
         rng = np.random.default_rng(len(name))
 
-        def change(at, value, name=name, rng=rng):
+        def change(at: str, value: Any, name: str = name, rng: np.random.Generator = rng) -> Any:
             return value * (1 + rng.standard_normal(np.shape(value))) if at == name else value
 
         moved_gradient = run_backward(subject, oracle.cotangent, mark=change)
@@ -40,9 +48,10 @@ def _influence(subject, oracle, gradient, lines):
     return rows
 
 
-def _dead(subject, oracle):
+def _dead(subject: Subject, oracle: Oracle) -> tuple[list[Row], list[str]]:
     """Parameters whose derivative is exactly zero: by structure when it is zero at other points too, of either sign."""
-    rows, notes, alive = [], [], {}
+    rows, notes = [], []
+    alive: dict[str, list[bool]] = {}
     for name in subject.parts:
         key, index = subject.parts[name]
         if oracle.trust[key].kind != COMPLEX or oracle.trust[key].kink:
@@ -65,7 +74,7 @@ def _dead(subject, oracle):
     return rows, notes
 
 
-def _points(subject, oracle):
+def _points(subject: Subject, oracle: Oracle) -> Iterator[dict[str, Array]]:
     """Where a derivative that is zero is looked at again: near theta, and at random points of the same size and either sign."""
     yield moved(subject.theta, oracle.direction(), 0.7)
     rng = np.random.default_rng(len(subject.theta))
@@ -73,7 +82,7 @@ def _points(subject, oracle):
         yield {name: 2 * oracle.step_size(name) * rng.standard_normal(a.shape) for name, a in subject.theta.items()}
 
 
-def _dead_at(oracle, key, i, theta):
+def _dead_at(oracle: Oracle, key: str, i: int, theta: dict[str, Array]) -> bool:
     """Whether the derivative by one entry is zero at theta too; unknown, so not against it, where forward is not defined."""
     try:
         return oracle.entry(key, i, theta) == 0.0
@@ -83,9 +92,10 @@ def _dead_at(oracle, key, i, theta):
         return True
 
 
-def check_values(subject):
+def check_values(subject: Subject) -> list[Row]:
     """Values at which X and X^T, or X and Y, or X and nothing are the same, in every layer."""
-    groups, rows = {}, []
+    groups: dict[str, list[Array]] = {}
+    rows = []
     for name in subject.parts:
         groups.setdefault(bare(name), []).append(part(subject, subject.theta, name))
     for name, arrays in groups.items():
@@ -109,5 +119,5 @@ def check_values(subject):
     return rows
 
 
-def _degenerate(quantity, note):
+def _degenerate(quantity: str, note: str) -> Row:
     return Row("point", quantity, None, None, None, None, CANNOT_JUDGE, note)

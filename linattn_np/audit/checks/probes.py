@@ -1,14 +1,18 @@
 """Probes: each named line of the backward by itself, so that the first wrong one is found."""
 
+from typing import Any
+
 import numpy as np
 
+from ..._types import Array
 from ..differences import estimate, has_kink
 from ..known_mistakes import explain_line
+from ..oracle import Oracle
 from ..row import CANNOT_JUDGE, OK, WRONG, Row
-from ..subject import AuditError, gradient_of
+from ..subject import AuditError, Subject, gradient_of
 
 
-def check_probes(subject, oracle, lines):
+def check_probes(subject: Subject, oracle: Oracle, lines: dict[str, Array]) -> list[Row]:
     """Each line of the backward by itself: <dx, W> against the derivative when the intermediate x moves along a random W.
 
     Rows are in backward order, so the first wrong one is the first wrong line. A line that is never computed stands where it
@@ -24,11 +28,11 @@ def check_probes(subject, oracle, lines):
             rows.append(_absent(subject, absent))
             absent = None
         x = partner[recorded]
-        shape = oracle.shapes.get(x, np.shape(subject.theta.get(x)))
+        shape = oracle.shapes[x] if x in oracle.shapes else np.shape(subject.theta[x])
         if dx.shape != shape:
             raise AuditError(f"mark: {recorded} has shape {dx.shape}, but {x} in the forward has shape {shape}")
-        W, true, doubt = (list(column) for column in zip(*oracle.probes(x), strict=True))
-        true = np.array(true)
+        W, known, doubt = (list(column) for column in zip(*oracle.probes(x), strict=True))
+        true = np.array(known)
         got = np.array([(dx * w).sum() for w in W])
         scale = max(np.abs(true).max(), np.sqrt((dx * dx).sum())) or 1.0
         errors = np.abs(got - true) / scale
@@ -43,7 +47,7 @@ def check_probes(subject, oracle, lines):
     return rows + ([_absent(subject, absent)] if absent else [])
 
 
-def _verdict(oracle, x, W, got, true, limit):
+def _verdict(oracle: Oracle, x: str, W: Any, got: Any, true: Any, limit: Any) -> tuple[str, str]:
     """What a disagreement means: WRONG, unless the name is marked and not used, or stands at a kink."""
     if not oracle.is_used(x):
         return CANNOT_JUDGE, f'forward does not use what mark("{x}", ...) returns, so this line cannot be judged: {x} = mark(...)'
@@ -56,6 +60,6 @@ def _verdict(oracle, x, W, got, true, limit):
     return WRONG, ""
 
 
-def _absent(subject, name):
+def _absent(subject: Subject, name: str) -> Row:
     note = "this line is never computed, and so nothing behind it"
     return Row("probe", name, None, None, None, 1e-10, WRONG, note, subject.equation(name))

@@ -1,17 +1,22 @@
 """Second order: the derivative of the gradient, by hand and by a complex step of the backward, and what must be true of both."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from ..._types import Array
 from ..differences import central_difference, estimate, has_kink
 from ..known_mistakes import factor_between, fraction
+from ..oracle import Oracle
 from ..row import CANNOT_JUDGE, OK, WRONG, Row, place
-from ..subject import STEP, AuditError, call, copied, imaginary, inner, moved, run_backward
+from ..subject import STEP, AuditError, Subject, call, copied, imaginary, inner, moved, run_backward
 from ..trust import CannotJudge
 
 SYMMETRY = "u'Hw = w'Hu"
 
 
-def check_second(subject, oracle):
+def check_second(subject: Subject, oracle: Oracle) -> tuple[list[Row], list[str]]:
     """Second order: hand-derived H v against Im g(theta + i h v) / h, u^T H w = w^T H u, H linear, g linear in the cotangent.
 
     Where there is no hand-derived product the symmetry is asked of the gradient's own complex step: a field that is not
@@ -45,16 +50,18 @@ def check_second(subject, oracle):
     return [*rows, _symmetry(left, right, abs(left - right) / size, oracle.limit)], []
 
 
-def _symmetry(left, right, error, limit):
+def _symmetry(left: Any, right: Any, error: float, limit: float) -> Row:
     note = "" if error <= limit else "the gradient's derivative is not symmetric, so it is not the gradient of any function"
     return Row("second", SYMMETRY, float(left), float(right), float(error), limit, WRONG if note else OK, note)
 
 
-def _by_differences(subject, oracle, rows, u, w, reason):
+def _by_differences(
+    subject: Subject, oracle: Oracle, rows: list[Row], u: dict[str, Array], w: dict[str, Array], reason: str
+) -> tuple[list[Row], list[str]]:
     """The symmetry, and a product by hand, from differences of the backward in real numbers; a note where they do not settle."""
 
-    def line(v, other):
-        def phi(t):
+    def line(v: dict[str, Array], other: dict[str, Array]) -> Callable[[float], float]:
+        def phi(t: float) -> float:
             try:
                 return float(inner(run_backward(subject, oracle.cotangent, moved(subject.theta, v, t)), other))
             except AuditError:
@@ -79,13 +86,13 @@ def _by_differences(subject, oracle, rows, u, w, reason):
     return [*rows, _symmetry(left.value, right.value, error, limit)], [f"second order by differences: {reason}"]
 
 
-def stepped_gradient(subject, oracle, v):
+def stepped_gradient(subject: Subject, oracle: Oracle, v: dict[str, Array]) -> dict[str, Array]:
     """H v = Im g(theta + i h v) / h, the complex step of the backward."""
     g = run_backward(subject, oracle.cotangent, moved(subject.theta, v, 1j * STEP), dtype=np.complex128)
     return {name: imaginary(array) for name, array in g.items()}
 
 
-def _cotangent_rows(subject, oracle):
+def _cotangent_rows(subject: Subject, oracle: Oracle) -> list[Row]:
     """g(2.7 a - 1.3 b) = 2.7 g(a) - 1.3 g(b): the backward is linear in its cotangent."""
     if not subject.takes_cotangent:
         return []
@@ -94,7 +101,7 @@ def _cotangent_rows(subject, oracle):
     return [_vector_row("linear in cotangent", both, {name: 2.7 * ga[name] - 1.3 * gb[name] for name in ga}, oracle.limit)]
 
 
-def _vector_row(quantity, got, reference, tolerance):
+def _vector_row(quantity: str, got: Any, reference: dict[str, Array], tolerance: float) -> Row:
     scale = max((np.abs(array).max(initial=0.0) for array in reference.values()), default=0.0) or 1.0
     gaps = {name: np.abs(got[name] - reference[name]) for name in reference}
     name = max(gaps, key=lambda key: gaps[key].max(initial=0.0))
@@ -106,5 +113,5 @@ def _vector_row(quantity, got, reference, tolerance):
     return Row("second", quantity, float(got[name][at]), float(reference[name][at]), error, tolerance, verdict, note)
 
 
-def _joined(arrays):
+def _joined(arrays: dict[str, Array]) -> Array:
     return np.concatenate([np.ravel(arrays[name]) for name in sorted(arrays)])

@@ -7,19 +7,25 @@ A slope read off between any two rungs proves nothing: below, rounding takes ove
 count is therefore decided before g or H is looked at, from the forward alone: a_2, a_3 and a_4 come from complex steps.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..._types import Array
+from ..oracle import Oracle
 from ..row import CANNOT_JUDGE, OK, WRONG, Row
-from ..subject import call, copied, inner, moved
+from ..subject import Subject, call, copied, inner, moved
 from ..trust import CannotJudge, OutOfTime
 
 RUNGS = 2.0 ** -np.arange(2, 31)  # t = 2^-k, k = 2..30
 FEWEST = 6
 BANDS = {2: 0.05, 3: 0.1}
-KEPT = WeakKeyDictionary()  # the lines of an oracle, which serves many backward functions: {oracle: {order: lines}}
+KEPT: WeakKeyDictionary[Oracle, dict[int, Any]] = (
+    WeakKeyDictionary()
+)  # the lines of an oracle, which serves many backward functions: {oracle: {order: lines}}
 
 
 @dataclass(frozen=True)
@@ -33,13 +39,14 @@ class Rungs:
     straight: bool  # f has no power of this order along v
 
 
-def find_lines(oracle, order, wanted=3, draws=60):
+def find_lines(oracle: Oracle, order: int, wanted: int = 3, draws: int = 60) -> tuple[list[Rungs], str]:
     """Random lines, never the gradient itself, on which a slope of ``order`` can be seen. -> (lines, why not more)
 
     A line counts when at least six rungs lie between rounding and the next power, and the forward keeps to its own expansion
     there (a kink between two rungs breaks it).
     """
-    found, why = [], {}
+    found: list[Rungs] = []
+    why: dict[str, int] = {}
     for _ in range(draws if sum(array.size for array in oracle.subject.theta.values()) < 100_000 else 3):
         v = oracle.direction()
         phi = oracle.on_line(v)
@@ -59,10 +66,13 @@ def find_lines(oracle, order, wanted=3, draws=60):
         if len(found) == wanted:
             return found, ""
     why.pop("", None)
-    return found, f"{len(found)} of {draws} random lines have {FEWEST} usable rungs; most often {max(why, key=why.get)}"
+    return (
+        found,
+        f"{len(found)} of {draws} random lines have {FEWEST} usable rungs; most often {max(why, key=lambda reason: why[reason])}",
+    )
 
 
-def lines_of(oracle, order):
+def lines_of(oracle: Oracle, order: int) -> tuple[list[Rungs], str]:
     """:func:`find_lines`, once for each oracle and order."""
     kept = KEPT.setdefault(oracle, {})
     if order not in kept:
@@ -70,7 +80,7 @@ def lines_of(oracle, order):
     return kept[order]
 
 
-def check_taylor(subject, oracle, gradient):
+def check_taylor(subject: Subject, oracle: Oracle, gradient: dict[str, Array]) -> tuple[list[Row], list[dict[str, Any]]]:
     """The slopes along lines chosen without g and H. -> rows and the behind behind them; CANNOT JUDGE where lines are missing"""
     rows, behind = [], []
     for order in (2, 3) if subject.hvp else (2,):
@@ -84,10 +94,10 @@ def check_taylor(subject, oracle, gradient):
     return rows, behind
 
 
-def _climb(subject, oracle, gradient, line, order):
+def _climb(subject: Subject, oracle: Oracle, gradient: dict[str, Array], line: Rungs, order: int) -> dict[str, Any]:
     """The remainders along one line, with the slope through the rungs that count."""
     own = RUNGS * inner(gradient, line.v)
-    if order == 3:
+    if order == 3 and subject.hvp:
         Hv = call("hvp", subject.hvp, copied(subject.theta), oracle.cotangent, line.v)
         own = own + RUNGS**2 * inner(line.v, Hv) / 2
     remainder, counted = np.abs(line.rise - own), line.counted
@@ -98,7 +108,7 @@ def _climb(subject, oracle, gradient, line, order):
     return {**seen, "slope": float(np.polyfit(x, y, 1)[0])}
 
 
-def _row(seen, quantity):
+def _row(seen: dict[str, Any], quantity: str) -> Row:
     order, slope, band = seen["order"], seen["slope"], BANDS[seen["order"]]
     if slope is None:  # no power is left: the remainder itself must vanish
         left = seen["left"]
@@ -108,7 +118,7 @@ def _row(seen, quantity):
     return Row("taylor", quantity, slope, float(order), abs(slope - order), band, WRONG if note else OK, note)
 
 
-def expansion(oracle, v, step=2.0**-12):
+def expansion(oracle: Oracle, v: dict[str, Array], step: float = 2.0**-12) -> Array:
     """a_0..a_4 of phi at 0: phi' by complex steps at five points, and a quartic through them."""
     at = np.arange(-2, 3)
     slopes = np.array([oracle.along(v, moved(oracle.subject.theta, v, k * step)) for k in at])
@@ -117,7 +127,7 @@ def expansion(oracle, v, step=2.0**-12):
     return np.array([oracle.value, *(powers[:4] / (step ** np.arange(4) * np.arange(1, 5)))])
 
 
-def usable(true, a, order, floor):
+def usable(true: Array, a: Array, order: int, floor: float) -> tuple[Array, bool, str]:
     """Which rungs count for a slope of ``order``. -> (mask, whether f has no such power, why not)
 
     Above the floor of rounding: |a_k| t^k >= floor. Below the next power: its share of the remainder at most 3 % for slope 2,
@@ -143,7 +153,7 @@ def usable(true, a, order, floor):
     return counted, straight, f"only {counted.sum()} rungs lie between rounding and the next power"
 
 
-def _rounding(phi):
+def _rounding(phi: Callable[[float], float]) -> float:
     """The rounding of phi near 0: what is left of values at neighbouring points when a straight line is taken away."""
     t = np.arange(-6, 7)
     values = np.array([phi(k * 2.0**-46) for k in t])

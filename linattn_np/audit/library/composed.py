@@ -1,7 +1,11 @@
 """The composed model as a subject: a ReLU network on the covariates, then linear attention on the state."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
+from ..._types import Array
 from ...layers import gram
 from ...layers.marks import keep
 from ...measures.composed_diagonal import hessian_diagonal
@@ -9,12 +13,13 @@ from ...models import composed
 from ...prompts import RegressionTask
 from ..checks.arrays import array_row
 from ..lines import derivation
+from ..row import Row
 from ..subject import Subject
 
 HIDDEN = 7  # units of the network under audit: few, so that a line rarely meets a kink
 
 
-def draw_network(rng, point):
+def draw_network(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Array]:
     """Covariates C (B, N, d) and the network's arrays; away from kinks, since no entry is zero."""
     d, sigma = point["d"], point["sigma"]
     C = rng.standard_normal((point["batch"], point["n"] + 1, d))
@@ -22,23 +27,27 @@ def draw_network(rng, point):
     return {"C": C, **{name: sigma * rng.standard_normal(shape) for name, shape in shapes.items()}}
 
 
-def composed_subject(entry, module, stack, rng, point):
+def composed_subject(
+    entry: Any, module: Any, stack: Any, rng: np.random.Generator, point: dict[str, Any]
+) -> tuple[Subject, Array, Array, Array]:
     """The loss of the composed model as a subject, with ``module`` in the place of the network. -> (subject, theta, Z, y)"""
     module, stack = module or entry.module, stack or composed
     model = composed.Composed(point["d"], point.get("hidden", HIDDEN), point["layers"], point["heads"])
     Z, y = RegressionTask(n=point["n"], d=point["d"]).sample(point["batch"], rng)
     theta = model.init_params(rng, point["sigma"])
 
-    def only(mark, backward):  # C is data: nothing asks for dC here, and the layer's own audit judges its line
+    def only(
+        mark: Any, backward: bool
+    ) -> Callable[[str, Any], Any]:  # C is data: nothing asks for dC here, and the layer's own audit judges its line
         return lambda name, value: mark(name, value) if is_gradient(name) == backward and name not in ("C", "dC") else value
 
-    def run(values, mark):
+    def run(values: dict[str, Array], mark: Any) -> Any:
         return stack.loss_and_grad_by(model, values["params"], Z, y, only(mark, False), module)[0]
 
-    def back(values, _, mark):
+    def back(values: dict[str, Array], _: Any, mark: Any) -> Any:
         return {"params": stack.loss_and_grad_by(model, values["params"], Z, y, only(mark, True), module)[1]}
 
-    def second(values, _, v):
+    def second(values: dict[str, Array], _: Any, v: dict[str, Array]) -> Any:
         return {"params": stack.Linearization(model, values["params"], Z, y, module)(v["params"])}
 
     weights, matrices = model.split(np.arange(model.size))
@@ -58,12 +67,12 @@ def composed_subject(entry, module, stack, rng, point):
     return subject, theta, Z, y
 
 
-def is_gradient(name):
+def is_gradient(name: str) -> bool:
     """Whether a mark belongs to the backward pass: ``2.dA``."""
     return name.rpartition(".")[2].startswith("d")
 
 
-def check_composed(subject, theta, Z, y, point, backend):
+def check_composed(subject: Subject, theta: Array, Z: Array, y: Array, point: dict[str, Any], backend: str) -> list[Row]:
     """The public functions against what was audited: the loss, the compiled gradient, the Hessian and its diagonal. -> rows"""
     model = composed.Composed(point["d"], point.get("hidden", HIDDEN), point["layers"], point["heads"])
     audited = subject.backward({"params": theta}, np.ones(()), keep)["params"]

@@ -100,15 +100,15 @@ def model_subject(
         params = params + params.mT
     X = module.compress(Z) if hasattr(module, "compress") else Z
 
-    def run(values, mark):
+    def run(values: dict[str, Array], mark: Any) -> Any:
         seen = lambda name, value: value if name.rpartition(".")[2].startswith("d") else mark(name, value)
         return stack.loss_and_grad_by(module, values["params"], X, y, D, seen)[0]
 
-    def back(values, _, mark):
+    def back(values: dict[str, Array], _: Any, mark: Any) -> Any:
         seen = lambda name, value: mark(name, value) if name.rpartition(".")[2].startswith("d") else value
         return {"params": stack.loss_and_grad_by(module, values["params"], X, y, D, seen)[1]}
 
-    def second(values, _, v):
+    def second(values: dict[str, Array], _: Any, v: dict[str, Array]) -> Any:
         return {"params": stack.Linearization(module, values["params"], X, y, D)(v["params"])}
 
     parts = {f"{l}.{name}": ("params", (l, slice(None), i)) for l in range(layers) for i, name in enumerate("PQ")}

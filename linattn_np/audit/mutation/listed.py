@@ -28,7 +28,9 @@ def _tangents(module: str, prefix: str, entries: Iterable[Any], **words: str) ->
         Mutation(
             f"{prefix}_{key}",
             module,
-            *(text.format(**words) for text in (old, new, line)),
+            old.format(**words),
+            new.format(**words),
+            line.format(**words),
             slip,
             "",
             "".join(why),
