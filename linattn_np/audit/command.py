@@ -1,10 +1,13 @@
 """``python -m linattn_np audit``: judge the library's gradients, or a reader's own. Exit status 0 ok, 1 wrong, 2 cannot judge."""
 
+import argparse
 import io
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +22,7 @@ from .library.registry import DEFAULT_POINT, entry_of, known_layers
 from .mutation import EVERY
 from .mutation.run import CHECKS, WEAK, layer_of, run_mutations
 from .picture import draw, draw_scores
+from .report import Report
 from .row import CANNOT_JUDGE, OK, STATUS, WRONG
 
 EXPLANATION = """\
@@ -27,7 +31,7 @@ linattn_np.audit.audit_gradient. exit status: 0 ok, 1 wrong, 2 cannot judge, a m
 examples: python -m linattn_np audit --layer linear --mutate;  python -m linattn_np audit --function my_layer.py:subject"""
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.epilog = EXPLANATION
     what = parser.add_mutually_exclusive_group()
@@ -45,7 +49,7 @@ def add_arguments(parser):
     parser.add_argument("--seed", type=int, default=0, help="seed of the point and of all random directions (default 0)")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     """Audit what the arguments ask for and print it. -> the exit status"""
     point = parse_point(args.point)
     if args.seed < 0:
@@ -80,7 +84,7 @@ def run(args):
     return STATUS[verdict]
 
 
-def _reports(args, point):
+def _reports(args: argparse.Namespace, point: dict[str, Any]) -> list[Report]:
     """The audits that were asked for, in order."""
     if args.function:
         return [audit_in_child(args.function, args.seed, args.entries, args.seconds)]
@@ -88,7 +92,7 @@ def _reports(args, point):
         with np.load(args.arrays, allow_pickle=False) as arrays:
             return [audit_arrays(dict(arrays), args.seed)]
     names = [args.layer] if args.layer else known_layers()
-    jobs = [(audit_layer, name, {}) for name in names]
+    jobs: list[tuple[Callable[..., Report], str, dict[str, Any]]] = [(audit_layer, name, {}) for name in names]
     for name in (name for name in names if entry_of(name).stacks):
         jobs += [(audit_model, name, {"full": full}) for full in ((True,) if entry_of(name).composed else (False, True))]
     if "full" in point:  # asked for by name: only that parameterization
@@ -101,7 +105,7 @@ def _reports(args, point):
     return reports if args.layer else [*reports, audit_optimizers(args.seed)]
 
 
-def _mutate(args, point, start):
+def _mutate(args: argparse.Namespace, point: dict[str, Any], start: float) -> int:
     """The run of the mutations: exit status 0 when none survives, else 2."""
     chosen = [m for m in EVERY if not args.layer or layer_of(m) == args.layer]
     outcome = run_mutations(args.seed, chosen, everything=not args.layer, **point)
@@ -116,12 +120,12 @@ def _mutate(args, point, start):
     return 0 if outcome.ok else 2
 
 
-def overview(reports):
+def overview(reports: list[Report]) -> str:
     """One line for each audit: the largest error of each kind of check, and the verdict."""
     kinds = ("complex", "probe", "dot", "second", "kernel")
     lines = [f"{'audit':<24}" + "".join(kind.rjust(9) for kind in kinds) + "  verdict"]
     for report in reports:
-        worst = {}
+        worst: dict[str, float] = {}
         for row in report.rows:
             if row.error is not None:
                 worst[row.check] = max(worst.get(row.check, 0.0), row.error)
@@ -132,9 +136,9 @@ def overview(reports):
     return "\n".join([*lines, ""])
 
 
-def parse_point(text):
+def parse_point(text: str) -> dict[str, float]:
     """``sigma=.3,layers=3`` as a dictionary. Raises ValueError for a name or a number that is not one."""
-    point = {}
+    point: dict[str, float] = {}
     for item in filter(None, (piece.strip() for piece in text.split(","))):
         key, equals, value = item.partition("=")
         if not equals or key not in DEFAULT_POINT:
@@ -147,11 +151,11 @@ def parse_point(text):
     return point
 
 
-def _picture(reports, suffix):
+def _picture(reports: list[Report], suffix: str) -> bytes:
     """All reports below each other, as the bytes of a picture file."""
     drawn = [report for report in reports if report.taylor] or reports
 
-    def fill(figure):
+    def fill(figure: Any) -> None:
         axes = figure.subplots(len(drawn), 2, squeeze=False)
         for report, pair in zip(drawn, axes, strict=True):
             draw(report, pair)
@@ -159,7 +163,7 @@ def _picture(reports, suffix):
     return _figure(fill, (11, 4.8 * len(drawn)), f"x{suffix}")
 
 
-def _figure(fill, size, path):
+def _figure(fill: Callable[[Any], object], size: tuple[float, float], path: str) -> bytes:
     """A figure as bytes in the format of the file's name."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

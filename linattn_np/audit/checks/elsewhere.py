@@ -76,6 +76,8 @@ def _row(subject: Subject, oracle: Oracle, gradient: dict, there: dict, name: st
             worst = said, true, error, limit
     if worst is None:
         return None
+    if worst is None:
+        return None
     said, true, error, limit = worst
     note = (
         "" if error <= limit else "right at theta, but not at a second point: a value that is one, or equal to another, hides it"
