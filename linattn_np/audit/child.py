@@ -78,6 +78,7 @@ def main() -> None:
     """The child: read what is asked, audit, hand over the report, and leave at once."""
     asked = json.loads(sys.stdin.buffer.read())
     token, result = asked.pop("token"), Path(asked.pop("result"))
+    found: dict[str, Any]
     try:
         found = {"report": _audit(**asked)}
     except (ValueError, OSError) as error:
@@ -90,7 +91,7 @@ def main() -> None:
         traceback.print_exc()
         os._exit(3)
     part = result.with_suffix(".part")
-    part.write_text(json.dumps({**found, "token": token}, allow_nan=False))
+    part.write_text(json.dumps({**found, "token": token}, allow_nan=False), encoding="utf-8")
     os.replace(part, result)
     try:
         sys.stdout.flush()
@@ -150,6 +151,8 @@ def _load(where: str) -> Any:
         if not is_file:
             return importlib.import_module(where)
         spec = importlib.util.spec_from_file_location(file.stem, file)
+        if spec is None or spec.loader is None:
+            raise ImportError("it is no Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules.setdefault(file.stem, module)
         spec.loader.exec_module(module)
