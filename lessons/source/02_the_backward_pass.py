@@ -117,6 +117,19 @@ predict("02.p2", "Reader's term forgotten: percent by which the gradient changes
 # $dP$ is zero outside its last *row*. But the trained block $P'$ is the first $d$ rows. So its gradient is zero, for every batch, always:
 # the last $P'$ moves covariates, and after the last layer nobody reads a covariate.
 #
+# **Any mask, any factor, a skip.** Layers of other papers have any number $c$ for $\frac{1}{n}$, and any table $m_{ij}$ of who may read whom: $W_{ij} = A_{ij} m_{ij}$
+# and $dA_{ij} = dW_{ij} m_{ij}$. No other line changes. Some also send each token past attention through a matrix $R$, a fifth use of $Z$:
+#
+# $$ S = Z R^\top \tag{2.17} $$
+# $$ Z'' = Z' + S \tag{2.18} $$
+#
+# The sum hands $dZ''$ to both, so $dZ' = dZ''$ and $dS = dZ''$. And (2.17) is (2.3) with another name, so (2.8) and (2.9) say what its gradients are:
+#
+# $$ dR = \sum_b dZ''^\top Z \tag{2.19} $$
+# $$ dZ \mathrel{+}= dZ''\, R \qquad \text{(skip)} \tag{2.20} $$
+#
+# (The library quotes these numbers; (2.16) is in section 5.)
+#
 # > **Where people slip**
 # > - *One use of $Z$ is missing.* Three of the four terms look like enough, and training still works.
 # > - *Reader and read.* $dA\, Z Q$ and $dA^\top Z Q^\top$ differ in two transpositions. Twice one of them is right only if $dA$ and $Q$ are
