@@ -1,6 +1,7 @@
 """The command line: help, one-line errors with status 2, the quick figure, going on where it stopped, Ctrl-C."""
 
 import dataclasses
+import functools
 import json
 import re
 import signal
@@ -14,6 +15,7 @@ import pytest
 import linattn_np
 from linattn_np.__main__ import COMMANDS, main
 from linattn_np.experiments import command, record, registry, scale
+from linattn_np.progress import Heartbeat
 
 SMALL = dataclasses.replace(scale.QUICK, steps=40, batch=20, seeds=2, record_every=10, test_every=20)
 
@@ -134,9 +136,13 @@ def test_a_quick_look_ends_with_what_to_open_first(tiny, tmp_path, monkeypatch, 
     tiny.measured("generalized_smoothness")
     (tmp_path / "quick").mkdir()
     (tmp_path / "quick" / "runs").symlink_to(tiny.folder.path)
+    monkeypatch.setattr(command, "Heartbeat", functools.partial(Heartbeat, every=0.01))  # it comes every 15 seconds
     arguments = ["reproduce", "--quick", "--out", str(tmp_path), "--workers", "1", "generalized_smoothness"]
     assert main(arguments) == 0
-    lines = capsys.readouterr().out.splitlines()
+    said = capsys.readouterr().out.splitlines()
+    beats = [line for line in said if re.match(r"\[1 of 1\] .* gone, about .* left", line)]
+    assert beats
+    lines = [line for line in said if line not in beats]
     assert lines[0] == "1 figure, quick: about 1 s on two quiet cores"
     assert (
         lines[2].startswith("[1 of 1] Generalized") and "(quick: the first 300 iterations of Adam, batch 29, 2 seeds)" in lines[2]
@@ -146,6 +152,19 @@ def test_a_quick_look_ends_with_what_to_open_first(tiny, tmp_path, monkeypatch, 
     (tmp_path / "scorecard.md").write_text("the verdicts")
     assert main(arguments) == 0
     assert f"at the paper's scale are in {tmp_path / 'scorecard.md'}" in capsys.readouterr().out
+
+
+def test_at_the_papers_scale_it_ends_with_the_verdicts(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "PAPER", dataclasses.replace(tiny.scale, name="paper"))
+    tiny.measured("generalized_smoothness")
+    (tmp_path / "runs").symlink_to(tiny.folder.path)
+    assert main(["reproduce", "--out", str(tmp_path), "--workers", "1", "generalized_smoothness"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(rf"{len(registry.claims())} claims of the paper: [0-9]+ agrees, .* written: {tmp_path}/scorecard.json", out)
+    assert "quick" not in out and "Open first" not in out and "(the first 300 iterations of Adam" in out
+    verdicts = json.loads((tmp_path / "scorecard.json").read_text())["verdicts"]
+    judged = [claim for claim in registry.claims() if claim.figure == "generalized_smoothness"]
+    assert sum(number for verdict, number in verdicts.items() if verdict != "not tested") == len(judged) == 7
 
 
 def test_reproduce_draws_keeps_and_reuses(tmp_path, monkeypatch, capsys):

@@ -3,6 +3,7 @@
 import ast
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from linattn_np.__main__ import main
 from linattn_np.experiments import curves, record, registry, rules, scale, settings
 from linattn_np.experiments.pace import Pace, spoken
 from linattn_np.experiments.papers import PAPERS
+from linattn_np.plotting import new_figure
 from linattn_np.training.runs import RunFolder
 
 ROOT = Path(__file__).parents[1] / "linattn_np"
@@ -62,6 +64,16 @@ def test_an_experiment_runs_small_draws_speaks_and_is_judged(name, tiny, tmp_pat
         assert claim.figure == name and claim.rule and claim.rule.text.startswith("agrees: ") and (claim.paper or claim.code)
         row = rules.judge(claim, {**kept, "scale": {**kept["scale"], "name": "paper"}})
         assert row["verdict"] in rules.VERDICTS[:3] and row["ours"]["each_seed"]
+
+
+def test_a_picture_says_its_size_unless_it_is_the_papers(tmp_path):
+    figure, _ = new_figure()
+    module = SimpleNamespace(
+        TITLE="t", ALT="a", CLAIMS=(), sizes=lambda scale: f"{scale.seeds} seeds", draw=lambda numbers, scale: figure
+    )
+    for used, words in ((scale.PAPER, ""), (scale.QUICK, "quick: 3 seeds; not the paper's scale")):
+        record.write(tmp_path, "x", module, {}, used, 1.0, RunFolder(tmp_path / "runs"))
+        assert figure.get_supxlabel() == words
 
 
 def test_claims_have_names_of_their_own_and_those_not_measured_say_why():
