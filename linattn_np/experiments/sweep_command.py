@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         executor = stack.enter_context(make_executor(args))
         folder = RunFolder(out / "runs")
-        print(f"{counted(len(cells), 'cell')} of {counted(args.seeds, 'seed')}; finished runs are kept in {folder.path}", flush=True)
+        print(
+            f"{counted(len(cells), 'cell')} of {counted(args.seeds, 'seed')}; finished runs are kept in {folder.path}", flush=True
+        )
         runs = [run for cell in cells.values() for run in cell]
         found: dict[Run, History] = {}
         stack.enter_context(Heartbeat(lambda: f"{len(found)} of {len(runs)} runs, {spoken(time.perf_counter() - began)} gone"))
