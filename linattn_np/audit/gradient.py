@@ -73,7 +73,7 @@ def audit_subject(subject: Subject, seed: int = 0, reference: dict | None = None
         kinds = {trust.kind for trust in oracle.trust.values()}
         report.oracle = DIFFERENCES if DIFFERENCES in kinds else COMPLEX
         if oracle.judged:
-            report.rows.append(Row("oracle", report.oracle, step, plain, error, 1e-7, OK))
+            report.rows.append(Row("oracle", report.oracle, None if step != step else step, plain, error, 1e-7, OK))
         _judge(subject, oracle, gradient, lines, report)
     return report
 
@@ -92,7 +92,7 @@ def _judge(subject: Subject, oracle: Oracle, gradient: dict, lines: dict, report
         "complex": lambda: check_complex(subject, oracle, gradient, {"dout": oracle.cotangent, **lines}),
         "large": lambda: check_large(subject, oracle, gradient),
         "probe": lambda: check_probes(subject, oracle, lines),
-        "second point": lambda: check_elsewhere(subject, oracle),
+        "moved": lambda: check_elsewhere(subject, oracle),
         "dot": lambda: check_dot(subject, oracle, gradient) if smooth else [],
         "taylor": lambda: taylor() if smooth and oracle.limit < 1e-10 else ([], []),
         "second": lambda: check_second(subject, oracle) if oracle.judged else ([], []),
@@ -115,7 +115,7 @@ def _judge(subject: Subject, oracle: Oracle, gradient: dict, lines: dict, report
 def _weigh_symmetry(report: Report) -> None:
     """A gradient that is right at two points may still be nobody's nearby: right only where theta keeps a condition."""
     wrong = [row for row in report.rows if row.verdict == WRONG]
-    if not any(row.check == "second point" for row in report.rows) or [row.quantity for row in wrong] != [SYMMETRY]:
+    if not any(row.check == "moved" for row in report.rows) or [row.quantity for row in wrong] != [SYMMETRY]:
         return
     note = "right here, but its derivative is not symmetric: it is a gradient only where theta keeps a condition, such as a sum of one"
     report.rows[report.rows.index(wrong[0])] = replace(wrong[0], verdict=CANNOT_JUDGE, note=note)

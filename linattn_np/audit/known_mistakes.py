@@ -5,13 +5,19 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from .patterns import pattern
 from .row import place
 
 UNEXPLAINED = "no factor, transposition or single use explains it"  # the others are closer to the mistake, and are named first
 
 
-def explain(got: Any, true: Array, lines: dict[str, Array], worst: Any) -> str:
-    """The known mistake that turns ``true`` into ``got``, in words; where they differ most when none fits."""
+def explain(
+    got: Any, true: Array, lines: dict[str, Array], worst: Any, arrays: dict | None = None, references: dict | None = None
+) -> str:
+    """The known mistake that turns ``true`` into ``got``, in words; where they differ most when none fits.
+
+    arrays: of theta, of which the error may be a multiple; references: the derivatives by the other arrays.
+    """
     seen = ~np.isnan(true)
     g, c = np.where(seen, got, 0.0), np.where(seen, true, 0.0)
     if not np.isfinite(g).all():
@@ -29,6 +35,9 @@ def explain(got: Any, true: Array, lines: dict[str, Array], worst: Any) -> str:
         times = factor_between(c - g, line)
         if times is not None:
             return use_in_words(name, times)
+    looks = pattern(np.asarray(got), np.asarray(true), arrays or {}, references or {})
+    if looks:
+        return looks
     off = np.mean(np.abs(g - c) > 1e-9 * np.abs(c).max())
     return f"{UNEXPLAINED}: {100 * off:.0f} % of the entries are off, most at {place(worst) or 'the only one'}"
 
@@ -77,6 +86,8 @@ def factor_in_words(k: float) -> str:
         return f"every entry is {round(k)} times the derivative: is a factor 1/{abs(round(k))} missing?"
     if abs(1 / k) > 1.5 and abs(1 / k - round(1 / k)) < 1e-7 / abs(k):
         return f"every entry is 1/{round(1 / k)} of the derivative: is a factor {abs(round(1 / k))} missing?"
+    if abs(k - 1) < 1e-6:
+        return f"every entry is off by {k - 1:.1e} of itself: a rounded constant?"
     return f"every entry is {k:.10g} times the derivative"
 
 

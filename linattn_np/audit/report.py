@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .known_mistakes import UNEXPLAINED
+from .patterns import STARTS
 from .picture import draw
 from .row import CANNOT_JUDGE, OK, WRONG, Row
 from .subject import bare, gradient_of
@@ -58,9 +59,10 @@ class Report:
         impure = [row for row in wrong if row.quantity == "same bits twice"]
         lines = [row for row in wrong if row.check == "probe"]
         quantities = [row for row in wrong if row.check == "complex"]
-        known = [row for row in quantities if not row.note.startswith(UNEXPLAINED)]
-        elsewhere = [row for row in wrong if row.check == "second point"]
-        return next(iter([*impure, *lines, *known, *quantities, *elsewhere, *wrong]), None)
+        known = [row for row in quantities if not row.note.startswith((UNEXPLAINED, STARTS))]
+        elsewhere = [row for row in wrong if row.check == "moved"]
+        by_hand = [row for row in wrong if row.quantity == "H v by hand"]
+        return next(iter([*impure, *lines, *known, *quantities, *elsewhere, *by_hand, *wrong]), None)
 
     def extend(self, rows: Iterable[Row]) -> "Report":
         """Add rows and return the report."""
@@ -73,7 +75,7 @@ class Report:
         first = self.first_wrong
         if first:
             lines.append(f"first wrong: {first.label}" + (f", {first.note}" if first.note else ""))
-            quantities = [row for row in self.rows if row.verdict == WRONG and row.note and row.check == "complex"]
+            quantities = [row for row in self.rows if row.verdict == WRONG and row.note and row.check in ("complex", "second")]
             lines += [f"  {row.label}: {row.note}" for row in quantities if row is not first]
         reasons = [f"cannot judge {row.label}: {row.note}" for row in self.rows if row.verdict == CANNOT_JUDGE]
         return lines + list(dict.fromkeys(reasons)) + [f"note: {note}" for note in self.notes]

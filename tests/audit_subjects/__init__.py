@@ -2,7 +2,7 @@
 
 A subject is a function without arguments that returns (forward, backward, theta). ``subject`` says what the audit must answer,
 and ``wrong`` plants mistakes in its source: {slip: (old text, new text, name after "first wrong: ")}. A name may be several,
-separated by blanks, where the mistake stands in more than one array; an empty one may be any.
+separated by blanks, where the mistake stands in more than one array; an empty one may be any. After a colon stand words that the report holds.
 """
 
 import inspect
@@ -31,7 +31,8 @@ def subject(verdict="ok", first="", oracle=COMPLEX, wrong=None, says=""):
     def register(make):
         CASES[make.__name__] = Case(make, verdict, tuple(first.split()), oracle if verdict != "cannot be run" else "", says)
         for slip, (old, new, name) in (wrong or {}).items():
-            CASES[f"{make.__name__}, {slip}"] = Case(planted(make, old, new), "WRONG", tuple(name.split()), oracle)
+            name, _, words = name.partition(":")
+            CASES[f"{make.__name__}, {slip}"] = Case(planted(make, old, new), "WRONG", tuple(name.split()), oracle, words.strip())
         return make
 
     return register

@@ -9,7 +9,7 @@ normal = np.random.default_rng(1).standard_normal
 
 @subject(
     wrong={
-        "mean term": ("dh - dh.mean(-1, keepdims=True) - h *", "dh - h *", "dx"),
+        "mean term": ("dh - dh.mean(-1, keepdims=True) - h *", "dh - h *", "dx: constant along axis 1"),
         "projection": (" - h * (dh * h).mean(-1, keepdims=True)", "", "dx"),
         "both": ("(dh - dh.mean(-1, keepdims=True) - h * (dh * h).mean(-1, keepdims=True)) / s", "dh / s", "dx"),
         "sum": ("(dh * h).mean(-1, keepdims=True)", "(dh * h).sum(-1, keepdims=True)", "dx"),
@@ -73,7 +73,12 @@ def batch_norm_in_steps():
     return forward, backward, normal((11, 4))
 
 
-@subject(wrong={"projection": (" - x * (dh * x).mean(-1, keepdims=True) / r**2", "", "dx"), "cube": ("/ r**2", "/ r", "dx")})
+@subject(
+    wrong={
+        "projection": (" - x * (dh * x).mean(-1, keepdims=True) / r**2", "", "dx: a multiple of x for each slice"),
+        "cube": ("/ r**2", "/ r", "dx"),
+    }
+)
 def rms_norm():
     def forward(t):
         return t["x"] / np.sqrt((t["x"] ** 2).mean(-1, keepdims=True) + 1e-6) * t["g"]

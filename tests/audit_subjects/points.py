@@ -194,12 +194,12 @@ def saturated_tanh():
     return forward, backward, {"x": 8 + normal(7)}
 
 
-@subject("WRONG", first="dx")
+@subject("WRONG", first="dx", says="that of single precision")
 def single_precision_inside():
     return (lambda t: np.exp(t["x"])), (lambda t, dout: {"x": (dout * np.exp(t["x"])).astype(np.float32)}), {"x": normal((5, 3))}
 
 
-@subject("WRONG", first="dx")
+@subject("WRONG", first="dx", says="differences, single precision")
 def a_backward_that_differences():
     f = lambda x: np.exp(x) * np.sin(x)
 

@@ -74,7 +74,7 @@ def two_heads():
 
 @subject(
     wrong={
-        "overwritten": ("np.add.at(dE, index, dh)", "dE[index] += dh", "dE"),
+        "overwritten": ("np.add.at(dE, index, dh)", "dE[index] += dh", "dE: an index repeated there"),
         "assigned": ("np.add.at(dE, index, dh)", "dE[index] = dh", "dE"),
     }
 )

@@ -68,7 +68,9 @@ class _Comparison:
         verdict, note = self.judge() if witness else ((WRONG, "") if self.bad.any() else (OK, ""))
         worst = np.unravel_index(np.argmax(self.gap), self.gap.shape)
         if verdict == WRONG and not note:
-            note = explain(self.g, self.c, lines, worst)
+            arrays = {**self.subject.theta, **lines} if self.index is ... else {}
+            others = {name: c for name, c in self.oracle.gradient.items() if name != self.key}
+            note = explain(self.g, self.c, lines, worst, arrays, others)
         quantity = gradient_of(self.name)
         values = float(self.g[worst]), float(self.c[worst]), float(self.gap.max() / self.scale), self.limit
         return Row("complex", quantity, *values, verdict, note, self.subject.equation(quantity))

@@ -83,4 +83,4 @@ def _row(subject: Subject, oracle: Oracle, gradient: dict, there: dict, name: st
         "" if error <= limit else "right at theta, but not at a second point: a value that is one, or equal to another, hides it"
     )
     quantity = gradient_of(name)
-    return Row("second point", quantity, said, true, error, limit, WRONG if note else OK, note, subject.equation(quantity))
+    return Row("moved", quantity, said, true, error, limit, WRONG if note else OK, note, subject.equation(quantity))
