@@ -24,7 +24,7 @@ def pattern(g: Array, c: Array, arrays: Named, references: Named) -> str:
         return f"{STARTS}is that of single precision: a float32 inside?"
     for sentence in (*_moved(g, c), *_swapped(g, references), *_slices(g, c, e), *_factors(g, c), *_along(e, arrays)):
         return STARTS + sentence
-    if np.abs(e).max() < 1e-6 * scale:
+    if np.abs(e).max() < 1e-6 * scale and np.mean(np.abs(e) > 1e-14 * scale) > 0.3:
         return f"{STARTS}is small, {np.abs(e).max() / scale:.0e}: differences, single precision or a rounded constant inside?"
     return ""
 
