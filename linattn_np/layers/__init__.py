@@ -1,1 +1,5 @@
-"""The layers: forward, backward, tangent and tangent of the backward, one file each, every line derived by hand."""
+"""The layers: forward, backward, tangent and tangent of the backward, one file each, every line derived by hand.
+
+``linear_attention`` (any mask, any factor) with its state ``gram``, ``softmax_attention``, ``relu_attention``, ``general_attention``
+(linear attention and a linear skip), the network ``mlp``; ``corner`` makes matrices of trained blocks, ``marks`` name intermediates.
+"""

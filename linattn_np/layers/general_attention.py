@@ -46,7 +46,7 @@ def forward(
     """One layer: (2.1) to (2.4), then the skip (2.17), (2.18).
 
     Z (B, N, D), P and Q (H, D, D), R (D, D) -> Z'' (B, N, D) and the tape. mask and n as in ``linear_attention.forward``.
-    Cost O(B H N^2 D + B N D^2). Derived above.
+    Cost O(B H N^2 D + B N D^2). Derived in lesson 02.
     """
     Z, R = mark("tokens", Z), mark("R", R)
     # F1  Z' = Z + c sum_h W V                                                                   (2.1) to (2.4)
