@@ -3,6 +3,7 @@
 Each message names the argument, says what was expected and what came, and, where there is one, the usual cause.
 """
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -15,6 +16,8 @@ from ._types import Array
 
 def as_numbers(name: str, value: Any, ndim: int | None = None, complex_ok: bool = False) -> Array:
     """``value`` as a finite float (or complex) array; integers become float64, float32 stays float32."""
+    if isinstance(value, np.ma.MaskedArray):  # the masked entries would be computed with
+        raise ValueError(f"{name}: expected an array without a mask, got a masked one; fill it or leave entries out first")
     try:
         array = np.asarray(value)
     except ValueError as error:  # a ragged list
@@ -43,13 +46,16 @@ def as_params(params: Any) -> Array:
     return params
 
 
-def as_prompts(Z: Any, y: Any = None, complex_ok: bool = False) -> Any:
+_ABSENT = object()
+
+
+def as_prompts(Z: Any, y: Any = _ABSENT, complex_ok: bool = False) -> Any:
     """``Z`` (B, n+1, d+1) and, when given, ``y`` (B,) as arrays that belong together. -> Z, or Z and y"""
     Z = as_numbers("Z", Z, complex_ok=complex_ok)
     if Z.ndim != 3 or Z.shape[0] < 1 or Z.shape[1] < 2 or Z.shape[2] < 2:
         cause = "are these params? They come first: (params, Z, y)" if Z.ndim == 5 else "tokens are rows"
         raise ValueError(f"Z: expected shape (batch, n+1, d+1) with batch, n, d >= 1, got {Z.shape}; {cause}")
-    if y is None:
+    if y is _ABSENT:
         return Z
     y = as_numbers("y", y)
     if y.shape != (Z.shape[0],):
@@ -79,6 +85,34 @@ def as_count(name: str, value: Any, least: int = 1) -> int:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}: expected an integer of at least {least}, got {value!r}")
     return int(value)
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """``value`` as True or False; a string is neither, "no" would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def check_memory(name: str, value: int, bytes_each: float) -> int:
+    """``value``, unless so many things of ``bytes_each`` take more than the machine's memory."""
+    if value * bytes_each > MEMORY:
+        need, there = (f"{size / 2**30:.3g} GiB" for size in (value * bytes_each, MEMORY))
+        raise ValueError(
+            f"{name}: expected less than would fill the memory, got {value}, which takes {need}; this machine has {there}"
+        )
+    return value
+
+
+def _memory() -> int:
+    """The bytes of memory of this machine; many where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 2**36
+
+
+MEMORY = _memory()
 
 
 def as_real(name: str, value: Any, above: float | None = None, least: float | None = None, below: float | None = None) -> float:

@@ -273,6 +273,8 @@ def clip(grad: Array, threshold: float | None, by: str = "global") -> Array:
     threshold > 0, or None for no clipping -> like grad. Raises ValueError otherwise. Source: Pascanu et al. 2013; paper, 3.1.
     """
     one_of("by", by, CLIPPINGS)
+    if isinstance(grad, np.ma.MaskedArray):
+        raise ValueError("grad: expected an array without a mask, got a masked one; fill it first")
     if threshold is None:
         return grad
     threshold = as_real("threshold", threshold, above=0)

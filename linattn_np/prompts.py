@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._checks import as_count, as_numbers, as_real, as_rng, one_of
+from ._checks import as_count, as_numbers, as_real, as_rng, check_memory, one_of
 from ._types import Array
 from .layers import mlp
 
@@ -95,7 +95,7 @@ class RegressionTask:
         batch >= 1, rng a numpy.random.Generator -> Prompts(Z (batch, n+1, d+1), y (batch,)), float64.
         Raises ValueError for a bad batch or rng. Cost: about batch (n+2) d random numbers.
         """
-        batch, rng = as_count("batch", batch), as_rng(rng)
+        batch, rng = check_memory("batch", as_count("batch", batch), 16 * (self.n + 1) * (self.d + 1)), as_rng(rng)
         Z = np.zeros((batch, self.n + 1, self.d + 1))
         X = self.draw_covariates((batch, self.n + 1), rng)  # (B, n+1, d)
         w = rng.standard_normal((batch, self.d))  # (B, d)

@@ -110,8 +110,8 @@ def test_a_run_that_kills_every_worker_ends_with_an_error(tmp_path, monkeypatch)
 
 
 def test_an_error_in_a_run_is_raised_and_not_tried_again(tmp_path):
-    wrong = runs.Run(la.RegressionTask(n=3), SGD(0.01), 30, 40, layers=0)
-    with pytest.raises(ValueError, match="layers: expected an integer of at least 1, got 0"):
+    wrong = runs.Run(la.RegressionTask(n=3), SGD(0.01), 30, 40, attention="cosine")
+    with pytest.raises(ValueError, match="attention: expected one of"):
         list(sweeps.sweep([wrong], runs.RunFolder(tmp_path)))
 
 

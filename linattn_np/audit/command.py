@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import check_memory
 from ..progress import bar
 from ..training.runs import atomic_file
 from .child import audit_in_child
@@ -148,6 +149,8 @@ def parse_point(text: str) -> dict[str, float]:
         except ValueError:
             kind = "a number" if key == "sigma" else "a whole number"
             raise ValueError(f"--point: expected {kind} for {key}, got {value!r}") from None
+    if "batch" in point:
+        check_memory("--point batch", point["batch"], 4096)
     return point
 
 

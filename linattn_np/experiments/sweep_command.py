@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import as_count, as_real, one_of
+from .._checks import as_count, as_real, check_memory, one_of
 from ..optimizers import KINDS
 from ..progress import Heartbeat
 from ..training.loop import History, losses_along
@@ -84,6 +84,7 @@ def grid(args: argparse.Namespace) -> dict[tuple[str, str, float], list[Run]]:
     optimizers = [one_of("--optimizers", name, tuple(KINDS)) for name in args.optimizers.split(",")]
     rates = [as_rate(text) for text in args.rates.split(",")]
     seeds, steps, batch = as_count("--seeds", args.seeds), as_count("--steps", args.steps), as_count("--batch", args.batch)
+    check_memory("--seeds", seeds, 8192 * len(names) * len(optimizers) * len(rates))
     cells = {}
     for name, kind, rate in itertools.product(names, optimizers, rates):
         setting, optimizer = known[name], with_momentum(kind, rate)

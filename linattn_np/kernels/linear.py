@@ -266,6 +266,7 @@ def lanes_from_draws(task: RegressionTask, draws: Array) -> Lanes:
 
 def grouped_gradients(params: Array, lanes: Lanes, size: int) -> Array:
     """The gradients of each ``size`` prompts in a row, (batch / size, p): the twin of ``Passes.grouped_gradients``. One thread."""
+    params = as_params(as_numbers("params", params))
     out = np.zeros((-(-lanes.batch // as_count("size", size)), params.size))  # prompts left over add to a last row, dropped below
     kernel_for(params, lanes).add_grouped_gradients(lanes, size, out)
     return out[: lanes.batch // size] / size

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral
 
 _local = threading.local()  # whether this thread is at work on a chunk
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}  # {(process, threads): pool}; a forked child must not use its parent's
@@ -23,9 +24,9 @@ def get_threads() -> int:
 def set_threads(threads: int | None) -> None:
     """Use this many threads (None: all processors). The results do not depend on it, only the time."""
     global _threads
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
+    if threads is not None and (not isinstance(threads, Integral) or isinstance(threads, bool) or threads < 1):
         raise ValueError(f"threads: expected an integer of at least 1, or None, got {threads!r}")
-    _threads = threads
+    _threads = None if threads is None else int(threads)
 
 
 def run_chunks(work: Callable[[int], None], count: int) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._checks import as_count, as_rng, check_memory
 from .._types import Array
 from .marks import Mark, keep
 
@@ -37,7 +38,10 @@ def init_network(
 
     This is the default of PyTorch's Linear layers, which the paper's code uses. outputs defaults to d.
     """
-    outputs = d if outputs is None else outputs
+    d, hidden, rng = as_count("d", d), as_count("hidden", hidden), as_rng(rng)
+    outputs = d if outputs is None else as_count("outputs", outputs)
+    name, count = ("hidden", hidden) if hidden > d else ("d", d)
+    check_memory(name, count, 8 * (d + outputs) * hidden / count)
     first, second = d**-0.5, hidden**-0.5
     return (
         rng.uniform(-first, first, (hidden, d)), rng.uniform(-first, first, hidden),

@@ -85,6 +85,9 @@ def hessian_diagonal(params: Array, Z: Array, y: Array, model: Any = None) -> Ar
 
     Cost: p Hessian-vector products, about 0.1 s for 1000 prompts, L = 3, d = 5 on two cores. Derived in lesson 04.
     """
+    params = as_numbers("params", params)
+    if params.size == 0:
+        raise ValueError(f"params: expected at least one number, got shape {params.shape}")
     return Objective(Z, y, model).diagonal(params)
 
 
@@ -243,6 +246,12 @@ def directions_at(grad: Array, adam_step: Array | None = None, threshold: float 
 
 def path_smoothness(params: Array, step: Array, objective: Objective, gammas: Iterable[float] = (0.25, 0.5, 0.75, 1.0)) -> float:
     """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its length (11.9). -> float"""
+    gammas = [as_real("gammas", gamma, above=0) for gamma in gammas]
+    if not gammas:
+        raise ValueError("gammas: expected at least one number above 0, got none")
+    params, step = as_numbers("params", params), as_numbers("step", step)
+    if step.shape != params.shape:
+        raise ValueError(f"step: expected the shape of params, {params.shape}, got {step.shape}")
     norm, grad = global_norm(step), objective.grad(params)
     if not norm > 0:
         raise ValueError("step: expected a step other than 0, got 0")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._checks import as_count, as_rng
+from .._checks import as_count, as_numbers, as_rng, check_memory
 from .._types import Array
 from ..models.choose import as_real_params, model_from
 from ..models.model import passes_of
@@ -68,11 +68,12 @@ def measure_noise(
 ) -> Noise:  # fmt: skip
     """:func:`gradient_noise` with the noise's second moment beside it; ``reference`` (p,) replaces g_ref. -> Noise"""
     gradients = _Gradients(params, task, model)
-    batch, draws = as_count("batch", batch), as_count("draws", draws)
+    batch, draws = as_count("batch", batch), check_memory("draws", as_count("draws", draws), 16)
+    check_memory("batch", batch, 8 * (task.n + 1) * (task.d + 1))
     seeds = as_rng(rng).integers(2**63, size=2).tolist()
-    if reference is None:
-        reference = gradients.mean(REFERENCE * batch, seeds[0], 0)
-    elif np.shape(reference) != (gradients.params.size,):
+    given = None if reference is None else as_numbers("reference", reference)
+    reference = gradients.mean(REFERENCE * batch, seeds[0], 0) if given is None else given
+    if np.shape(reference) != (gradients.params.size,):
         raise ValueError(f"reference: expected shape ({gradients.params.size},), got {np.shape(reference)}")
     norms, moment = np.empty(draws), np.zeros((len(reference), len(reference)))
     with bar(draws, f"noise of batch {batch}, {task.covariates} n={task.n}", progress, unit="batch") as shown:

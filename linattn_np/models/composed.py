@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import as_count, as_numbers, as_prompts, as_real, as_rng, one_of
+from .._checks import as_count, as_numbers, as_prompts, as_real, as_rng, check_memory, one_of
 from .._types import Array
 from ..layers import gram, mlp
 from ..layers.marks import keep
@@ -41,6 +41,9 @@ class Composed:
     def __post_init__(self) -> None:
         for name in ("d", "hidden", "layers", "heads"):
             object.__setattr__(self, name, as_count(name, getattr(self, name)))
+        largest = max(("d", "hidden", "layers", "heads"), key=lambda name: getattr(self, name))
+        numbers = 2 * self.d * self.hidden + 2 * self.layers * self.heads * (self.d + 1) ** 2
+        check_memory(largest, getattr(self, largest), 16 * numbers // getattr(self, largest))
         one_of("backend", self.backend, BACKENDS)
 
     @property

@@ -6,12 +6,13 @@ each layer uses P = diag(P', 1), Q = diag(Q', 0), as the paper's code does; with
 The last layer's d x d P never reaches the prediction: its gradient is exactly zero.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .._checks import as_count, as_numbers, as_params, as_prompts, as_real, as_rng, one_of
+from .._checks import as_count, as_flag, as_numbers, as_params, as_prompts, as_real, as_rng, check_memory, one_of
 from .._types import Array
 from ..layers.corner import to_full, to_full_adjoint, to_full_tangent
 from .attentions import attention_of
@@ -43,8 +44,9 @@ class LinearTransformer:
     def __post_init__(self) -> None:
         for name in ("d", "layers", "heads"):
             object.__setattr__(self, name, as_count(name, getattr(self, name)))
-        if not isinstance(self.full, (bool, np.bool_)):
-            raise ValueError(f"full: expected True or False, got {self.full!r}")
+        object.__setattr__(self, "full", as_flag("full", self.full))
+        largest = max(("d", "layers", "heads"), key=lambda name: getattr(self, name))
+        check_memory(largest, getattr(self, largest), 16 * math.prod(self.shape) // getattr(self, largest))
         attention_of(self.attention)
         one_of("backend", self.backend, BACKENDS)
 

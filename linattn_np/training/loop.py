@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import batches
-from .._checks import as_count, as_prompts, one_of
+from .._checks import as_count, as_flag, as_prompts, as_real, check_memory, one_of
 from .._types import Array
 from ..models.choose import first_params, model_from, refuse_both
 from ..models.model import check_width, passes_of
@@ -40,7 +40,8 @@ def train(
     Cost: steps gradients of ``batch`` prompts; Setting 1 takes about half a millisecond a step. Source: paper, section 3.1.
     """
     steps, record_every, clip_by = _check(task, optimizer, steps, record_every, clip, clip_by)
-    batch = as_count("batch", batch)
+    batch = check_memory("batch", as_count("batch", batch), 8 * (task.n + 1) * (task.d + 1))
+    fixed_batch = as_flag("fixed_batch", fixed_batch)
     shape = {"layers": layers, "heads": heads, "full": full, "attention": attention, "hidden": hidden}
     model = model_from(task.d, model, params, backend, **shape)
     init, *parts = batches.generators(seed, 1 + len(batches.part_sizes(batch)))
@@ -94,8 +95,9 @@ def _check(
     if clip_by is not None:
         one_of("clip_by", clip_by, CLIPPINGS)
         refuse_both("clip_by", ["clip=None"] if threshold is None else [], "nothing would be clipped")
-    clipped(np.zeros(1), threshold)
-    steps = as_count("steps", steps)
+    if threshold is not None:
+        as_real("clip", threshold, above=0)
+    steps = check_memory("steps", as_count("steps", steps), 16)
     return steps, steps if record_every is None else as_count("record_every", record_every), clip_by or "global"
 
 

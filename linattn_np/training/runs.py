@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from .. import optimizers
-from .._checks import one_of
+from .._checks import as_count, as_flag, as_real, one_of
 from .._types import Array
 from ..models.choose import DEFAULTS, model_from
 from ..models.model import Model
@@ -66,6 +66,17 @@ class Run:
     hidden: int = 0
     fixed_batch: bool = False
     model: Any = None
+
+    def __post_init__(self) -> None:
+        """Numbers as they are kept: clip=1 and clip=1.0 are one run, and so are seed=3 and NumPy's 3."""
+        for name in ("steps", "batch", "layers", "seed", "record_every", "heads", "hidden"):
+            least = 0 if name in ("seed", "hidden") else 1
+            object.__setattr__(self, name, as_count(name, getattr(self, name), least))  # the dataclass is frozen
+        for name in ("full", "fixed_batch"):
+            object.__setattr__(self, name, as_flag(name, getattr(self, name)))
+        object.__setattr__(self, "std", as_real("std", self.std, least=0))
+        if self.clip is not None:
+            object.__setattr__(self, "clip", as_real("clip", self.clip, above=0))
 
     def to_dict(self) -> dict[str, Any]:
         """The run as plain values, with the optimizer's name and the place of a model's class."""
