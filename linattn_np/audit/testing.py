@@ -5,15 +5,14 @@ is there, so that nothing but a test suite asks for it.
 """
 
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from .gradient import audit_gradient
 from .report import Report
 
-try:
-    import pytest
-except ImportError:  # no tests here
-    pytest = None
+pytest: Any = import_module("pytest") if find_spec("pytest") else None
 
 
 def assert_gradient(forward: Callable, backward: Callable, theta: Any, **options: Any) -> Report:
