@@ -153,7 +153,7 @@ def test_the_data_fits_the_source():
 def test_catalogue_is_a_set():
     assert max(Counter(m.id for m in EVERY).values()) == 1
     assert max(Counter((m.module, m.old, m.new, m.also) for m in EVERY).values()) == 1
-    assert {m.module for m in EVERY if m.kind in ("gradient", "layer")} == {*STACKS, *LAYERS}
+    assert {m.module for m in EVERY if m.kind in ("gradient", "layer")} == {"stack", "composed", *LAYERS}
 
 
 @pytest.mark.parametrize("layer", sorted(LAYERS))

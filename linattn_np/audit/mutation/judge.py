@@ -8,6 +8,9 @@ import numpy as np
 
 from ..._types import Array
 from ...layers.marks import keep
+from ...models.composed import Composed
+from ...prompts import RegressionTask
+from ..checks.arrays import array_row
 from ..checks.complex_step import check_complex
 from ..checks.dot import check_dot
 from ..checks.point import check_point
@@ -34,7 +37,11 @@ GENERIC: tuple[dict[str, int], ...] = (
     {"layers": 3, "d": 2, "n": 11, "batch": 3, "heads": 2},
 )
 SMALL = {"d": 3, "n": 5, "batch": 2, "heads": 2}  # one layer by itself
-STACKS = {"stack": "linear", "composed": "mlp"}  # what is no layer, and the layer whose model shows it
+STACKS = {
+    "stack": "linear",
+    "composed": "mlp",
+    "composed_diagonal": "mlp",
+}  # what is no layer, and the layer whose model shows it
 
 
 @dataclass
@@ -134,6 +141,23 @@ class Judge:
         explanation = "" if any(caught.values()) else f"no check sees a change: {mutation.why_equivalent or 'no reason on file'}"
         return Outcome(mutation, caught, first_named(rows), bool(explanation and mutation.why_equivalent), explanation)
 
+    def product(self, mutation: Mutation) -> Outcome:
+        """A wrong Hessian-vector product of a model whose gradient is right."""
+        layer = layer_of(mutation)
+        ground = self.ground("model", layer)
+        rows, _, _ = judged(self.model(layer, replaced(mutation)), ground.oracle)
+        return Outcome(mutation, verdicts(rows), first_named({"second": rows["second"]}), False)
+
+    def diagonal(self, mutation: Mutation) -> Outcome:
+        """A wrong exact diagonal of the composed model's Hessian, against the Hessian."""
+        rng = np.random.default_rng([self.seed, 2])
+        model = Composed(d=3, hidden=5, layers=2, backend="numpy")
+        Z, y = RegressionTask(n=7, d=3).sample(5, rng)
+        theta = model.init_params(rng, 0.3)
+        made = apply(mutation).hessian_diagonal(model, theta, Z, y)
+        row = array_row("diagonal of H", made, np.diag(model.hessian(theta, Z, y)), 1e-12, "second")
+        return Outcome(mutation, verdicts({"second": [row]}), first_named({"second": [row]}), False)
+
     def optimizer(self, mutation: Mutation) -> Outcome:
         """A wrong optimizer or clipping, before the audit of the optimizers."""
         report = audit_optimizers(self.seed, apply(mutation))
@@ -158,6 +182,8 @@ JUDGES: dict[str, Callable[[Judge, Mutation], Outcome]] = {
     "tangent": Judge.one_layer,
     "habit": Judge.one_layer,
     "layer": Judge.one_layer,
+    "product": Judge.product,
+    "diagonal": Judge.diagonal,
     "optimizer": Judge.optimizer,
 }
 

@@ -48,6 +48,15 @@ TANGENTS = (
     *_tangents("general_attention", "general", tangents.GENERAL),
     *_tangents("mlp", "network", tangents.NETWORK),
 )
+PRODUCTS = tuple(
+    Mutation(key, module, old, new, line, slip, "", kind=kind)
+    for module, kind, entries in (
+        ("stack", "product", tangents.STACK),
+        ("composed", "product", tangents.COMPOSED),
+        ("composed_diagonal", "diagonal", tangents.DIAGONAL),
+    )
+    for key, line, slip, old, new in entries
+)
 GENERAL = tuple(
     Mutation(f"general_{key}", "general_attention", old, new, line, slip, "", kind="layer")
     for key, line, slip, old, new in shared.GENERAL
@@ -61,7 +70,7 @@ OPTIMIZERS = tuple(
     Mutation(key, "optimizers", old, new, line, slip, "", kind="optimizer")
     for key, line, slip, old, new in optimizer_mistakes.ENTRIES
 )
-EVERY = (*CATALOGUE, *SHARED, *GENERAL, *TANGENTS, *HABITS, *OPTIMIZERS)
+EVERY = (*CATALOGUE, *SHARED, *GENERAL, *TANGENTS, *PRODUCTS, *HABITS, *OPTIMIZERS)
 
 
 def find_slip(module: str, function: str, answer: Any, *arguments: Any) -> Mutation | None:

@@ -123,3 +123,36 @@ GENERAL = (
     ("hP_still", "hP", "attention's tangent is not handed on", "linear_attention.backward_tangent(dtotal, htotal, attention, vattention)", "linear_attention.backward_tangent(dtotal, htotal, attention, vattention._replace(V=0 * vattention.V, W=0 * vattention.W))"),
     ("hZ_skip_dropped", "hZ", "the skip's tangent is forgotten", "    hZ = hZ + hZ_skip", "    hZ = hZ"),
 )
+
+# Hessian-vector products of whole models, and the exact diagonal; one quantity is known of each: H v, or the diagonal of H
+STACK = (
+    ("product_no_readout_factor", "H v by hand", "the factor 2 of (2.14) is lost in its tangent", "2 * vprediction / len(vprediction)", "vprediction / len(vprediction)"),
+    ("product_no_mean", "H v by hand", "the mean's 1/B is lost in its tangent", "2 * vprediction / len(vprediction)", "2 * vprediction"),
+    ("product_entered_last", "H v by hand", "every layer is given what entered the last one", "layer.backward_tangent(self.entered[l], hX", "layer.backward_tangent(self.entered[-1], hX"),
+    ("product_hX_forgotten", "H v by hand", "what is handed down does not move", "layer.backward_tangent(self.entered[l], hX", "layer.backward_tangent(self.entered[l], hX if l == len(vtapes) - 1 else zero_like(hX)"),
+    ("product_gradient_halved", "H v by hand", "the gradient that enters lost its factor 2", "dlast = layer.readout_backward(2 * (prediction - y) / len(y), self.last)", "dlast = layer.readout_backward((prediction - y) / len(y), self.last)"),
+)
+COMPOSED = (
+    ("composed_vF_forgotten", "H v by hand", "the features do not move", "vtokens = np.concatenate([vF,", "vtokens = np.concatenate([0 * vF,"),
+    ("composed_htokens_no_state", "H v by hand", "the state's gradient does not move", "htokens = gram.compress_backward(hstate, self.tokens) + ", "htokens = "),
+    ("composed_htokens_no_tokens", "H v by hand", "the tokens do not move in (15.15)", "self.dstate._replace(z=np.zeros_like(self.dstate.z)), vtokens", "self.dstate._replace(z=np.zeros_like(self.dstate.z)), 0 * vtokens"),
+    ("composed_query_twice", "H v by hand", "the query's gradient is taken for its tangent", "self.dstate._replace(z=np.zeros_like(self.dstate.z)), vtokens", "self.dstate, vtokens"),
+    ("composed_cross_once", "H v by hand", "vG = V^T tokens without its transpose", "gram.State(cross + cross.mT,", "gram.State(cross,"),
+    ("composed_dF_shifted", "H v by hand", "the label's column is taken for a covariate's", "self.network.backward_tangent(self.dtokens[..., :-1]", "self.network.backward_tangent(self.dtokens[..., 1:]"),
+    ("composed_hF_shifted", "H v by hand", "the label's column is taken for a covariate's", "htokens[..., :-1], self.tape, vtape", "htokens[..., 1:], self.tape, vtape"),
+)
+DIAGONAL = (
+    ("diagonal_no_squares", "diagonal of H", "the second derivative of the state along V is forgotten", "return first + 2 * (r @ dG @ r) @ squares", "return first"),
+    ("diagonal_squares_once", "diagonal of H", "the factor 2 of (15.17) is lost", "return first + 2 * (r @ dG @ r) @ squares", "return first + (r @ dG @ r) @ squares"),
+    ("diagonal_query_in_squares", "diagonal of H", "the query is counted among the examples", "squares = (m[:, :-1] ** 2)", "squares = (m**2)"),
+    ("diagonal_no_query", "diagonal of H", "the query does not move", "    A[len(rows) :, D] = r\n", ""),
+    ("diagonal_half_G", "diagonal of H", "vG = r u^T without its transpose", "        A[k, i] += r[j]\n", ""),
+    ("diagonal_basis_not_symmetric", "diagonal of H", "a direction of G moves one of two equal entries", "= basis[np.arange(len(rows)), columns, rows] = 1.0", "= 1.0"),
+    ("diagonal_no_step", "diagonal of H", "the ReLU is taken for the identity", "m = tape.step[..., a : a + 1] * np", "m = np"),
+    ("diagonal_W2_row", "diagonal of H", "a row of W2 in the place of a column", "np.append(W2[:, a], 0.0)", "np.append(W2[a % len(W2)][: len(W2)], 0.0)"),
+    ("diagonal_b2_zero", "diagonal of H", "the bias does not move the tokens", "m = np.concatenate([tape.E, ones], axis=-1)", "m = np.concatenate([tape.E, 0 * ones], axis=-1)"),
+    ("diagonal_parts_swapped", "diagonal of H", "b1 and W2 change places", "at_W1[:, :-1], at_W1[:, -1], at_W2[:, :-1], at_W2[:, -1]", "at_W1[:, :-1], at_W2[:, -1], at_W2[:, :-1], at_W1[:, -1]"),
+    ("diagonal_u_of_query", "diagonal of H", "the query's token is counted in u", "u = m[:, :-1].mT @ examples", "u = (m[:, :-1] + m[:, -1:]).mT @ examples"),
+    ("diagonal_first_unsquared", "diagonal of H", "v K in the place of v K v", "first = ((numbers @ small) * numbers)", "first = (numbers @ small)"),
+    ("diagonal_attention_doubled", "diagonal of H", "the attention's entries are doubled", "(at.attention.along(still, v)[1] * v).sum()", "2 * (at.attention.along(still, v)[1] * v).sum()"),
+)
