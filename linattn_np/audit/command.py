@@ -150,7 +150,7 @@ def parse_point(text: str) -> dict[str, float]:
             kind = "a number" if key == "sigma" else "a whole number"
             raise ValueError(f"--point: expected {kind} for {key}, got {value!r}") from None
     if "batch" in point:
-        check_memory("--point batch", point["batch"], 4096)
+        check_memory("--point batch", int(point["batch"]), 4096)
     return point
 
 
