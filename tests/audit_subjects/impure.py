@@ -88,9 +88,6 @@ def prints_and_warns():
 
 @subject(wrong={"factor": ("2 * x", "4 * x", "dtheta")})
 def errors_of_numpy_are_raised():
-    np.seterr(all="raise")
-    np.seterr(all="warn")
-
     def forward(x):
         with np.errstate(all="raise"):
             return (x**2).sum()
