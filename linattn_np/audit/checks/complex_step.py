@@ -10,7 +10,7 @@ from ..known_mistakes import explain
 from ..oracle import Oracle
 from ..row import CANNOT_JUDGE, OK, WRONG, Row
 from ..subject import Subject, gradient_of, inner, part
-from ..trust import COMPLEX, DIFFERENCES
+from ..trust import COMPLEX, DIFFERENCES, EPS
 
 LIMIT = {COMPLEX: 1e-12, DIFFERENCES: 1e-8}
 COARSE = 1e-6  # where the reference is known to fewer digits than this, nothing is said
@@ -91,6 +91,8 @@ class _Comparison:
             return OK, ""
         allowed = max(40 * max(noise, self.rounding(self.worst(8))), self.oracle.natural(self.key))
         allowed = max(allowed, SINGLE * self.scale * self.subject.single)
+        if self.gap.max() <= COARSE * self.scale:  # rounding of numbers of order one on the way, as in p - 1 for p near 1
+            allowed = max(allowed, 16 * EPS * float(np.abs(self.oracle.cotangent).max()))
         if self.gap.max() > allowed:
             return self.adjudicate()
         if allowed > COARSE * self.scale and not self.subject.single:
