@@ -94,7 +94,7 @@ def as_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def check_memory(name: str, value: int, bytes_each: float) -> int:
+def check_memory(name: str, value: Any, bytes_each: float) -> Any:
     """``value``, unless so many things of ``bytes_each`` take more than the machine's memory."""
     if value * bytes_each > MEMORY:
         need, there = (f"{size / 2**30:.3g} GiB" for size in (value * bytes_each, MEMORY))
