@@ -111,7 +111,7 @@ CODE = """
 import sys
 from linattn_np.training import runs, sweeps
 import linattn_np as la
-run = runs.Run(la.RegressionTask(n=5, d=3), la.optimizers.Adam(0.02), 6000, 40, record_every=100)
+run = runs.Run(la.RegressionTask(n=5, d=3), la.optimizers.Adam(0.02), 20_000, 40, record_every=500)
 la.train(run.task, run.optimizer, 1, 40, progress=False)
 folder = runs.RunFolder(sys.argv[1], checkpoints=(0.05, 0.1))
 print("go", flush=True)
@@ -120,7 +120,7 @@ list(sweeps.sweep([run], folder, progress=False))
 
 
 def test_killed_at_20_random_moments_inside_a_run_it_ends_with_the_same_bits(tmp_path):
-    run = runs.Run(la.RegressionTask(n=5, d=3), Adam(0.02), 6000, 40, record_every=100)
+    run = runs.Run(la.RegressionTask(n=5, d=3), Adam(0.02), 20_000, 40, record_every=500)
     wanted, folder = bits(run.train(False)), runs.RunFolder(tmp_path)
     chance, killed, went_on, path = random.Random(2), 0, 0, (tmp_path / run.file_name()).with_suffix(checkpoints.SUFFIX)
     while killed < 20:
