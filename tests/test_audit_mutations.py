@@ -2,8 +2,10 @@
 
 import ast
 import json
+import multiprocessing
 import re
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -43,11 +45,20 @@ UNPACKED = (
 )
 
 
-@pytest.fixture(scope="module", params=[0.3, 0.05])
-def outcome(request):
-    if request.param == 0.3:
-        return run_mutations(everything=True)
-    return run_mutations(catalogue=CATALOGUE, sigma=request.param)
+@pytest.fixture(scope="module")
+def outcomes():
+    """At both points, side by side: {sigma: MutationRun}."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        runs = {
+            0.3: pool.submit(run_mutations, everything=True),
+            0.05: pool.submit(run_mutations, catalogue=CATALOGUE, sigma=0.05),
+        }
+        return {sigma: run.result() for sigma, run in runs.items()}
+
+
+@pytest.fixture(params=[0.3, 0.05])
+def outcome(request, outcomes):
+    return outcomes[request.param]
 
 
 def test_all_are_killed_and_named(outcome):
