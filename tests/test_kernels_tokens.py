@@ -5,9 +5,10 @@ import pytest
 from points import model_point, relative
 
 import linattn_np as la
+from linattn_np.audit.mutation.programs import wrong_rows
 from linattn_np.kernels import evaluate, set_threads
 from linattn_np.kernels import tokens as kernels_tokens
-from linattn_np.kernels.operations import Program
+from linattn_np.kernels.operations import SOFTMAX, Program
 from linattn_np.optimizers import Adam
 
 KINDS = pytest.mark.parametrize("attention", ["softmax", "relu"])
@@ -28,22 +29,47 @@ def test_gradient_equals_numpy(attention, layers, heads, full):
     assert abs(value - wanted) < 1e-12 * wanted and relative(grad, wanted_grad) < 1e-12
 
 
+def loss_and_grad_by_listing(passes, steps, params, Z, y):
+    """The program's operations run in NumPy, with ``steps`` in place of its own; what they find in the memory is arbitrary."""
+    mem, at = np.random.default_rng(3).standard_normal((passes.slots, len(y))), passes.at
+    for first, array in ((at.X, Z), (at.dX, 0 * Z), (at.sums, np.ones((len(y), params.size)))):
+        rows = array.reshape(len(y), -1).T
+        mem[first : first + len(rows)] = rows
+    evaluate(Program(passes.gradient.sizes, steps=steps[: passes.split]), mem, params.ravel())
+    error = -mem[at.label] - y
+    mem[at.dlabel] = -2 * error
+    evaluate(Program(passes.gradient.sizes, steps=steps[passes.split :]), mem, params.ravel())
+    return (error * error).mean(), mem[at.sums : at.sums + params.size].mean(axis=1).reshape(params.shape) - 1
+
+
 @KINDS
 @pytest.mark.parametrize("layers, heads", [(1, 1), (2, 2)])
 def test_a_listing_run_in_numpy_equals_the_kernel(attention, layers, heads):
     params, Z, y = model_point(layers, heads, True, batch=7)
     passes = kernels_tokens.passes(attention, layers, heads, Z.shape[2], Z.shape[1] - 1)
-    mem, rows = np.zeros((passes.slots, len(y))), Z.reshape(len(y), -1).T
-    forward, backward = (Program(passes.gradient.sizes) for _ in range(2))
-    forward.steps, backward.steps = passes.gradient.steps[: passes.split], passes.gradient.steps[passes.split :]
-    mem[passes.at.X : passes.at.X + len(rows)] = rows
-    evaluate(forward, mem, params.ravel())
-    error = -mem[passes.at.label] - y
-    mem[passes.at.dlabel] = -2 * error
-    evaluate(backward, mem, params.ravel())
-    value, grad = kernels_tokens.loss_and_grad(params, Z, y, attention)
-    sums = mem[passes.at.sums : passes.at.sums + params.size].mean(axis=1)
-    assert abs((error * error).mean() - value) < 1e-12 * value and relative(sums.reshape(params.shape), grad) < 1e-12
+    value, grad = loss_and_grad_by_listing(passes, passes.gradient.steps, params, Z, y)
+    wanted, wanted_grad = kernels_tokens.loss_and_grad(params, Z, y, attention)
+    assert abs(value - wanted) < 1e-12 * value and relative(grad, wanted_grad) < 1e-12
+
+
+@KINDS
+def test_every_wrong_row_of_the_program_gives_a_wrong_gradient(attention):
+    """But for rows that only lead to the gradient of the first tokens, and one that sets where there is 0: the examples' dZ3 is."""
+    params, Z, y = model_point(2, 2, True, batch=3)
+    passes = kernels_tokens.passes(attention, 2, 2, Z.shape[2], Z.shape[1] - 1)
+    steps, survivors = passes.gradient.steps, set()
+    _, right = loss_and_grad_by_listing(passes, steps, params, Z, y)
+    judged = 0
+    for i, step in enumerate(steps):
+        if step.term.operation >= SOFTMAX:  # an activation has no factor and can only be set
+            continue
+        for _, wrong in wrong_rows(step):
+            _, grad = loss_and_grad_by_listing(passes, [*steps[:i], wrong, *steps[i + 1 :]], params, Z, y)
+            judged += 1
+            if relative(grad, right) < 1e-9:
+                survivors.add(str(wrong))
+    led_nowhere = {row for row in survivors if row.startswith("dZ1 ") or (row.startswith("dA^TZ ") and "Z1" in row)}
+    assert judged > 100 and survivors - led_nowhere == {"dZ2 = dV P2.1"}
 
 
 @KINDS
