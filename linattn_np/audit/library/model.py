@@ -17,7 +17,7 @@ from ..lines import derivation
 from ..report import Report
 from ..subject import Line, Subject
 from .agreement import check_agreement
-from .composed import check_composed, composed_subject
+from .composed import check_composed, composed_subject, is_gradient
 from .registry import Entry, as_point, entry_of, known_layers, sizes_of_one
 
 
@@ -101,11 +101,11 @@ def model_subject(
     X = module.compress(Z) if hasattr(module, "compress") else Z
 
     def run(values: dict[str, Array], mark: Any) -> Any:
-        seen = lambda name, value: value if name.rpartition(".")[2].startswith("d") else mark(name, value)
+        seen = lambda name, value: value if is_gradient(name) else mark(name, value)
         return stack.loss_and_grad_by(module, values["params"], X, y, D, seen)[0]
 
     def back(values: dict[str, Array], _: Any, mark: Any) -> Any:
-        seen = lambda name, value: mark(name, value) if name.rpartition(".")[2].startswith("d") else value
+        seen = lambda name, value: mark(name, value) if is_gradient(name) else value
         return {"params": stack.loss_and_grad_by(module, values["params"], X, y, D, seen)[1]}
 
     def second(values: dict[str, Array], _: Any, v: dict[str, Array]) -> Any:
