@@ -69,7 +69,7 @@ def test_the_disk_fails_at_each_write_in_turn(failure, stays, tmp_path, monkeypa
     assert main([*SWEEP, "--out", str(tmp_path / "whole")]) == 0
     wanted, at, kinds = table(tmp_path / "whole"), 0, set()
     while True:
-        at += 1 if failure == "full" and not stays else 7
+        at += 1
         out = tmp_path / f"out{at}"
         with monkeypatch.context() as patch:
             disk = Disk(patch, out, FAILURES[failure], at, stays)
