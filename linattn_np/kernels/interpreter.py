@@ -6,16 +6,14 @@ of a program's products are the lengths of tuples and so known when the machine 
 no Numba parallelism, so the bits depend on neither.
 """
 
-import os
-import sys
 import threading
 from typing import Any
 
 import numba
 import numpy as np
-from numba.core import event
 
 from .._types import Array
+from . import compiling
 from .operations import (
     A_COLUMN,
     A_ROW,
@@ -58,23 +56,7 @@ def available() -> bool:
     return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
-class _Announcement(event.Listener):
-    """Says once, on standard error, that a compilation is under way: it is part of the user's wait."""
-
-    def __init__(self) -> None:
-        self.said = False
-
-    def on_start(self, event: event.Event) -> None:
-        quiet = self.said or os.environ.get("LINATTN_PROGRESS", "1") == "0"
-        if not quiet and event.data["dispatcher"].py_func.__module__.startswith(__package__):
-            self.said = True
-            print("linattn_np: compiling the kernels, once on this machine (some seconds) ...", file=sys.stderr)
-
-    def on_end(self, event: event.Event) -> None:
-        pass
-
-
-event.register("numba:compile", _Announcement())
+compiling.listen()
 
 
 def working_memory(slots: int) -> Array:

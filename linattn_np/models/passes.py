@@ -13,6 +13,7 @@ import numpy as np
 from .. import batches
 from .._checks import one_of
 from .._types import Array
+from ..kernels import compiling
 from ..prompts import RegressionTask
 from .attentions import attention_of
 from .model import Passes
@@ -51,6 +52,7 @@ def run_parts(passes: Passes, work: Callable[[int], None], count: int) -> None:
 def transformer_passes(model: Any, *arrays: Array) -> Passes:
     """The passes that serve a LinearTransformer."""
     twin = {"lanes": LanePasses, "tokens": TokenPasses, None: NumpyPasses}[attention_of(model.attention).kernel]
+    compiling.wanted_for(f"d = {model.d}")
     return twin(model) if can_compile(model.backend, *arrays) else NumpyPasses(model)
 
 

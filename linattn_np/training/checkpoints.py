@@ -29,6 +29,7 @@ class Standing:
     updates: dict[int, Array]
     seconds: float  # that the steps took
     generators: list[np.random.Generator]  # those that are drawn from at each step
+    compile_seconds: float = 0.0  # that the compiler took beside them
 
 
 class Checkpoint:
@@ -49,6 +50,7 @@ class Checkpoint:
             "t": done, "params": standing.params, "losses": standing.losses[:done], "norms": standing.norms[:done], "times": times,
             "snapshots": np.stack([standing.snapshots[t] for t in times]), "updates": np.array([standing.updates[t] for t in sorted(standing.updates)]),
             "random": json.dumps([generator.bit_generator.state for generator in standing.generators]), "seconds": standing.seconds,
+            "compile_seconds": standing.compile_seconds,
             **{f"state{k}": leaf for k, leaf in enumerate(leaves(standing.optimizer_state))},
         }  # fmt: skip
         write_arrays(self.path, self.description, arrays)
@@ -71,7 +73,7 @@ class Checkpoint:
             standing = Standing(
                 t, arrays["params"], regrown(start.optimizer_state, kept), losses, norms,
                 dict(zip(times, arrays["snapshots"], strict=True)), dict(zip(times, arrays["updates"], strict=False)),
-                float(arrays["seconds"]), start.generators,
+                float(arrays["seconds"]), start.generators, float(arrays["compile_seconds"]),
             )  # fmt: skip
             if not (0 < t <= len(losses) and standing.params.shape == start.params.shape and np.isfinite(standing.params).all()):
                 raise ValueError("its params cannot be those of this run")

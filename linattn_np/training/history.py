@@ -31,8 +31,9 @@ class History:
     diverged_at   the first step whose loss, gradient or update was not finite, or None
     snapshots     {t: params after t updates}: t = 0, every record_every, and the last
     updates       {t: what update t+1 added to snapshot t}, for every snapshot but the last
-    seconds       wall time
+    seconds       wall time of the training alone
     model         what was trained
+    compile_seconds  beside that, the wait for the compiler: once on a machine for each d, later a moment for loading
     """
 
     loss: Array
@@ -43,6 +44,7 @@ class History:
     updates: dict[int, Array]
     seconds: float
     model: Model | None = None
+    compile_seconds: float = 0.0
 
     def snapshot_array(self) -> tuple[Array, Array]:
         """The times (T,) and parameters (T, *params.shape) of the snapshots, in order."""
@@ -94,7 +96,7 @@ class History:
         }
         return {
             "steps": ran, "loss": along["loss"], "gradient norm": along["norm"], "params": "x".join(map(str, self.params.shape)),
-            "snapshots": f"{len(self.snapshots)}", "seconds": f"{self.seconds:.1f}",
+            "snapshots": f"{len(self.snapshots)}", "seconds": f"{self.seconds:.1f}" + (f" and {self.compile_seconds:.1f} of compiling" if self.compile_seconds >= 0.05 else ""),
         }  # fmt: skip
 
     def __repr__(self) -> str:

@@ -1,6 +1,5 @@
 """The training loop: a fresh batch each step, the loss and gradient by hand, clipping, one optimizer update, a record."""
 
-import time
 import warnings
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from .. import batches
 from .._checks import as_count, as_flag, as_prompts, as_real, check_memory, one_of
 from .._types import Array
+from ..kernels.compiling import Stopwatch
 from ..models.choose import first_params, model_from, refuse_both
 from ..models.model import check_width, passes_of
 from ..models.transformer import transformer_for
@@ -56,7 +56,7 @@ def train(
     )
     if checkpoint is not None:
         now = checkpoint.load(now)
-    diverged_at, before, began = None, now.seconds, time.perf_counter()
+    diverged_at, watch = None, Stopwatch(now.seconds, now.compile_seconds)
     with bar(steps, f"{type(optimizer).__name__} on {task.covariates} n={task.n}", progress) as shown, np.errstate(all="ignore"):
         shown.update(now.t)
         for t in range(now.t, steps):
@@ -68,15 +68,16 @@ def train(
                 break
             if t in now.snapshots:
                 now.updates[t] = new - now.params
-            now.params, now.t, now.seconds = new, t + 1, before + time.perf_counter() - began
+            now.params, now.t = new, t + 1
             if now.t % record_every == 0 or now.t == steps:
                 now.snapshots[now.t] = new
             if now.t % 64 == 0:
                 shown.update(64)
             if checkpoint is not None and checkpoint.is_due():
+                now.seconds, now.compile_seconds = watch.read()
                 checkpoint.save(now)
-    seconds = before + time.perf_counter() - began
-    history = History(now.losses, now.norms, now.params, diverged_at, now.snapshots, now.updates, seconds, model)
+    seconds, compile_seconds = watch.read()
+    history = History(now.losses, now.norms, now.params, diverged_at, now.snapshots, now.updates, seconds, model, compile_seconds)
     if diverged_at is not None:
         warnings.warn(history.how_it_diverged(), Diverged, stacklevel=2)
     return history

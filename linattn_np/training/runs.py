@@ -232,7 +232,7 @@ def history_arrays(history: History) -> dict[str, Array]:
     return {
         "loss": history.loss, "grad_norm": history.grad_norm, "params": history.params, "diverged_at": np.array(diverged_at),
         "times": times, "snapshots": params, "updates": np.array([history.updates[t] for t in sorted(history.updates)]),
-        "seconds": np.array(history.seconds),
+        "seconds": np.array(history.seconds), "compile_seconds": np.array(history.compile_seconds),
     }  # fmt: skip
 
 
@@ -242,8 +242,8 @@ def history_from(arrays: Mapping[str, Array], model: Model | None = None) -> His
     snapshots = dict(zip(arrays["times"].tolist(), arrays["snapshots"], strict=True))
     updates = dict(zip(arrays["times"].tolist(), arrays["updates"], strict=False))  # the last snapshot may have none
     diverged = None if diverged_at < 0 else diverged_at
-    seconds = float(arrays["seconds"])
-    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots, updates, seconds, model)
+    seconds, compiling = float(arrays["seconds"]), float(arrays.get("compile_seconds", 0.0))  # added later: older files lack it
+    return History(arrays["loss"], arrays["grad_norm"], arrays["params"], diverged, snapshots, updates, seconds, model, compiling)
 
 
 def check_history(run: Run, history: History) -> None:
@@ -258,7 +258,7 @@ def check_history(run: Run, history: History) -> None:
         "times": times == [t for t in range(done + 1) if t % run.record_every == 0 or t in (0, run.steps)],
         "snapshots": all(x.shape == shape and np.isfinite(x).all() for x in arrays),
         "updates": all(x.shape == shape for x in history.updates.values()) and list(history.updates) == [t for t in times if t < done],
-        "seconds": np.isfinite(history.seconds) and history.seconds >= 0,
+        "seconds": all(np.isfinite(s) and s >= 0 for s in (history.seconds, history.compile_seconds)),
     }  # fmt: skip
     wrong = [name for name, good in wanted.items() if not good]
     if wrong:

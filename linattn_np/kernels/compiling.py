@@ -1,0 +1,123 @@
+"""What the compiler costs the user: announced for each new d, and its seconds counted apart from those of the work.
+
+Importing this loads no Numba, so that training on NumPy needs none: :func:`listen` is called where Numba is loaded.
+"""
+
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+
+class _Wait:
+    """The time in which at least one thread waits for the compiler: it compiles, or loads what it compiled before."""
+
+    def __init__(self) -> None:
+        self.before, self.began = 0.0, 0.0  # seconds of the waits that are over; when the one under way began
+        self.clear()
+
+    def clear(self) -> None:
+        """Nobody waits: so it is at the start, and in a forked child, which has none of its parent's other threads."""
+        self.guard = threading.Lock()
+        self.waiting: dict[int, int] = {}  # {thread: how deep}; compiling one function compiles those that it calls
+
+    def start(self) -> None:
+        me = threading.get_ident()
+        with self.guard:
+            if not self.waiting:
+                self.began = time.perf_counter()
+            self.waiting[me] = self.waiting.get(me, 0) + 1
+
+    def end(self) -> None:
+        me = threading.get_ident()
+        with self.guard:
+            self._leave(me, self.waiting.get(me, 0) - 1)
+
+    def seconds(self) -> float:
+        """So far. A thread that asks does not wait: what a wait that was broken off (Ctrl-C) left open is closed."""
+        with self.guard:
+            self._leave(threading.get_ident(), 0)
+            return self.before + (time.perf_counter() - self.began if self.waiting else 0.0)
+
+    def _leave(self, me: int, depth: int) -> None:
+        if depth > 0:
+            self.waiting[me] = depth
+        elif self.waiting.pop(me, 0) and not self.waiting:
+            self.before += time.perf_counter() - self.began
+
+
+_wait = _Wait()
+_wanted = ""  # what the kernels are needed for: "d = 5"
+_said: set[tuple[str, str]] = set()  # (module, what for) that were announced
+_compiled: list[str] = []  # the functions that were compiled, in order, without those that they call
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_wait.clear)
+
+
+def wanted_for(what: str) -> None:
+    """Say what the kernels will be needed for next, such as "d = 5": the announcement repeats it."""
+    global _wanted
+    _wanted = what
+
+
+def seconds() -> float:
+    """How long this process has waited for the compiler so far."""
+    return _wait.seconds()
+
+
+def compiled() -> list[str]:
+    """The functions that this process has compiled so far, in order; what it found compiled on the disk is not among them."""
+    return list(_compiled)
+
+
+class Stopwatch:
+    """Seconds of work and seconds of waiting for the compiler, apart; they go on from what a checkpoint kept."""
+
+    def __init__(self, seconds: float = 0.0, compile_seconds: float = 0.0) -> None:
+        self.began, self.compiler = time.perf_counter() - seconds - compile_seconds, _wait.seconds() - compile_seconds
+
+    def read(self) -> tuple[float, float]:
+        """-> seconds of work, seconds of compiling"""
+        waited = _wait.seconds() - self.compiler
+        return time.perf_counter() - self.began - waited, waited
+
+
+def listen() -> None:
+    """Have Numba report what it does."""
+    from numba.core import event  # here, because this module is there without Numba too
+
+    class Lock(event.Listener):
+        """Numba's lock is held while it compiles and while it loads; who waits for it waits for the compiler."""
+
+        def on_start(self, event: Any) -> None:
+            _wait.start()
+
+        def on_end(self, event: Any) -> None:
+            _wait.end()
+
+    class Compilation(event.Listener):
+        depth = 0
+
+        def on_start(self, event: Any) -> None:
+            self.depth += 1
+            function = event.data["dispatcher"].py_func
+            if self.depth == 1 and function.__module__.startswith(__package__):
+                _compiled.append(f"{function.__module__}.{function.__name__}")
+                announce(function.__module__.rsplit(".", 1)[1])
+
+        def on_end(self, event: Any) -> None:
+            self.depth -= 1
+
+    event.register("numba:compiler_lock", Lock())
+    event.register("numba:compile", Compilation())
+
+
+def announce(module: str) -> None:
+    """Say on standard error, once for each kind of kernel and each d, that the user waits for the compiler."""
+    if (module, _wanted) in _said or os.environ.get("LINATTN_PROGRESS", "1") == "0":
+        return
+    _said.add((module, _wanted))
+    what = f" for {_wanted}" if _wanted else ""
+    print(f"linattn_np: compiling the kernels{what} ({module}; some seconds, once on this machine) ...", file=sys.stderr)
