@@ -256,7 +256,7 @@ def test_a_slider_in_a_terminal_is_its_description(capsys):
 
 def test_a_slider_redraws_its_picture():
     knobs = {"slope": figures.knob((1.0, 2.0), 1.0, "slope")}
-    before = figures._png(draw_line(1.0))
+    before = figures.png(draw_line(1.0))
     box = figures._widget(draw_line, before, knobs)
     turned, image = box.children[0], box.children[1]
     assert image.value == before

@@ -7,6 +7,7 @@
 
 from .exercise import Exercise, Slip, find, from_catalogue
 from .figures import knob, show, slider
+from .film import moving
 from .guesses import predict, reveal
 from .profiles import by_profile, profile
 from .tables import facts, loaded, paper_and_us, symbols, table, versions
@@ -14,5 +15,5 @@ from .verdicts import Verdict, check, judge
 
 __all__ = [
     "Exercise", "Slip", "Verdict", "by_profile", "check", "facts", "find", "from_catalogue", "judge", "knob", "loaded",
-    "paper_and_us", "predict", "profile", "reveal", "show", "slider", "symbols", "table", "versions",
+    "moving", "paper_and_us", "predict", "profile", "reveal", "show", "slider", "symbols", "table", "versions",
 ]  # fmt: skip

@@ -32,7 +32,7 @@ def knob(values: Iterable[Any], start: Any, label: str = "") -> Knob:
 
 def show(figure: "Figure", alt: str) -> None:
     """Show a matplotlib figure. ``alt`` says in a sentence or two what is to be seen; it stands in for the picture."""
-    _display(_png(figure), alt)
+    display_picture(png(figure), alt)
 
 
 def slider(draw: Callable[..., "Figure"], alt: str, **knobs: Knob) -> None:
@@ -41,16 +41,18 @@ def slider(draw: Callable[..., "Figure"], alt: str, **knobs: Knob) -> None:
     Each knob is ``knob(values, start, label)``, its name an argument of ``draw``, which may take a third of a second.
     """
     settings = {name: k.start for name, k in knobs.items()}
-    picture = _png(draw(**settings))
+    picture = png(draw(**settings))
     if not in_notebook():
-        _display(picture, alt)
+        display_picture(picture, alt)
         return
-    seconds = _seconds(lambda: _png(draw(**settings)))  # of the second drawing: the first one also loads the fonts
-    start = ", ".join(f"{k.label or name} = {_words(k.start)}" for name, k in knobs.items())
+    seconds = _seconds(lambda: png(draw(**settings)))  # of the second drawing: the first one also loads the fonts
+    start = ", ".join(f"{k.label or name} = {words(k.start)}" for name, k in knobs.items())
     alt = f"{alt} Shown at {start}; with a kernel a slider changes it."
     box = _widget(draw, picture, knobs)
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-    _display(picture, alt, {"application/vnd.jupyter.widget-view+json": view}, {"linattn_slider_seconds": round(seconds, 4)})
+    display_picture(
+        picture, alt, {"application/vnd.jupyter.widget-view+json": view}, {"linattn_slider_seconds": round(seconds, 4)}
+    )
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -67,45 +69,49 @@ def _widget(draw: Callable[..., "Figure"], picture: bytes, knobs: dict[str, Knob
     image = widgets.Image(value=picture, format="png", layout={"max_width": "100%", "align_self": "flex-start"})
     sliders = {
         name: widgets.SelectionSlider(
-            options=[(_words(v), v) for v in k.values], value=k.start, description=k.label or name, continuous_update=False,
+            options=[(words(v), v) for v in k.values], value=k.start, description=k.label or name, continuous_update=False,
             style={"description_width": "initial"}, layout={"width": "min(480px, 100%)"},
         )
         for name, k in knobs.items()
     }  # fmt: skip
 
     def redraw(**settings: Any) -> None:
-        image.value = _png(draw(**settings))
+        image.value = png(draw(**settings))
 
     out = widgets.interactive_output(redraw, sliders)
     return widgets.VBox([*sliders.values(), image, out])
 
 
-def _display(picture: bytes, alt: str, others: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None) -> None:
+def display_picture(
+    picture: bytes, alt: str, others: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None, colours: int = 256
+) -> None:
     """A picture with its description, in a notebook; the description alone in a terminal."""
     if not in_notebook():
         print(f"[figure] {alt}")
         return
     from IPython.display import display
 
-    data = {"text/plain": alt, "image/png": base64.b64encode(_smaller(picture)).decode(), **(others or {})}
+    data = {"text/plain": alt, "image/png": base64.b64encode(smaller(picture, colours)).decode(), **(others or {})}
     display(data, raw=True, metadata={"image/png": {"alt": alt}, **(metadata or {})})
 
 
-def _png(figure: "Figure") -> bytes:
+def png(figure: "Figure") -> bytes:
+    """The figure as a picture, without the drawing library's name and version in it."""
     out = BytesIO()
     figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
     return out.getvalue()
 
 
-def _smaller(picture: bytes) -> bytes:
-    """The same picture with a palette of 256 colours: a third of the bytes, for the notebooks that are kept."""
+def smaller(picture: bytes, colours: int = 256) -> bytes:
+    """The same picture with a palette: a third of the bytes, for the notebooks that are kept."""
     from PIL import Image  # comes with matplotlib
 
     out = BytesIO()
     coloured = Image.open(BytesIO(picture)).convert("RGB")
-    coloured.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, format="png", optimize=True)
+    coloured.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, format="png", optimize=True)
     return out.getvalue()
 
 
-def _words(value: object) -> str:
+def words(value: object) -> str:
+    """A knob's position as it is shown."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -13,7 +13,7 @@ SECTIONS = (
     "9. Exit ticket",
 )  # fmt: skip
 KINDS = {"derive", "code", "find the bug", "experiment"}
-WORDS, CELL, FIGURE_CELL, WIDTH, SIZE = (1200, 2500), 25, 40, 96, 400_000  # a page shows 96 characters of code
+WORDS, CELL, FIGURE_CELL, WIDTH, SIZE = (1200, 2500), 25, 40, 96, 700_000  # a page shows 96 characters of code
 PATHS = re.compile(r"(?<![\w.:/])(?:/(?:home|root|Users|tmp|usr|opt|mnt|work|var)/|[A-Z]:\\\\?[A-Za-z])|\.ipynb_checkpoints")
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
 
