@@ -14,6 +14,7 @@ import pytest
 import linattn_np as la
 from linattn_np.__main__ import main
 from linattn_np.teaching import command, course_map, execute, handout, rules, sources
+from linattn_np.teaching.exercise import of_lesson
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "lessons"
@@ -96,7 +97,7 @@ def test_every_equation_that_code_quotes_of_a_written_lesson_is_set_there():
     quoted = sources.equations_quoted()
     assert {"1.4", "2.7", "2.13", "2.15"} <= set(quoted)
     for lesson in LESSONS:
-        number = str(int(lesson.number))
+        number = lesson.equations
         own = set(sources.equations_in(sources.read_source(lesson.source)))
         assert {tag for tag in quoted if tag.partition(".")[0] == number} <= own
 
@@ -104,9 +105,9 @@ def test_every_equation_that_code_quotes_of_a_written_lesson_is_set_there():
 def test_the_map_is_made_from_the_cards():
     readme = (FOLDER / "README.md").read_text()
     assert course_map.renewed(readme, FOLDER) == readme
-    linked = re.findall(r"\]\((\d\d_\w+\.ipynb)\)", readme)
+    linked = re.findall(r"\]\((\d\d[a-z]?_\w+\.ipynb)\)", readme)
     assert linked == [lesson.notebook.name for lesson in LESSONS]
-    assert len(re.findall(r"^\| \d\d \|", readme, re.M)) == 15
+    assert re.findall(r"^\| (\d\d[a-z]?) \| \[", readme, re.M) == [lesson.number for lesson in LESSONS]
 
 
 # ---------------------------------------------------------------- the numbers on paper
@@ -424,6 +425,22 @@ def test_a_spoiled_source_fails_the_check(before, tmp_path, capsys):
     assert main(["lessons", "check", "--folder", str(tmp_path)]) == 1
     said = capsys.readouterr().out
     assert complaint in said and "source and notebook differ" in said
+
+
+def test_a_lesson_may_have_a_letter_in_its_number(tmp_path, monkeypatch):
+    (tmp_path / "source").mkdir()
+    for number in ("01", "01b", "02"):
+        text = LESSONS[0].source.read_text().replace("01.", f"{number}.").replace("tag{1.", f"tag{{{number.lstrip('0')}.")
+        (tmp_path / "source" / f"{number}_copy.py").write_text(text)
+    lessons = sources.find_lessons(tmp_path)
+    assert [lesson.number for lesson in lessons] == ["01", "01b", "02"] and sources.find_lessons(tmp_path, ["1b"]) == [lessons[1]]
+    copied = sources.read_source(lessons[1].source)
+    assert sources.equations_in(copied)[0] == "1b.1" and sources.exercises_in(copied)[0][0] == "01b.1"
+    known = {id.replace("01.", "01b."): one for id, one in of_lesson("01").items()}
+    monkeypatch.setattr(rules, "of_lesson", {"01b": known}.__getitem__)
+    monkeypatch.setattr(rules, "equations_quoted", lambda: {"1b.2": {"a.py"}, "1b.40": {"b.py"}, "1.41": {"c.py"}})
+    assert rules.check_source(lessons[1], copied) == ["equations: (1b.40) is quoted by b.py and not set here"]
+    assert "| 01b | [One prompt by hand](01b_copy.ipynb) |" in course_map.block(tmp_path)
 
 
 def test_a_solution_outside_a_function_may_only_assign():

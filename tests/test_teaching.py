@@ -153,6 +153,14 @@ def test_verdicts_read_as_text_and_as_html(capsys):
     assert "&lt;" in judge.Verdict("01.1", judge.RIGHT, ("a < b",))._repr_html_()
 
 
+def test_an_exercise_may_have_a_letter_in_its_lesson(monkeypatch):
+    one = exercise.choice("05b.t1", "Which?", "a", b="not that")
+    monkeypatch.setattr(exercise, "of_lesson", {"05b": {"05b.t1": one}}.__getitem__)
+    assert find("05b.t1") is one and judge.judge("05b.t1", "a").right
+    with pytest.raises(ValueError, match=r"id: expected one of 05b\.t1, got '05b\.2'"):
+        find("05b.2")
+
+
 @pytest.mark.parametrize("id", ["01.99", "77.1", "1.1", "02", 3, None])
 def test_an_unknown_exercise_is_said(id):
     with pytest.raises(ValueError, match="id: expected"):

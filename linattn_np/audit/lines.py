@@ -10,14 +10,14 @@ from types import ModuleType
 
 from .subject import Line
 
-NUMBER = re.compile(r"\((\d+\.\d+)\)")
+NUMBER = re.compile(r"\((\d+[a-z]?\.\d+)\)")
 
 
 def formulas(docstring: str | None) -> dict[str, str]:
     """{"2.12": "dZ += dA Z Q, reader"} from the table in a module's docstring; tables of several columns are understood."""
     found: dict[str, str] = {}
     for text in (docstring or "").splitlines():
-        for number, says in re.findall(r"\((\d+\.\d+)\)\s+(.+?)(?=\s{2,}\(\d+\.\d+\)|\s*$)", text):
+        for number, says in re.findall(r"\((\d+[a-z]?\.\d+)\)\s+(.+?)(?=\s{2,}\(\d+[a-z]?\.\d+\)|\s*$)", text):
             found.setdefault(number, ", ".join(re.split(r"\s{2,}", re.sub(r"\s+=", " =", says.strip()))))
     return found
 

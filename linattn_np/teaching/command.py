@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     for name, (summary, example) in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}")
-        action.add_argument("numbers", nargs="*", metavar="NUMBER", help="lessons, such as 2 or 02 (default: all)")
+        action.add_argument("numbers", nargs="*", metavar="NUMBER", help="lessons, such as 2, 02 or 5b (default: all)")
         action.add_argument("--folder", default="lessons", help="where the lessons are (default: lessons)")
         if name == "run":
             action.add_argument("--profile", choices=PROFILES, help="how much to compute (default: LINATTN_PROFILE, or class)")

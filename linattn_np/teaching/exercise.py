@@ -15,7 +15,7 @@ from ..audit import mutation as planted
 from . import exercises
 
 POINTS = ({"B": 3, "n": 7, "d": 5, "H": 2}, {"B": 2, "n": 11, "d": 3, "H": 1})  # n, N = n+1, d, D = d+1, B all differ
-FORM = re.compile(r"\d\d\.t?\d+")
+FORM = re.compile(r"(\d\d[a-z]?)\.t?\d+")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Exercise:
 
     def __post_init__(self) -> None:
         if not FORM.fullmatch(self.id):
-            raise ValueError(f"id: expected a form such as 03.4 or 03.t1, got {self.id!r}")
+            raise ValueError(f"id: expected a form such as 03.4, 03.t1 or 05b.2, got {self.id!r}")
         if self.inputs is not None and not callable(self.reference):
             raise ValueError(f"reference of {self.id}: expected a function, since there are inputs")
 
@@ -100,11 +100,10 @@ def of_lesson(number: str) -> dict[str, Exercise]:
 
 def find(id: str) -> Exercise:
     """The exercise ``id``. Raises ValueError that lists what there is."""
-    if not isinstance(id, str) or not FORM.fullmatch(id):
+    form = FORM.fullmatch(id) if isinstance(id, str) else None
+    if form is None:
         raise ValueError(f"id: expected a string such as '02.3' or '02.t1', got {id!r}")
-    known = of_lesson(id[:2])
+    known = of_lesson(form[1])
     if id not in known:
-        raise ValueError(
-            f"id: expected one of {', '.join(known) or 'none, as lesson ' + id[:2] + ' has no exercises'}, got {id!r}"
-        )
+        raise ValueError(f"id: expected one of {', '.join(known) or f'none, as lesson {form[1]} has no exercises'}, got {id!r}")
     return known[id]

@@ -133,7 +133,7 @@ def _exercises(lesson: Lesson, notebook: Notebook) -> list[str]:
 
 def _equations(lesson: Lesson, notebook: Notebook) -> list[str]:
     own, found = equations_in(notebook), []
-    number = str(int(lesson.number))
+    number = lesson.equations
     foreign = [tag for tag in own if tag.partition(".")[0] != number]
     if foreign:
         found.append(f"equations: ({foreign[0]}) counts in another lesson")

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-NAME = re.compile(r"(\d\d)_([a-z0-9_]+)\.py")
+NUMBER = r"\d\d[a-z]?"  # a letter for what was split off: 05b comes after 05 and before 06
+NAME = re.compile(rf"({NUMBER})_([a-z0-9_]+)\.py")
 FORMATS = "ipynb,source//py:percent"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-CARD = re.compile(r"^\| *(\d+) min *\| *(\d+) min *\| *(\d+) min *\| *(\d) of 5 *\| *([\d, –-]+?) *\| *(\d+) *\|$", re.M)
-EXERCISE = re.compile(r"^### Exercise (\d\d\.\d+) \(([a-z ]+), level ([1-5]), (\d+) min\)$", re.M)
+CARD = re.compile(r"^\| *(\d+) min *\| *(\d+) min *\| *(\d+) min *\| *(\d) of 5 *\| *([\da-z, –-]+?) *\| *(\d+) *\|$", re.M)
+EXERCISE = re.compile(rf"^### Exercise ({NUMBER}\.\d+) \(([a-z ]+), level ([1-5]), (\d+) min\)$", re.M)
 Notebook: TypeAlias = Any  # an nbformat.NotebookNode: a dictionary whose keys are attributes too
-TAG = re.compile(r"\\tag\{(\d+\.\d+)\}")
+TAG = re.compile(r"\\tag\{(\d+[a-z]?\.\d+)\}")
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """One lesson: number "02", slug, and the two files that hold it."""
+    """One lesson: number "02" or "05b", slug, and the two files that hold it."""
 
     number: str
     slug: str
@@ -29,6 +30,11 @@ class Lesson:
     def name(self) -> str:
         """02_the_backward_pass"""
         return f"{self.number}_{self.slug}"
+
+    @property
+    def equations(self) -> str:
+        """What its equations' numbers begin with: "2" for (2.1), "5b" for (5b.1)."""
+        return self.number.lstrip("0")
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Card:
 
 
 def find_lessons(folder: str | Path, numbers: Iterable[str | int] = ()) -> list[Lesson]:
-    """The lessons in ``folder`` with these numbers (7 or 07), all when none is named. Raises ValueError for any other."""
+    """The lessons in ``folder`` with these numbers (7, 07, 5b), all when none is named. Raises ValueError for any other."""
     folder = Path(folder)
     names = [(path, NAME.fullmatch(path.name)) for path in sorted((folder / "source").glob("*.py"))]
     found = {m[1]: Lesson(m[1], m[2], path, folder / f"{path.stem}.ipynb") for path, m in names if m}
@@ -53,7 +59,7 @@ def find_lessons(folder: str | Path, numbers: Iterable[str | int] = ()) -> list[
         raise ValueError(
             f"folder: expected lessons as {folder / 'source' / 'NN_slug.py'}, got none; run this where the repository is"
         )
-    wanted = [f"{int(number):02d}" if str(number).isdigit() else str(number) for number in numbers] or list(found)
+    wanted = [re.sub(r"^(\d)(?!\d)", r"0\1", str(number)) for number in numbers] or list(found)
     for number in wanted:
         if number not in found:
             raise ValueError(f"NUMBER: expected one of {', '.join(found)}, got {number!r}")
@@ -90,7 +96,7 @@ def read_card(notebook: Notebook) -> Card:
     text = notebook.cells[0].source if notebook.cells else ""
     table = CARD.search(text)
     parts = {
-        "a title '# Lesson 02. ...'": re.search(r"^# Lesson \d\d\. (.+)$", text, re.M),
+        "a title '# Lesson 02. ...'": re.search(rf"^# Lesson {NUMBER}\. (.+)$", text, re.M),
         "a line '**Claim.** ...'": re.search(r"^\*\*Claim\.\*\* (.+?)(?:\n\n|\Z)", text, re.M | re.S),
         "a line '**Misconception.** ...'": re.search(r"^\*\*Misconception\.\*\* (.+?)(?:\n\n|\Z)", text, re.M | re.S),
         "a row '| 20 min | 25 min | 1 min | 1 of 5 | 01, 02 | 0 |'": table,
@@ -99,7 +105,7 @@ def read_card(notebook: Notebook) -> Card:
     if table is None or missing:
         raise ValueError(f"card: expected {missing[0]} in the first cell")
     title, claim, misconception = (" ".join(match[1].split()) for match in list(parts.values())[:3] if match)
-    minutes, needs = tuple(int(table[i]) for i in (1, 2, 3)), tuple(re.findall(r"\d\d", table[5]))
+    minutes, needs = tuple(int(table[i]) for i in (1, 2, 3)), tuple(re.findall(NUMBER, table[5]))
     return Card(title, claim, misconception, minutes, int(table[4]), needs, int(table[6]))
 
 
@@ -123,6 +129,6 @@ def equations_quoted(package: Path = Path(__file__).parents[1]) -> dict[str, set
             said = [
                 token.string for token in tokenize.tokenize(file.readline) if token.type in (tokenize.COMMENT, tokenize.STRING)
             ]
-        for number in re.findall(r"\(([1-9]\d?\.[1-9]\d?)\)", "\n".join(said)):
+        for number in re.findall(r"\(([1-9]\d?[a-z]?\.[1-9]\d?)\)", "\n".join(said)):
             quoted.setdefault(number, set()).add(path.name)
     return quoted
