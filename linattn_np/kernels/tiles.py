@@ -1,0 +1,177 @@
+"""The innermost piece of a matrix product: a tile of the result, a few rows and columns of it, for WIDTH prompts at once.
+
+A tile's sums stay in the processor's vector registers until they are whole, and a column of A and a row of B, once loaded, serve the
+whole tile: four times as fast, for 5 x 5 matrices as for 20 x 20, as loops that LLVM vectorizes by itself, which load two
+numbers for each product. So the registers are named here, in LLVM's own language; :func:`product_tile` is the definition, in NumPy.
+Each lane is computed by itself, in the order of m, and nothing is contracted: no bit depends on the sizes of tiles and vectors.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from .._types import Array
+
+WIDTH = 8  # prompts in a vector: 64 bytes, a line of the cache; where registers are narrower, it takes two or four of them
+
+
+def has_wide_registers() -> bool:
+    """Whether the processor that is compiled for holds 32 vectors of WIDTH numbers."""
+    named = numba.config.CPU_FEATURES  # type: ignore[attr-defined]
+    return "+avx512f" in named if named is not None else bool(binding.get_host_cpu_features().get("avx512f"))
+
+
+TILE = 5 if has_wide_registers() else 2  # rows and columns of a tile: its sums, a column and a number of a row must fit
+FULL, ONE = (0,) * TILE, (0,)  # the sizes of tiles, as lengths of tuples: known when the machine is compiled
+
+
+def product_tile(
+    rows: tuple[int, ...], columns: tuple[int, ...], inner: int, lane: int,
+    left: Array, a: int, a_row: int, a_column: int,
+    right: Array, b: int, b_row: int, b_column: int,
+    mem: Array, c: int, c_row: int, c_column: int,
+    factor: float, add: bool,
+) -> None:  # fmt: skip
+    """C = or += factor A B for the first len(rows) rows and len(columns) columns of C, in lanes lane .. lane + WIDTH - 1.
+
+    Entry (i, j) of A lies at ``a + i a_row + j a_column`` of ``left``: the memory (slots, lanes), or numbers (count,) that all prompts
+    share; so B in ``right``, and C in ``mem``.
+    """
+    lanes = slice(lane, lane + WIDTH)
+    for i in range(len(rows)):
+        for j in range(len(columns)):
+            total = np.zeros(WIDTH)
+            for m in range(inner):
+                x, y = left[a + i * a_row + m * a_column], right[b + m * b_row + j * b_column]
+                total += (x[lanes] if left.ndim == 2 else x) * (y[lanes] if right.ndim == 2 else y)
+            to = c + i * c_row + j * c_column
+            mem[to, lanes] = mem[to, lanes] + factor * total if add else factor * total
+
+
+# ---------------------------------------------------------------- the same, compiled
+
+VECTOR, INTEGER = ir.VectorType(ir.DoubleType(), WIDTH), ir.IntType(64)
+
+
+class _Matrix:
+    """An operand while a tile's instructions are written: pointers to the first entries, and where the next ones are."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, lane: Any) -> None:
+        self.builder, self.shared = builder, kind.ndim == 1
+        held = context.make_array(kind)(context, builder, array)
+        self.data = held.data if self.shared else builder.gep(held.data, [lane])
+        self.lanes = INTEGER(1) if self.shared else builder.extract_value(held.shape, 1)
+
+    def offset(self, slots: Any) -> Any:
+        """How far apart numbers are that lie so many slots apart."""
+        return self.builder.mul(slots, self.lanes)
+
+    def pointers(self, at: Any, stride: Any, count: int) -> list[Any]:
+        """Pointers to ``count`` entries, ``stride`` slots apart, from slot ``at`` on."""
+        found, step = [self.builder.gep(self.data, [self.offset(at)])], self.offset(stride)
+        for _ in range(count - 1):
+            found.append(self.builder.gep(found[-1], [step]))
+        return found
+
+    def load(self, pointer: Any) -> Any:
+        """The vector at a pointer; a number that all prompts share becomes a vector of it."""
+        if self.shared:
+            return spread(self.builder, self.builder.load(pointer))
+        vector = self.builder.load(self.builder.bitcast(pointer, VECTOR.as_pointer()))
+        vector.align = 8
+        return vector
+
+    def store(self, vector: Any, pointer: Any) -> None:
+        """Write a vector to a pointer."""
+        self.builder.store(vector, self.builder.bitcast(pointer, VECTOR.as_pointer())).align = 8
+
+
+def spread(builder: Any, number: Any) -> Any:
+    """A vector of one number."""
+    vector = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, ir.IntType(32)(0))
+    return builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH))
+
+
+@intrinsic
+def _product_tile(
+    typing: Any, rows: Any, columns: Any, inner: Any, lane: Any, left: Any, a: Any, a_row: Any, a_column: Any, right: Any,
+    b: Any, b_row: Any, b_column: Any, mem: Any, c: Any, c_row: Any, c_column: Any, factor: Any, add: Any,
+) -> Any:  # fmt: skip
+    word = types.uint64
+    signature = types.none(
+        rows, columns, word, word, left, word, word, word, right, word, word, word, mem, word, word, word, types.float64, add
+    )
+
+    def codegen(context: Any, builder: Any, _: Any, args: Any) -> Any:
+        _, _, inner, lane, left_, a, a_row, a_column, right_, b, b_row, b_column, mem_, c, c_row, c_column, factor, add = args
+        A, B, C = (
+            _Matrix(context, builder, kind, array, lane) for kind, array in ((left, left_), (right, right_), (mem, mem_))
+        )
+        starts = A.pointers(a, a_row, len(rows)), B.pointers(b, b_column, len(columns))
+        totals = sums_of_products(builder, A, B, starts, (A.offset(a_column), B.offset(b_row)), inner)
+        scale = spread(builder, factor)
+        scaled = [[builder.fmul(scale, total) for total in row] for row in totals]
+        places = [C.pointers(place, c_column, len(columns)) for place in rows_of(builder, c, c_row, len(rows))]
+        with builder.if_else(add) as (adding, setting):
+            with adding:
+                for r, row in enumerate(scaled):
+                    for total, place in zip(row, places[r], strict=True):
+                        C.store(builder.fadd(C.load(place), total), place)
+            with setting:
+                for r, row in enumerate(scaled):
+                    for total, place in zip(row, places[r], strict=True):
+                        C.store(total, place)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def rows_of(builder: Any, at: Any, stride: Any, count: int) -> list[Any]:
+    """The slots at which ``count`` rows begin."""
+    places = [at]
+    for _ in range(count - 1):
+        places.append(builder.add(places[-1], stride))
+    return places
+
+
+def sums_of_products(builder: Any, A: _Matrix, B: _Matrix, starts: Any, steps: Any, inner: Any) -> list[list[Any]]:
+    """The loop over m: totals (r, c) = sum over m of A (r, m) B (m, c), from 0 on and in the order of m; inner is at least 1."""
+    before, loop, after = builder.block, builder.append_basic_block("products"), builder.append_basic_block("products.done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    zero = ir.Constant(VECTOR, [0.0] * WIDTH)
+    m, *moved = (builder.phi(INTEGER) for _ in range(3))
+    totals = [[builder.phi(VECTOR) for _ in starts[1]] for _ in starts[0]]
+    column = [A.load(builder.gep(pointer, [moved[0]])) for pointer in starts[0]]
+    sums: list[list[Any]] = [[] for _ in starts[0]]
+    for c, pointer in enumerate(starts[1]):
+        number = B.load(builder.gep(pointer, [moved[1]]))
+        for r, other in enumerate(column):
+            sums[r].append(builder.fadd(totals[r][c], builder.fmul(other, number)))
+    following = builder.add(m, INTEGER(1))
+    for phi, start, now in [(m, INTEGER(0), following)] + [
+        (phi, INTEGER(0), builder.add(phi, step)) for phi, step in zip(moved, steps, strict=True)
+    ]:
+        phi.add_incoming(start, before)
+        phi.add_incoming(now, loop)
+    for row, new in zip(totals, sums, strict=True):
+        for phi, total in zip(row, new, strict=True):
+            phi.add_incoming(zero, before)
+            phi.add_incoming(total, loop)
+    builder.cbranch(builder.icmp_unsigned("<", following, inner), loop, after)
+    builder.position_at_end(after)
+    return sums
+
+
+@overload(product_tile, strict=False, inline="always")
+def _compiled(*arguments: Any) -> Callable[..., Any]:
+    def call(rows, columns, inner, lane, left, a, a_row, a_column, right, b, b_row, b_column, mem, c, c_row, c_column, factor, add):  # type: ignore[no-untyped-def]
+        return _product_tile(rows, columns, inner, lane, left, a, a_row, a_column, right, b, b_row, b_column, mem, c, c_row, c_column, factor, add)
+
+    return call
