@@ -18,7 +18,7 @@ def test_exponent_of_a_power_law():
 
 def test_flops_of_one_product_and_growth_with_d():
     A, x = Operand("A", 0, 3, 3, 3, 1), Operand("x", 9, 3, 1, 1, 0)
-    program = Program((3,))
+    program = Program()
     program.set(A, A @ A, "5.22")
     program.set(x, A @ x, "5.20")
     assert program.flops == 2 * (27 + 9)

@@ -110,7 +110,7 @@ def test_each_operation_compiled_equals_numpy(name, add):
     term, rng = TERMS[name], np.random.default_rng(list(TERMS).index(name))
     mem, shared = rng.standard_normal((100, LANES)), rng.standard_normal(60)
     shape = {"dot": (1, 1)}.get(name, (k, 1) if (term.b in (VECTOR, TURN) and name != "outer") or name == "copy" else (k, k))
-    c, program = Operand("c", 70, *shape, shape[1], 1), operations.Program((k,))
+    c, program = Operand("c", 70, *shape, shape[1], 1), operations.Program()
     only_set = name in ("symmetrized", "identity", "clear")
     if add and only_set:
         with pytest.raises(ValueError, match="can only be set"):
@@ -118,7 +118,7 @@ def test_each_operation_compiled_equals_numpy(name, add):
         return
     program.put(c, term if only_set else 1.7 * term, "5.18", add)
     work, wanted = mem.copy(), mem.copy()
-    interpreter.run(*interpreter.inner(program), *program.code, 0, 1, shared, work)
+    interpreter.run(None, None, None, None, *program.code, 0, 1, shared, work)
     evaluate(program, wanted, shared)
     assert not np.allclose(wanted[70:95], mem[70:95])
     assert np.allclose(work, wanted, rtol=1e-13, atol=1e-13)
@@ -131,7 +131,7 @@ def test_products_by_hand():
     mem, W = np.zeros((12, 2)), np.array([1.0, 2.0, 3.0, 4.0])
     mem[:4, 0], mem[:4, 1], mem[4:8] = [1, 2, 3, 4], [0, 1, 1, 0], 1.0  # A = [[1, 2], [3, 4]] and [[0, 1], [1, 0]]; B = ones
     A, B, C = (Operand(name, at, 2, 2, 2, 1) for name, at in zip("ABC", (0, 4, 8), strict=True))
-    program = operations.Program((2,))
+    program = operations.Program()
     program.set(C, A @ Operand("W", 0, 2, 2, 2, 1, shared=True), "5.18")  # A W = [[7, 10], [15, 22]] and [[3, 4], [1, 2]]
     program.add(C, 2 * (A.T @ B), "5.23")  # 2 A^T B = [[8, 8], [12, 12]] and [[2, 2], [2, 2]]
     evaluate(program, mem, W)
@@ -194,7 +194,7 @@ def test_every_equation_of_a_listing_is_derived_in_its_lesson():
     quoted |= {step.equation for kind in tokens.KINDS for step in tokens.passes(kind, 2, 2, 5, 7).gradient.steps}
     assert quoted == set(operations.EQUATIONS)
     with pytest.raises(ValueError, match="equation: expected a number in EQUATIONS, got '9.99'"):
-        operations.Program((k,)).set(BIG, copy(OTHER), "9.99")
+        operations.Program().set(BIG, copy(OTHER), "9.99")
 
 
 @SHAPES

@@ -35,10 +35,10 @@ def loss_and_grad_by_listing(passes, steps, params, Z, y):
     for first, array in ((at.X, Z), (at.dX, 0 * Z), (at.sums, np.ones((len(y), params.size)))):
         rows = array.reshape(len(y), -1).T
         mem[first : first + len(rows)] = rows
-    evaluate(Program(passes.gradient.sizes, steps=steps[: passes.split]), mem, params.ravel())
+    evaluate(Program(steps=steps[: passes.split]), mem, params.ravel())
     error = -mem[at.label] - y
     mem[at.dlabel] = -2 * error
-    evaluate(Program(passes.gradient.sizes, steps=steps[passes.split :]), mem, params.ravel())
+    evaluate(Program(steps=steps[passes.split :]), mem, params.ravel())
     return (error * error).mean(), mem[at.sums : at.sums + params.size].mean(axis=1).reshape(params.shape) - 1
 
 

@@ -49,7 +49,7 @@ class _Wait:
 
 _wait = _Wait()
 _wanted = ""  # what the kernels are needed for: "d = 5"
-_said: set[tuple[str, str]] = set()  # (module, what for) that were announced
+_said: set[tuple[str, str]] = set()  # module and what for, as announced
 _compiled: list[str] = []  # the functions that were compiled, in order, without those that they call
 
 if hasattr(os, "register_at_fork"):

@@ -1,9 +1,9 @@
 """The compiled machine that runs a program (``operations.py``): the twin of ``operations.evaluate``, LANES prompts at a time.
 
 LANES prompts lie side by side in the last axis of the memory, so that each operation on a small matrix is a vector operation. What
-is compiled is this small machine, seconds instead of the half minute that LLVM needs for the passes written out. The inner sizes
-of a program's products are the lengths of tuples and so known when the machine is compiled: those loops unroll. No fastmath and
-no Numba parallelism, so the bits depend on neither.
+is compiled is this small machine, seconds instead of the half minute that LLVM needs for the passes written out; it knows no sizes, so
+that one machine runs every program. Products go tile by tile (``tiles.py``). No fastmath and no Numba parallelism, so the bits depend
+on neither.
 """
 
 import threading
@@ -25,10 +25,8 @@ from .operations import (
     COLUMNS,
     COPY,
     IDENTITY,
-    MAX_SIZES,
-    MULTIPLY,
+    INNER,
     OPERATION,
-    OUTER,
     PRODUCT,
     RELU,
     RELU_BACKWARD,
@@ -41,8 +39,8 @@ from .operations import (
     A,
     B,
     C,
-    Program,
 )  # fmt: skip
+from .tiles import FULL, ONE, TILE, WIDTH, product_tile
 
 LANES = 64  # prompts side by side: fewer pay more for each step of a program, more fall out of the caches
 
@@ -62,96 +60,58 @@ compiling.listen()
 def working_memory(slots: int) -> Array:
     """The calling thread's memory of at least ``slots`` rows; programs write before they read, so what it holds does not matter."""
     if getattr(_local, "memory", None) is None or len(_local.memory) < slots:
-        _local.memory = np.zeros((slots, LANES))
+        _local.memory = aligned(slots, LANES)
     return _local.memory
 
 
-def inner(program: Program) -> tuple[tuple[int, ...] | None, ...]:
-    """The inner sizes of a program's products as tuples of these lengths, for :func:`run`; None where it has fewer sizes."""
-    tuples = [(0,) * size for size in program.sizes]
-    return (*tuples, *[None] * (MAX_SIZES - len(tuples)))
+def aligned(slots: int, lanes: int) -> Array:
+    """Zeros (slots, lanes) that begin at a line of the cache, so that no vector lies across two."""
+    numbers = np.zeros(slots * lanes + WIDTH)
+    first = -numbers.ctypes.data // numbers.itemsize % WIDTH
+    return numbers[first : first + slots * lanes].reshape(slots, lanes)
 
 
 @compiled
-def product(inner, mem, step, factor):
-    """C = or += factor A B."""
-    a, a_row, a_column, b, b_row, b_column = step[A], step[A_ROW], step[A_COLUMN], step[B], step[B_ROW], step[B_COLUMN]
-    c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
-    for i in range(step[ROWS]):
-        for j in range(step[COLUMNS]):
-            to = c + i * c_row + j * c_column
-            for lane in range(LANES):
-                total = 0.0
-                for m in range(unsigned(len(inner))):
-                    total += mem[a + i * a_row + m * a_column, lane] * mem[b + m * b_row + j * b_column, lane]
-                if add:
-                    mem[to, lane] += factor * total
+def product(left, right, mem, step, factor):
+    """C = or += factor A B, tile by tile; A lies in ``left`` and B in ``right``, which are mem or the numbers that prompts share."""
+    rows, columns, inner, add, full = step[ROWS], step[COLUMNS], step[INNER], step[ADD] == 1, unsigned(TILE)
+    i = unsigned(0)
+    while i < rows:
+        tall, a, j = i + full <= rows, (step[A] + i * step[A_ROW], step[A_ROW], step[A_COLUMN]), unsigned(0)
+        while j < columns:
+            wide, b = j + full <= columns, (step[B] + j * step[B_COLUMN], step[B_ROW], step[B_COLUMN])
+            c = (step[C] + i * step[C_ROW] + j * step[C_COLUMN], step[C_ROW], step[C_COLUMN])
+            for lane in range(unsigned(0), unsigned(mem.shape[1]), unsigned(WIDTH)):
+                if tall and wide:
+                    product_tile(FULL, FULL, inner, lane, left, a, right, b, mem, c, factor, add)
+                elif tall:
+                    product_tile(FULL, ONE, inner, lane, left, a, right, b, mem, c, factor, add)
+                elif wide:
+                    product_tile(ONE, FULL, inner, lane, left, a, right, b, mem, c, factor, add)
                 else:
-                    mem[to, lane] = factor * total
-
-
-@compiled
-def product_left(inner, mem, shared, step, factor):
-    """C = or += factor W B, W among the matrices that all prompts share."""
-    a, a_row, a_column, b, b_row, b_column = step[A], step[A_ROW], step[A_COLUMN], step[B], step[B_ROW], step[B_COLUMN]
-    c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
-    for i in range(step[ROWS]):
-        for j in range(step[COLUMNS]):
-            to = c + i * c_row + j * c_column
-            for lane in range(LANES):
-                total = 0.0
-                for m in range(unsigned(len(inner))):
-                    total += shared[a + i * a_row + m * a_column] * mem[b + m * b_row + j * b_column, lane]
-                if add:
-                    mem[to, lane] += factor * total
-                else:
-                    mem[to, lane] = factor * total
-
-
-@compiled
-def product_right(inner, mem, shared, step, factor):
-    """C = or += factor A W, W among the matrices that all prompts share."""
-    a, a_row, a_column, b, b_row, b_column = step[A], step[A_ROW], step[A_COLUMN], step[B], step[B_ROW], step[B_COLUMN]
-    c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
-    for i in range(step[ROWS]):
-        for j in range(step[COLUMNS]):
-            to = c + i * c_row + j * c_column
-            for lane in range(LANES):
-                total = 0.0
-                for m in range(unsigned(len(inner))):
-                    total += mem[a + i * a_row + m * a_column, lane] * shared[b + m * b_row + j * b_column]
-                if add:
-                    mem[to, lane] += factor * total
-                else:
-                    mem[to, lane] = factor * total
+                    product_tile(ONE, ONE, inner, lane, left, a, right, b, mem, c, factor, add)
+            j += full if wide else unsigned(1)
+        i += full if tall else unsigned(1)
 
 
 @compiled
 def elementwise(mem, step, factor):
-    """The cheap operations: OUTER, MULTIPLY, COPY, SYMMETRIZE, IDENTITY, CLEAR."""
+    """The cheap operations: COPY, SYMMETRIZE, IDENTITY, CLEAR."""
     operation, a, a_row, a_column = step[OPERATION], step[A], step[A_ROW], step[A_COLUMN]
-    b, b_row, b_column = step[B], step[B_ROW], step[B_COLUMN]
     c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
     for i in range(step[ROWS]):
         for j in range(step[COLUMNS]):
-            to, at, other = c + i * c_row + j * c_column, a + i * a_row + j * a_column, b + i * b_row + j * b_column
-            if operation == OUTER:
-                at, other = a + i * a_row, b + j * b_row
-                for lane in range(LANES):
-                    mem[to, lane] = factor * mem[at, lane] * mem[other, lane] + (mem[to, lane] if add else 0.0)
-            elif operation == MULTIPLY:
-                for lane in range(LANES):
-                    mem[to, lane] = factor * (mem[at, lane] * mem[other, lane]) + (mem[to, lane] if add else 0.0)
-            elif operation == COPY:
-                for lane in range(LANES):
+            to, at = c + i * c_row + j * c_column, a + i * a_row + j * a_column
+            if operation == COPY:
+                for lane in range(mem.shape[1]):
                     mem[to, lane] = factor * mem[at, lane] + (mem[to, lane] if add else 0.0)
             elif operation == SYMMETRIZE:
                 turned = a + j * a_row + i * a_column
-                for lane in range(LANES):
+                for lane in range(mem.shape[1]):
                     mem[to, lane] = 0.5 * (mem[at, lane] + mem[turned, lane])
             else:
                 value = 1.0 if operation == IDENTITY and i == j else 0.0  # IDENTITY, CLEAR
-                for lane in range(LANES):
+                for lane in range(mem.shape[1]):
                     mem[to, lane] = value
 
 
@@ -215,37 +175,24 @@ def relu_backward(mem, step):
 
 @compiled
 def run(inner0, inner1, inner2, inner3, operations, factors, first, last, shared, mem):
-    """Run the operations first .. last-1 of a program on a block; ``inner0`` .. are those of :func:`inner`."""
+    """Run the operations first .. last-1 of a program on a block."""
     for k in range(first, last):
         step, factor = operations[k], factors[k]
         operation = step[OPERATION]
         if operation == PRODUCT:
-            product(inner0, mem, step, factor)
-        elif operation == PRODUCT + 1:
-            if inner1 is not None:  # a size that the program does not have is not compiled
-                product(inner1, mem, step, factor)
-        elif operation == PRODUCT + 2:
-            if inner2 is not None:
-                product(inner2, mem, step, factor)
-        elif operation == PRODUCT + 3:
-            if inner3 is not None:
-                product(inner3, mem, step, factor)
+            product(mem, mem, mem, step, factor)
         elif operation == SHARED_LEFT:
-            product_left(inner0, mem, shared, step, factor)
+            product(shared, mem, mem, step, factor)
         elif operation == SHARED_RIGHT:
-            product_right(inner0, mem, shared, step, factor)
+            product(mem, shared, mem, step, factor)
         elif operation == SOFTMAX:
-            if inner1 is not None:
-                softmax(mem, step)
+            softmax(mem, step)
         elif operation == SOFTMAX_BACKWARD:
-            if inner1 is not None:
-                softmax_backward(mem, step)
+            softmax_backward(mem, step)
         elif operation == RELU:
-            if inner1 is not None:
-                relu(mem, step)
+            relu(mem, step)
         elif operation == RELU_BACKWARD:
-            if inner1 is not None:
-                relu_backward(mem, step)
+            relu_backward(mem, step)
         else:
             elementwise(mem, step, factor)
 

@@ -22,12 +22,12 @@ import numpy as np
 
 from .._types import Array
 
-# The operations; PRODUCT has one for each inner size of a program, so that the machine knows that size when it is compiled.
-PRODUCT, SHARED_LEFT, SHARED_RIGHT, OUTER, MULTIPLY, COPY, SYMMETRIZE, IDENTITY, CLEAR = 0, 4, 5, 6, 7, 8, 9, 10, 11
-SOFTMAX, SOFTMAX_BACKWARD, RELU, RELU_BACKWARD = 12, 13, 14, 15
-MAX_SIZES = SHARED_LEFT - PRODUCT
-# A row of the encoding: operation, shape of the result, then address, stride of a row and of a column for A, B and C; 1 adds to C
-OPERATION, ROWS, COLUMNS, A, A_ROW, A_COLUMN, B, B_ROW, B_COLUMN, C, C_ROW, C_COLUMN, ADD = range(13)
+# The operations. OUTER and MULTIPLY are read in a listing; the machine runs them as products of inner size 1
+PRODUCT, SHARED_LEFT, SHARED_RIGHT, OUTER, MULTIPLY, COPY, SYMMETRIZE, IDENTITY, CLEAR = range(9)
+SOFTMAX, SOFTMAX_BACKWARD, RELU, RELU_BACKWARD = range(9, 13)
+# A row of the encoding: operation, shape of the result, how many products an entry sums, then address, stride of a row and of a
+# column for A, B and C; 1 adds to C
+OPERATION, ROWS, COLUMNS, INNER, A, A_ROW, A_COLUMN, B, B_ROW, B_COLUMN, C, C_ROW, C_COLUMN, ADD = range(14)
 
 EQUATIONS = {  # what each number in a listing says; the lessons of these numbers derive them
     "1.5": "loss = mean of error^2",
@@ -176,15 +176,14 @@ class Step:
 class Code(NamedTuple):
     """The encoding of a program."""
 
-    operations: Array  # (steps, 13), columns as named above
+    operations: Array  # (steps, 14), columns as named above
     factors: Array  # (steps,)
 
 
 @dataclass
 class Program:
-    """A list of operations. ``sizes``: the inner sizes that products may have; ``tangent``: its steps differentiate equations."""
+    """A list of operations. ``tangent``: its steps differentiate equations."""
 
-    sizes: tuple[int, ...]
     tangent: bool = False
     steps: list[Step] = field(default_factory=list)
 
@@ -206,8 +205,8 @@ class Program:
 
     @cached_property
     def operations(self) -> Array:
-        """The encoding for the compiled machine: (steps, 13), columns as named above."""
-        return np.array([encoded(step, self.sizes) for step in self.steps], np.uint64).reshape(-1, ADD + 1)
+        """The encoding for the compiled machine: (steps, 14), columns as named above."""
+        return np.array([encoded(step) for step in self.steps], np.uint64).reshape(-1, ADD + 1)
 
     @cached_property
     def factors(self) -> Array:
@@ -232,16 +231,16 @@ def inner_size(term: Term) -> int:
     return 1 if term.operation in (OUTER, MULTIPLY) else 0
 
 
-def encoded(step: Step, sizes: tuple[int, ...]) -> list[int]:
+def encoded(step: Step) -> list[int]:
     """One row of the encoding."""
     term, nowhere = step.term, Operand("", 0, 0, 0, 0, 0)
     operation, a, b = term.operation, term.a or nowhere, term.b or nowhere
-    if operation == PRODUCT:
-        operation += sizes.index(a.columns)
-    elif operation in (SHARED_LEFT, SHARED_RIGHT) and a.columns != sizes[0]:
-        raise ValueError(f"{step}: expected an inner size of {sizes[0]}, got {a.columns}")
+    if operation == OUTER:
+        operation, b = PRODUCT, b.T  # a column times a row
+    elif operation == MULTIPLY:
+        operation, a, b = PRODUCT, b, a  # a column times a number
     places = [number for operand in (a, b, step.c) for number in (operand.at, operand.row, operand.column)]
-    return [operation, step.c.rows, step.c.columns, *places, int(step.add)]
+    return [operation, step.c.rows, step.c.columns, inner_size(term), *places, int(step.add)]
 
 
 def listing(program: Program) -> str:

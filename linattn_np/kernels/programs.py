@@ -51,7 +51,7 @@ def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1, inputs: b
         for name, first, which in (("P", 0, 0), ("Q", 0, 1), ("vP", size, 0), ("vQ", size, 1))
     ))  # fmt: skip
     values, y, grads = memory.activations(), memory.number("y"), memory.gradients("d", keep=order == 2)
-    gradient, hvp, hgrads = Program((k,)), Program((k,), tangent=True), grads
+    gradient, hvp, hgrads = Program(), Program(tangent=True), grads
     steps.forward(shape, weights, values, gradient)
     steps.error(values, y, grads, gradient)
     steps.backward(shape, weights, values, grads, gradient, inputs)

@@ -13,7 +13,6 @@ import numba
 import numpy as np
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from .._types import Array
@@ -28,19 +27,17 @@ def has_wide_registers() -> bool:
 
 
 TILE = 5 if has_wide_registers() else 2  # rows and columns of a tile: its sums, a column and a number of a row must fit
+Place = tuple[int, int, int]  # where a matrix lies: its address, how far apart its rows are, and its columns
 FULL, ONE = (0,) * TILE, (0,)  # the sizes of tiles, as lengths of tuples: known when the machine is compiled
 
 
 def product_tile(
     rows: tuple[int, ...], columns: tuple[int, ...], inner: int, lane: int,
-    left: Array, a: int, a_row: int, a_column: int,
-    right: Array, b: int, b_row: int, b_column: int,
-    mem: Array, c: int, c_row: int, c_column: int,
-    factor: float, add: bool,
+    left: Array, A: Place, right: Array, B: Place, mem: Array, C: Place, factor: float, add: bool,
 ) -> None:  # fmt: skip
     """C = or += factor A B for the first len(rows) rows and len(columns) columns of C, in lanes lane .. lane + WIDTH - 1.
 
-    Entry (i, j) of A lies at ``a + i a_row + j a_column`` of ``left``: the memory (slots, lanes), or numbers (count,) that all prompts
+    Entry (i, j) of A lies at ``A[0] + i A[1] + j A[2]`` of ``left``: the memory (slots, lanes), or numbers (count,) that all prompts
     share; so B in ``right``, and C in ``mem``.
     """
     lanes = slice(lane, lane + WIDTH)
@@ -48,9 +45,9 @@ def product_tile(
         for j in range(len(columns)):
             total = np.zeros(WIDTH)
             for m in range(inner):
-                x, y = left[a + i * a_row + m * a_column], right[b + m * b_row + j * b_column]
+                x, y = left[A[0] + i * A[1] + m * A[2]], right[B[0] + m * B[1] + j * B[2]]
                 total += (x[lanes] if left.ndim == 2 else x) * (y[lanes] if right.ndim == 2 else y)
-            to = c + i * c_row + j * c_column
+            to = C[0] + i * C[1] + j * C[2]
             mem[to, lanes] = mem[to, lanes] + factor * total if add else factor * total
 
 
@@ -100,36 +97,36 @@ def spread(builder: Any, number: Any) -> Any:
 
 @intrinsic
 def _product_tile(
-    typing: Any, rows: Any, columns: Any, inner: Any, lane: Any, left: Any, a: Any, a_row: Any, a_column: Any, right: Any,
-    b: Any, b_row: Any, b_column: Any, mem: Any, c: Any, c_row: Any, c_column: Any, factor: Any, add: Any,
+    typing: Any, rows: Any, columns: Any, inner: Any, lane: Any,
+    left: Any, A: Any, right: Any, B: Any, mem: Any, C: Any, factor: Any, add: Any,
 ) -> Any:  # fmt: skip
-    word = types.uint64
-    signature = types.none(
-        rows, columns, word, word, left, word, word, word, right, word, word, word, mem, word, word, word, types.float64, add
-    )
-
-    def codegen(context: Any, builder: Any, _: Any, args: Any) -> Any:
-        _, _, inner, lane, left_, a, a_row, a_column, right_, b, b_row, b_column, mem_, c, c_row, c_column, factor, add = args
-        A, B, C = (
-            _Matrix(context, builder, kind, array, lane) for kind, array in ((left, left_), (right, right_), (mem, mem_))
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        inner_, lane_, factor_, add_ = args[2], args[3], args[10], args[11]
+        arrays = [
+            _Matrix(context, builder, kind, array, lane_) for kind, array in zip((left, right, mem), args[4:10:2], strict=True)
+        ]
+        (a, a_row, a_column), (b, b_row, b_column), (c, c_row, c_column) = (
+            [builder.extract_value(place, i) for i in range(3)] for place in args[5:10:2]
         )
-        starts = A.pointers(a, a_row, len(rows)), B.pointers(b, b_column, len(columns))
-        totals = sums_of_products(builder, A, B, starts, (A.offset(a_column), B.offset(b_row)), inner)
-        scale = spread(builder, factor)
-        scaled = [[builder.fmul(scale, total) for total in row] for row in totals]
-        places = [C.pointers(place, c_column, len(columns)) for place in rows_of(builder, c, c_row, len(rows))]
-        with builder.if_else(add) as (adding, setting):
+        starts = arrays[0].pointers(a, a_row, len(rows)), arrays[1].pointers(b, b_column, len(columns))
+        steps = arrays[0].offset(a_column), arrays[1].offset(b_row)
+        totals, scale = sums_of_products(builder, arrays[0], arrays[1], starts, steps, inner_), spread(builder, factor_)
+        results = [
+            (builder.fmul(scale, total), place)
+            for row, at in zip(totals, rows_of(builder, c, c_row, len(rows)), strict=True)
+            for total, place in zip(row, arrays[2].pointers(at, c_column, len(columns)), strict=True)
+        ]
+        with builder.if_else(add_) as (adding, setting):
             with adding:
-                for r, row in enumerate(scaled):
-                    for total, place in zip(row, places[r], strict=True):
-                        C.store(builder.fadd(C.load(place), total), place)
+                for result, place in results:
+                    arrays[2].store(builder.fadd(arrays[2].load(place), result), place)
             with setting:
-                for r, row in enumerate(scaled):
-                    for total, place in zip(row, places[r], strict=True):
-                        C.store(total, place)
+                for result, place in results:
+                    arrays[2].store(result, place)
         return context.get_dummy_value()
 
-    return signature, codegen
+    word, place = types.uint64, types.UniTuple(types.uint64, 3)
+    return types.none(rows, columns, word, word, left, place, right, place, mem, place, types.float64, add), codegen
 
 
 def rows_of(builder: Any, at: Any, stride: Any, count: int) -> list[Any]:
@@ -171,7 +168,7 @@ def sums_of_products(builder: Any, A: _Matrix, B: _Matrix, starts: Any, steps: A
 
 @overload(product_tile, strict=False, inline="always")
 def _compiled(*arguments: Any) -> Callable[..., Any]:
-    def call(rows, columns, inner, lane, left, a, a_row, a_column, right, b, b_row, b_column, mem, c, c_row, c_column, factor, add):  # type: ignore[no-untyped-def]
-        return _product_tile(rows, columns, inner, lane, left, a, a_row, a_column, right, b, b_row, b_column, mem, c, c_row, c_column, factor, add)
+    def call(rows, columns, inner, lane, left, A, right, B, mem, C, factor, add):  # type: ignore[no-untyped-def]
+        return _product_tile(rows, columns, inner, lane, left, A, right, B, mem, C, factor, add)  # type: ignore[call-arg]
 
     return call

@@ -15,7 +15,7 @@ import numpy as np
 from .._checks import as_numbers, as_params, as_prompts, one_of
 from .._types import Array
 from ..layers.corner import to_full, to_full_adjoint
-from .interpreter import LANES, compiled, inner, run, working_memory
+from .interpreter import LANES, compiled, run, working_memory
 from .linear import CHUNK_BLOCKS
 from .operations import RELU, RELU_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD, Operand, Program, Term, copy
 from .threads import run_chunks
@@ -62,7 +62,7 @@ class TokenPasses:
 def passes(attention: str, L: int, H: int, D: int, n: int) -> TokenPasses:
     """The program of L layers with H heads on n examples of token width D."""
     kind, N, used = KINDS[attention], n + 1, 0
-    out, tag = Program((D, n, N, 1)), kind.equation
+    out, tag = Program(), kind.equation
 
     def matrix(name: str, rows: int, columns: int) -> Operand:
         nonlocal used
@@ -121,7 +121,7 @@ def passes(attention: str, L: int, H: int, D: int, n: int) -> TokenPasses:
 
 
 @compiled
-def chunk_gradient(inner0, inner1, inner2, inner3, code, split, at, shared, Z, y, first, last, mem, sums):
+def chunk_gradient(code, split, at, shared, Z, y, first, last, mem, sums):
     """Sums over prompts first .. last-1: of error^2 into sums[0], of its gradient, in the order of matrices, into sums[1:]."""
     N, D = Z.shape[1], Z.shape[2]
     for i in range(len(sums) - 1):
@@ -136,7 +136,7 @@ def chunk_gradient(inner0, inner1, inner2, inner3, code, split, at, shared, Z, y
                     mem[at.dX + t * D + a, lane] = 0.0
         for part in range(2):  # the one call of run is compiled once
             begin, end = (0, split) if part == 0 else (split, len(code.factors))
-            run(inner0, inner1, inner2, inner3, code.operations, code.factors, begin, end, shared, mem)
+            run(None, None, None, None, code.operations, code.factors, begin, end, shared, mem)
             if part == 0:
                 for lane in range(lanes):  # places left over keep a gradient of zero
                     error = -mem[at.label, lane] - y[start + lane]  # (1.4)
@@ -153,7 +153,7 @@ def add_gradient(params: Array, Z: Array, y: Array, attention: str, first: int, 
     matrices, program = to_full(params, D), passes(attention, *params.shape[:2], D, N - 1)
     sums, mem = np.zeros(1 + matrices.size), working_memory(program.slots)
     code = program.gradient.code
-    chunk_gradient(*inner(program.gradient), code, program.split, program.at, matrices.ravel(), Z, y, first, last, mem, sums)
+    chunk_gradient(code, program.split, program.at, matrices.ravel(), Z, y, first, last, mem, sums)
     out[0] += sums[0]
     out[1:] += to_full_adjoint(sums[1:].reshape(matrices.shape), params.shape[-1]).ravel()
 
