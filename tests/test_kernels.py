@@ -238,6 +238,11 @@ def test_importing_compiles_nothing_and_loads_no_numba():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_what_was_compiled_is_kept_until_any_kernel_changes():
+    for function in (interpreter.run, interpreter.clear, kernels.chunk_sums):
+        assert function._cache._cache_file._source_stamp == interpreter.SOURCES
+
+
 def test_without_compiler_numpy_answers():
     code = (
         "import numpy as np, linattn_np as la\n"

@@ -6,7 +6,10 @@ that one machine runs every program. Products go tile by tile (``tiles.py``). No
 on neither.
 """
 
+import hashlib
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -44,7 +47,6 @@ from .tiles import FULL, ONE, TILE, WIDTH, product_tile
 
 LANES = 64  # prompts side by side: fewer pay more for each step of a program, more fall out of the caches
 
-compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
 unsigned = np.uint64  # addresses are unsigned: Numba then leaves out the question whether an index is negative
 _local = threading.local()  # each thread's working memory
 
@@ -55,6 +57,19 @@ def available() -> bool:
 
 
 compiling.listen()
+SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function when it is first called, and keep the result on the disk until any module of the kernels changes.
+
+    Numba looks at the function's own file only; a caller kept from before would go on with what it calls as that was.
+    """
+    dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if kept is not None:
+        kept._source_stamp = SOURCES
+    return dispatcher
 
 
 def working_memory(slots: int) -> Array:
