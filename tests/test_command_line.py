@@ -69,7 +69,7 @@ def test_list_says_what_there_is_where_it_stands_and_how_long_it_takes(capsys):
     lines = capsys.readouterr().out.splitlines()
     named = [line for line in lines if line.split() and line.split()[0] in registry.places()]
     assert [line.split()[0] for line in named] == list(registry.places())
-    assert all(" minute" in line for line in named) and len(named) >= 12
+    assert all(" minute" in line for line in named) and len(named) >= 13
     assert "section 3.2, loss curves" in lines[1] and "Figures 2, 4, 5 and 6" in lines[-1]
 
 
@@ -148,7 +148,12 @@ def test_a_quick_look_ends_with_what_to_open_first(tiny, tmp_path, monkeypatch, 
         lines[2].startswith("[1 of 1] Generalized") and "(quick: the first 300 iterations of Adam, batch 29, 2 seeds)" in lines[2]
     )
     assert f"Open first: {tmp_path / 'quick' / 'generalized_smoothness'}.png" in "\n".join(lines[-3:])
-    assert "come with: python -m linattn_np reproduce (1 hour 30 minutes)" in lines[-2] and "0 agrees" not in "".join(lines)
+    whole = command.spoken(sum(registry.experiment(name).SECONDS["paper"] for name in registry.places()))
+    assert (
+        whole.startswith("1 hour")
+        and f"come with: python -m linattn_np reproduce ({whole})" in lines[-2]
+        and "0 agrees" not in "".join(lines)
+    )
     (tmp_path / "scorecard.md").write_text("the verdicts")
     assert main(arguments) == 0
     assert f"at the paper's scale are in {tmp_path / 'scorecard.md'}" in capsys.readouterr().out

@@ -62,7 +62,7 @@ def runs_of(setting: Setting, name: str, scale: Scale) -> list[Run]:
 
 
 def test_batch(task: RegressionTask, seed: int = TEST_SEED) -> Prompts:
-    """The fixed batch that losses and curvatures are measured on."""
+    """Our fixed batch, which losses and curvatures are measured on; the paper's tables and plots rest on another one."""
     return task.sample(TEST_PROMPTS, np.random.default_rng(seed))
 
 

@@ -15,6 +15,7 @@ SOURCE = "arXiv 2310.01082"
 EXPERIMENTS = (  # modules here, in the order in which they are drawn: those that share training runs after each other
     "adam_vs_sgd", "gradient_noise", "robust_condition_number", "directional_smoothness", "generalized_smoothness",
     "learning_rates", "data_distribution", "depth", "bigger_model", "attention_kinds", "nonlinear_regression", "full_batch",
+    "released_code",
 )  # fmt: skip
 CLAIMS = (  # those that none of the experiments measures
     Claim(

@@ -44,10 +44,10 @@ class TorchGenerator:
             raise ValueError(f"shape: expected at least {BLOCK} numbers (torch makes fewer in another way), got {shape}")
         values = self.uniforms(size)
         whole = size // BLOCK * BLOCK
-        out = np.concatenate([box_muller(values[:whole]), values[whole:]])
+        values[:whole] = box_muller(values[:whole])
         if whole < size:
-            out[-BLOCK:] = box_muller(self.uniforms(BLOCK))
-        return out.reshape(shape)
+            values[-BLOCK:] = box_muller(self.uniforms(BLOCK))
+        return values.reshape(shape)
 
     def linear(self, inputs: int, outputs: int) -> tuple[Array, Array]:
         """What ``nn.Linear(inputs, outputs)`` starts from: weight (outputs, inputs) and bias (outputs,), float32."""
@@ -67,7 +67,10 @@ def box_muller(uniforms: Array) -> Array:
     blocks = uniforms.reshape(-1, 2, BLOCK // 2)
     radius = np.sqrt(np.float32(-2) * np.log(np.float32(1) - blocks[:, 0]))
     angle = np.float32(2 * np.pi) * blocks[:, 1]
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).reshape(-1)
+    out = np.empty_like(blocks)
+    np.multiply(radius, np.cos(angle), out=out[:, 0])
+    np.multiply(radius, np.sin(angle), out=out[:, 1])
+    return out.reshape(-1)
 
 
 class ReleasedStream:
@@ -90,10 +93,12 @@ class ReleasedStream:
     def batch(self, size: int = 1000) -> Prompts:
         """The next batch: Z (size, n+1, d+1), y (size,), float64."""
         n, d = self.task.n, self.task.d
-        w, examples, query = (self.torch.normals(*shape).astype(np.float64) for shape in ((size, d), (size, n, d), (size, 1, d)))
-        X = np.concatenate([self.shaped(examples), self.shaped(query)], axis=1)  # (B, n+1, d)
-        labels = (X @ w[..., None])[..., 0]  # (B, n+1)
-        Z = np.concatenate([X, labels[..., None]], axis=-1)  # (B, n+1, d+1)
+        w, examples, query = (self.torch.normals(*shape) for shape in ((size, d), (size, n, d), (size, 1, d)))
+        Z = np.empty((size, n + 1, d + 1))
+        X = Z[..., :d]
+        X[:, :n], X[:, n:] = self.shaped(examples), self.shaped(query)
+        labels = (X @ w.astype(np.float64)[..., None])[..., 0]  # (B, n+1)
+        Z[..., d] = labels
         Z[:, -1, -1] = 0.0
         return Prompts(Z, labels[:, -1].copy())
 
@@ -101,7 +106,9 @@ class ReleasedStream:
         """Covariates of the task's law from normals (B, m, d)."""
         if self.task.covariates == "gaussian":
             return normals
-        directions = normals / np.sqrt((normals * normals).sum(axis=-1, keepdims=True))
+        normals = normals.astype(np.float64)
+        squares = (normals * normals) @ np.ones((normals.shape[-1], 1))  # (B, m, 1); a sum over so short an axis takes longer
+        directions = normals / np.sqrt(squares)
         if self.task.covariates == "sphere":
             return directions
         scale = self.scales.gamma(self.task.gamma_shape, self.task.gamma_scale, directions.shape[:-1])  # type: ignore[arg-type]  # set by the task
