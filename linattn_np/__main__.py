@@ -21,6 +21,7 @@ COMMANDS = {  # name: (module, one line of help, an example)
     "bench": ("bench", "time every piece, NumPy against Numba, and fit how the cost grows", "bench --quick"),
     "audit": ("audit.command", "judge gradients derived by hand, the library's or your own", "audit --layer linear"),
     "doctor": ("experiments.doctor", "say whether this machine is ready, and what to do where it is not", "doctor"),
+    "warmup": ("experiments.warmup", "compile now what the course needs, so that nobody waits later", "warmup"),
     "lessons": ("teaching.command", "run the lessons, check them, make handouts for students", "lessons run 1 2"),
 }
 
@@ -79,6 +80,14 @@ def main(argv: "Sequence[str] | None" = None) -> int:
             return status
         except Unfinished as error:
             return complain(name, error, 1)
+        except ModuleNotFoundError as error:
+            if error.name != "numba":
+                raise
+            return complain(name, "this needs Numba: python -m pip install numba", 2)
+        except RuntimeError as error:
+            if "locator" not in str(error):  # Numba's word for a place to keep what it compiled
+                raise
+            return complain(name, f"set NUMBA_CACHE_DIR to a folder that you may write: {error}", 2)
         except MemoryError as error:
             return complain(name, f"this takes more memory than there is: {error}", 2)
         except (ValueError, OSError) as error:

@@ -51,6 +51,7 @@ _wait = _Wait()
 _wanted = ""  # what the kernels are needed for: "d = 5"
 _said: set[tuple[str, str]] = set()  # module and what for, as announced
 _compiled: list[str] = []  # the functions that were compiled, in order, without those that they call
+quiet = False  # True: who compiles says so in words of their own
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_wait.clear)
@@ -70,6 +71,15 @@ def seconds() -> float:
 def compiled() -> list[str]:
     """The functions that this process has compiled so far, in order; what it found compiled on the disk is not among them."""
     return list(_compiled)
+
+
+def folders() -> list[str]:
+    """Where Numba keeps what it compiled of this package, as far as this process has loaded it."""
+    things = [
+        thing for name, module in list(sys.modules.items()) if name.startswith(__package__) for thing in vars(module).values()
+    ]
+    places = {getattr(getattr(thing, "stats", None), "cache_path", None) for thing in things}
+    return sorted(str(place) for place in places if place)
 
 
 class Stopwatch:
@@ -116,7 +126,7 @@ def listen() -> None:
 
 def announce(module: str) -> None:
     """Say on standard error, once for each kind of kernel and each d, that the user waits for the compiler."""
-    if (module, _wanted) in _said or os.environ.get("LINATTN_PROGRESS", "1") == "0":
+    if quiet or (module, _wanted) in _said or os.environ.get("LINATTN_PROGRESS", "1") == "0":
         return
     _said.add((module, _wanted))
     what = f" for {_wanted}" if _wanted else ""
