@@ -12,9 +12,11 @@ from points import model_point, relative
 
 import linattn_np as la
 from linattn_np import batches
+from linattn_np.kernels import composed as kernels_composed
 from linattn_np.kernels import evaluate, interpreter, listing, operations, programs, set_threads, steps, threads, tokens
 from linattn_np.kernels import linear as kernels
 from linattn_np.kernels.interpreter import LANES
+from linattn_np.kernels.lanes import SOURCES
 from linattn_np.kernels.operations import Operand, copy, multiply, outer, symmetrized
 from linattn_np.layers import gram
 
@@ -118,7 +120,7 @@ def test_each_operation_compiled_equals_numpy(name, add):
         return
     program.put(c, term if only_set else 1.7 * term, "5.18", add)
     work, wanted = mem.copy(), mem.copy()
-    interpreter.run(None, None, None, None, *program.code, 0, 1, shared, work)
+    interpreter.run(*program.code, 0, 1, shared, work)
     evaluate(program, wanted, shared)
     assert not np.allclose(wanted[70:95], mem[70:95])
     assert np.allclose(work, wanted, rtol=1e-13, atol=1e-13)
@@ -191,7 +193,8 @@ def test_every_equation_of_a_listing_is_derived_in_its_lesson():
         for part in (p.gradient, p.hvp)
         for step in part.steps
     }
-    quoted |= {step.equation for kind in tokens.KINDS for step in tokens.passes(kind, 2, 2, 5, 7).gradient.steps}
+    on_tokens = [tokens.passes(kind, 2, 2, 5, 7) for kind in tokens.KINDS] + [kernels_composed.passes(5, 3, 2, 2, 7)]
+    quoted |= {step.equation for p in on_tokens for step in p.gradient.steps}
     assert quoted == set(operations.EQUATIONS)
     with pytest.raises(ValueError, match="equation: expected a number in EQUATIONS, got '9.99'"):
         operations.Program().set(BIG, copy(OTHER), "9.99")
@@ -240,7 +243,7 @@ def test_importing_compiles_nothing_and_loads_no_numba():
 
 def test_what_was_compiled_is_kept_until_any_kernel_changes():
     for function in (interpreter.run, interpreter.clear, kernels.chunk_sums):
-        assert function._cache._cache_file._source_stamp == interpreter.SOURCES
+        assert function._cache._cache_file._source_stamp == SOURCES
 
 
 def test_without_compiler_numpy_answers():
@@ -265,8 +268,6 @@ def wrong_calls():
     params, Z, y = point(2, 1, False, 37)
     lanes, composed = kernels.lanes_from_tokens(Z, y), la.composed.Composed(d=4, hidden=3, layers=2)
     theta, task = composed.init_params(np.random.default_rng(0)), la.RegressionTask(n=7)
-    from linattn_np.kernels import composed as kernels_composed
-
     return {
         "a short y": (lambda: kernels.lanes_from_tokens(Z, y[:5]), "y: expected shape (37,)"),
         "tokens without a batch": (lambda: kernels.lanes_from_tokens(Z[0], y[:1]), "Z: expected shape (batch, n+1, d+1)"),

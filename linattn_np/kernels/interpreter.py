@@ -6,17 +6,9 @@ that one machine runs every program. Products go tile by tile (``tiles.py``). No
 on neither.
 """
 
-import hashlib
-import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import numba
 import numpy as np
 
-from .._types import Array
-from . import compiling
+from .lanes import LANES, available, compiled, lanes_for, working_memory
 from .operations import (
     A_COLUMN,
     A_ROW,
@@ -43,47 +35,12 @@ from .operations import (
     B,
     C,
 )  # fmt: skip
+from .random import exp
 from .tiles import FULL, ONE, TILE, WIDTH, product_tile
 
-LANES = 64  # prompts side by side: fewer pay more for each step of a program, more fall out of the caches
+__all__ = ["LANES", "add_lane_sums", "available", "clear", "compiled", "lanes_for", "run", "working_memory"]
 
 unsigned = np.uint64  # addresses are unsigned: Numba then leaves out the question whether an index is negative
-_local = threading.local()  # each thread's working memory
-
-
-def available() -> bool:
-    """Whether the kernels can be compiled here (not with NUMBA_DISABLE_JIT=1, where they would crawl)."""
-    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
-
-
-compiling.listen()
-SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """Compile a function when it is first called, and keep the result on the disk until any module of the kernels changes.
-
-    Numba looks at the function's own file only; a caller kept from before would go on with what it calls as that was.
-    """
-    dispatcher = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if kept is not None:
-        kept._source_stamp = SOURCES
-    return dispatcher
-
-
-def working_memory(slots: int) -> Array:
-    """The calling thread's memory of at least ``slots`` rows; programs write before they read, so what it holds does not matter."""
-    if getattr(_local, "memory", None) is None or len(_local.memory) < slots:
-        _local.memory = aligned(slots, LANES)
-    return _local.memory
-
-
-def aligned(slots: int, lanes: int) -> Array:
-    """Zeros (slots, lanes) that begin at a line of the cache, so that no vector lies across two."""
-    numbers = np.zeros(slots * lanes + WIDTH)
-    first = -numbers.ctypes.data // numbers.itemsize % WIDTH
-    return numbers[first : first + slots * lanes].reshape(slots, lanes)
 
 
 @compiled
@@ -132,64 +89,65 @@ def elementwise(mem, step, factor):
 
 @compiled
 def softmax(mem, step):
-    """C = the softmax of each row of A (14.2); C may be A."""
-    top, total = np.empty(LANES), np.empty(LANES)
+    """C = the softmax of each row of A (14.2), two rows of scratch; a row's entries follow one another in memory. Not in place."""
+    lanes, columns, top, total = mem.shape[1], step[COLUMNS], step[INNER], step[INNER] + unsigned(1)
     for i in range(step[ROWS]):
         a, c = step[A] + i * step[A_ROW], step[C] + i * step[C_ROW]
-        for lane in range(LANES):
-            top[lane], total[lane] = mem[a, lane], 0.0
-        for j in range(step[COLUMNS]):
-            for lane in range(LANES):
-                top[lane] = max(top[lane], mem[a + j, lane])
-        for j in range(step[COLUMNS]):
-            for lane in range(LANES):
-                mem[c + j, lane] = np.exp(mem[a + j, lane] - top[lane])
-                total[lane] += mem[c + j, lane]
-        for j in range(step[COLUMNS]):
-            for lane in range(LANES):
-                mem[c + j, lane] /= total[lane]
+        for lane in range(lanes):
+            mem[top, lane], mem[total, lane] = mem[a, lane], 0.0
+        for j in range(columns):
+            for lane in range(lanes):
+                mem[top, lane] = max(mem[top, lane], mem[a + j, lane])
+        for j in range(columns):
+            for lane in range(lanes):
+                mem[c + j, lane] = exp(mem[a + j, lane] - mem[top, lane])
+            for lane in range(lanes):
+                mem[total, lane] += mem[c + j, lane]
+        for lane in range(lanes):
+            mem[total, lane] = 1.0 / mem[total, lane]
+        for j in range(columns):
+            for lane in range(lanes):
+                mem[c + j, lane] *= mem[total, lane]
 
 
 @compiled
 def softmax_backward(mem, step):
-    """C = E (dE - sum_j dE_ij E_ij) for each row (14.12), E at A, dE at B with 0 for the query (14.11); C may be B."""
-    total = np.empty(LANES)
+    """C = E (dE - sum_j dE_ij E_ij) for each row (14.12), E at A, dE at B; scratch and rows as for :func:`softmax`."""
+    lanes, total = mem.shape[1], step[INNER]
     for i in range(step[ROWS]):
         e, d, c = step[A] + i * step[A_ROW], step[B] + i * step[B_ROW], step[C] + i * step[C_ROW]
-        for lane in range(LANES):
-            mem[d + step[COLUMNS] - unsigned(1), lane], total[lane] = 0.0, 0.0
+        for lane in range(lanes):
+            mem[total, lane] = 0.0
         for j in range(step[COLUMNS]):
-            for lane in range(LANES):
-                total[lane] += mem[d + j, lane] * mem[e + j, lane]
+            for lane in range(lanes):
+                mem[total, lane] += mem[d + j, lane] * mem[e + j, lane]
         for j in range(step[COLUMNS]):
-            for lane in range(LANES):
-                mem[c + j, lane] = mem[e + j, lane] * (mem[d + j, lane] - total[lane])
+            for lane in range(lanes):
+                mem[c + j, lane] = mem[e + j, lane] * (mem[d + j, lane] - mem[total, lane])
 
 
 @compiled
 def relu(mem, step):
-    """C = max(A, 0) (14.17)."""
+    """C = max(A, 0) (14.17), (15.2)."""
     for i in range(step[ROWS]):
         a, c = step[A] + i * step[A_ROW], step[C] + i * step[C_ROW]
         for j in range(step[COLUMNS]):
-            for lane in range(LANES):
+            for lane in range(mem.shape[1]):
                 mem[c + j, lane] = max(mem[a + j, lane], 0.0)
 
 
 @compiled
 def relu_backward(mem, step):
-    """C = dE where E > 0, else 0 (14.27), E at A, dE at B; a ReLU is positive exactly where its score was. 0 for the query."""
+    """C = dE where E > 0, else 0 (14.27), (15.7), E at A, dE at B; a ReLU is positive exactly where its argument was."""
     for i in range(step[ROWS]):
         e, d, c = step[A] + i * step[A_ROW], step[B] + i * step[B_ROW], step[C] + i * step[C_ROW]
-        for lane in range(LANES):
-            mem[d + step[COLUMNS] - unsigned(1), lane] = 0.0
         for j in range(step[COLUMNS]):
-            for lane in range(LANES):
+            for lane in range(mem.shape[1]):
                 mem[c + j, lane] = mem[d + j, lane] if mem[e + j, lane] > 0.0 else 0.0
 
 
 @compiled
-def run(inner0, inner1, inner2, inner3, operations, factors, first, last, shared, mem):
+def run(operations, factors, first, last, shared, mem):
     """Run the operations first .. last-1 of a program on a block."""
     for k in range(first, last):
         step, factor = operations[k], factors[k]
@@ -216,20 +174,17 @@ def run(inner0, inner1, inner2, inner3, operations, factors, first, last, shared
 def clear(mem, first, count):
     """Set ``count`` rows to zero."""
     for row in range(first, first + count):
-        for lane in range(LANES):
+        for lane in range(mem.shape[1]):
             mem[row, lane] = 0.0
 
 
 @compiled
 def add_lane_sums(mem, first, out):
-    """out (p,) += the sums over the lanes of p rows of mem, in the order of a fixed tree."""
-    half = np.empty(LANES // 2)
+    """out (p,) += the sums over the lanes of p rows of mem, in the order of a fixed tree; the rows hold parts of the sums then."""
     for i in range(len(out)):
-        for lane in range(LANES // 2):
-            half[lane] = mem[first + i, lane] + mem[first + i, lane + LANES // 2]
-        width = LANES // 4
+        width = mem.shape[1] // 2
         while width > 0:
             for lane in range(width):
-                half[lane] += half[lane + width]
+                mem[first + i, lane] += mem[first + i, lane + width]
             width //= 2
-        out[i] += half[0]
+        out[i] += mem[first + i, 0]

@@ -66,7 +66,7 @@ def chunk_sums(dims, gradient, hvp, at, shared, directions, G, z, y, first, last
                 clear(mem, at.hsums, p)
                 for i in range(p):
                     shared[p + i] = directions[m, i]
-            run(dims, None, None, None, code.operations, code.factors, 0, len(code.factors), shared, mem)
+            run(code.operations, code.factors, 0, len(code.factors), shared, mem)
             if m >= 0:
                 add_lane_sums(mem, at.hsums, hsums[m])
     add_lane_sums(mem, at.sums, sums)
@@ -79,7 +79,7 @@ def group_sums(dims, gradient, at, shared, G, z, y, batch, size, mem, out):
     for block in range(len(G)):
         clear(mem, at.sums, p + 1)  # after the run: the gradient of each lane's own prompt
         load(dims, at, G[block], z[block], y[block], mem)
-        run(dims, None, None, None, gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+        run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
         first = block * LANES
         last = min(first + LANES, batch) - 1
         if first // size == last // size:  # places left over hold zeros, which add nothing

@@ -37,7 +37,7 @@ class Gradients(NamedTuple):
     E: list[Operand]  # E = dS' A
     M: list[Operand]  # what (5.25) symmetrizes
     label: Operand
-    squares: Operand  # error^2, summed over blocks, and right after it dP[l][h] and dQ[l][h]
+    squares: Operand  # error^2, summed over blocks, and after it the parameters' gradient
     P: list[list[Operand]]
     Q: list[list[Operand]]
 
@@ -54,7 +54,7 @@ class Weights(NamedTuple):
 class Memory:
     """Gives out addresses, and names for what lies there: a prefix, a letter, the layer, and the head where there are several."""
 
-    def __init__(self, k: int, L: int, H: int) -> None:
+    def __init__(self, k: int = 0, L: int = 0, H: int = 0) -> None:
         self.k, self.L, self.H, self.used = k, L, H, 0
 
     def take(self, size: int) -> int:
@@ -65,6 +65,10 @@ class Memory:
     def number(self, name: str) -> Operand:
         """One number."""
         return Operand(name, self.take(1), 1, 1, 1, 0)
+
+    def matrix(self, name: str, rows: int, columns: int) -> Operand:
+        """A matrix of any shape, row by row."""
+        return Operand(name, self.take(rows * columns), rows, columns, columns, 1)
 
     def matrices(self, name: str, count: int, places: int | None = None) -> list[Operand]:
         """One (k, k) matrix for each layer; where there are fewer places, layers take turns."""
@@ -96,8 +100,11 @@ class Memory:
         A, V = (self.matrices(prefix + name, L) for name in "AV")
         return Activations(S, s, x, b, r, U, A, V, self.number(prefix + "label"))
 
-    def gradients(self, prefix: str, keep: bool) -> Gradients:
-        """``keep`` every layer's gradients, which the second order needs; else the layers share one place, or two in turn."""
+    def gradients(self, prefix: str, keep: bool, others: int = 0) -> Gradients:
+        """``keep`` every layer's gradients, which the second order needs; else the layers share one place, or two in turn.
+
+        Room for the gradient of ``others`` parameters is left before that of P and Q.
+        """
         L, one, two = self.L, self.L if keep else 1, self.L + 1 if keep else 2
         S = self.matrices(prefix + "S", L + 1, two)
         s, x = (self.vectors(prefix + name, L + 1, two) for name in "sx")
@@ -106,7 +113,7 @@ class Memory:
         U = self.heads(prefix + "U", one)
         M = self.matrices(prefix + "M", L, 1)
         label, squares = self.number(prefix + "label"), self.number("squares")
-        first = self.take(L * self.H * 2 * self.k * self.k)  # P and Q in the C order of params
+        first = self.take(others + L * self.H * 2 * self.k * self.k) + others  # P and Q in the C order of params
         P, Q = (
             [[self.weight(prefix + name, first, l, h, which) for h in range(self.H)] for l in range(L)]
             for which, name in enumerate("PQ")

@@ -25,11 +25,12 @@ from .._types import Array
 # The operations. OUTER and MULTIPLY are read in a listing; the machine runs them as products of inner size 1
 PRODUCT, SHARED_LEFT, SHARED_RIGHT, OUTER, MULTIPLY, COPY, SYMMETRIZE, IDENTITY, CLEAR = range(9)
 SOFTMAX, SOFTMAX_BACKWARD, RELU, RELU_BACKWARD = range(9, 13)
-# A row of the encoding: operation, shape of the result, how many products an entry sums, then address, stride of a row and of a
+# A row of the encoding: operation, shape of the result, how many products an entry sums (softmax: where scratch is), then address, stride of a row and of a
 # column for A, B and C; 1 adds to C
 OPERATION, ROWS, COLUMNS, INNER, A, A_ROW, A_COLUMN, B, B_ROW, B_COLUMN, C, C_ROW, C_COLUMN, ADD = range(14)
 
 EQUATIONS = {  # what each number in a listing says; the lessons of these numbers derive them
+    "1.4": "prediction = -label",
     "1.5": "loss = mean of error^2",
     "2.14": "dprediction = 2 error / B",
     "2.15": "dlabel = -dprediction",
@@ -54,6 +55,7 @@ EQUATIONS = {  # what each number in a listing says; the lessons of these number
     "14.8": "dZ += dZ'",
     "14.9": "dP = dV^T Z",
     "14.10": "dZ += dV P",
+    "14.11": "dE = dW M",
     "14.12": "dA = E (dE - sum dE E)",
     "14.13": "dQ = Z^T dA^T Z",
     "14.14": "dZ += dA Z Q",
@@ -67,10 +69,23 @@ EQUATIONS = {  # what each number in a listing says; the lessons of these number
     "14.23": "dZ += dZ'",
     "14.24": "dP = dV^T Z",
     "14.25": "dZ += dV P",
+    "14.26": "dE = dW M",
     "14.27": "dA = dE step(A)",
     "14.28": "dQ = Z^T dA^T Z",
     "14.29": "dZ += dA Z Q",
     "14.30": "dZ += dA^T Z Q^T",
+    "15.1": "R = C W1^T + b1",
+    "15.2": "E = max(R, 0)",
+    "15.3": "F = E W2^T + b2",
+    "15.4": "dW2 = dF^T E",
+    "15.5": "db2 = sum dF",
+    "15.6": "dE = dF W2",
+    "15.7": "dR = dE step(R)",
+    "15.8": "dW1 = dR^T C",
+    "15.9": "db1 = sum dR",
+    "15.11": "tokens = (F ; label)",
+    "15.12": "G = sum token token^T, z = the query's token",
+    "15.15": "dtoken = 2 dG token, of the query dz",
 }
 
 
@@ -97,6 +112,10 @@ class Operand:
         columns = self.columns if columns is None else columns
         return replace(self, name=name or self.name, at=self.at + first * self.row, rows=rows, columns=columns)
 
+    def column_block(self, first: int, columns: int, name: str | None = None) -> Operand:
+        """The columns from ``first`` on."""
+        return replace(self, name=name or self.name, at=self.at + first * self.column, columns=columns)
+
     def entry(self, i: int) -> Operand:
         """Entry i of a vector, as a number."""
         return replace(self, name=f"{self.name}[{i + 1}]", at=self.at + i * self.row, rows=1)
@@ -112,12 +131,13 @@ class Operand:
 
 @dataclass(frozen=True)
 class Term:
-    """What an operation computes: ``factor`` times an operation of one or two operands."""
+    """What an operation computes: ``factor`` times an operation of one or two operands; the machine may need ``scratch`` for it."""
 
     operation: int
     a: Operand | None = None
     b: Operand | None = None
     factor: float = 1.0
+    scratch: Operand | None = None
 
     def __rmul__(self, factor: float) -> Term:
         return replace(self, factor=factor * self.factor)
@@ -240,7 +260,8 @@ def encoded(step: Step) -> list[int]:
     elif operation == MULTIPLY:
         operation, a, b = PRODUCT, b, a  # a column times a number
     places = [number for operand in (a, b, step.c) for number in (operand.at, operand.row, operand.column)]
-    return [operation, step.c.rows, step.c.columns, inner_size(term), *places, int(step.add)]
+    inner = term.scratch.at if term.scratch else inner_size(term)
+    return [operation, step.c.rows, step.c.columns, inner, *places, int(step.add)]
 
 
 def listing(program: Program) -> str:
@@ -289,7 +310,6 @@ def _softmax(a: Array) -> Array:
 
 
 def _softmax_backward(e: Array, dE: Array) -> Array:
-    dE = _masked(dE)
     return e * (dE - (dE * e).sum(axis=1, keepdims=True))
 
 
@@ -304,15 +324,10 @@ COMPUTE: dict[int, Callable[..., Array]] = {
     SOFTMAX: _softmax,
     SOFTMAX_BACKWARD: _softmax_backward,
     RELU: lambda a: np.maximum(a, 0.0),
-    RELU_BACKWARD: lambda e, dE: _masked(dE) * (e > 0),  # a ReLU is positive exactly where its score was
+    RELU_BACKWARD: lambda e, dE: dE * (e > 0),  # a ReLU is positive exactly where its score was
 }
 
 
 def _read(operand: Operand, mem: Array, shared: Array) -> Array:
     """The entries of an operand, (rows, columns, prompts); 1 prompt where all share them."""
     return shared[places_of(operand)][..., None] if operand.shared else mem[places_of(operand)]
-
-
-def _masked(dE: Array) -> Array:
-    """(14.11), (14.26): the last key is the query, which is never attended to."""
-    return np.concatenate([dE[:, :-1], np.zeros_like(dE[:, -1:])], axis=1)

@@ -24,8 +24,6 @@ class Addresses(NamedTuple):
     y: int
     sums: int  # where error^2, dP and dQ (in the C order of params) are summed over blocks
     hsums: int  # where hP and hQ are
-    dS: int  # where the gradient of the first state is, with ``inputs``
-    dx: int
 
 
 @dataclass(frozen=True)
@@ -39,11 +37,10 @@ class Passes:
 
 
 @lru_cache(maxsize=64)
-def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1, inputs: bool = False) -> Passes:
+def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1) -> Passes:
     """The programs of a model with L layers, H heads, k x k matrices (``full``: they act on whole tokens) and n examples.
 
     order 1: the gradient; 2: Hessian-vector products too. The shared numbers are params and, for order 2, the direction.
-    ``inputs``: the backward pass goes on to the first state, which something else made; for full matrices.
     """
     shape, memory, size = Shape(L, H, k, full, n), Memory(k, L, H), L * H * 2 * k * k
     weights = Weights(*(
@@ -54,13 +51,11 @@ def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1, inputs: b
     gradient, hvp, hgrads = Program(), Program(tangent=True), grads
     steps.forward(shape, weights, values, gradient)
     steps.error(values, y, grads, gradient)
-    steps.backward(shape, weights, values, grads, gradient, inputs)
+    steps.backward(shape, weights, values, grads, gradient)
     if order == 2:
         tangents, hgrads = memory.activations("v"), memory.gradients("h", keep=False)
         steps.tangent(shape, weights, values, tangents, hvp)
         hvp.set(hgrads.label, 2 * copy(tangents.label), "2.14")
         steps.backward_tangent(shape, weights, values, tangents, grads, hgrads, hvp)
-    at = Addresses(
-        values.S[0].at, values.s[0].at, values.x[0].at, y.at, grads.squares.at, hgrads.P[0][0].at, grads.S[0].at, grads.x[0].at
-    )
+    at = Addresses(values.S[0].at, values.s[0].at, values.x[0].at, y.at, grads.squares.at, hgrads.P[0][0].at)
     return Passes(gradient, hvp, at, memory.used)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._types import Array
 from . import random_numpy as definition
-from .interpreter import LANES, compiled
+from .lanes import LANES, compiled
 from .random_numpy import EXP_LEAST, LN2, LN2_HIGH, LN2_LOW, LOG2_E, SQUEEZE
 
 LOG, SIN, COS, EXP = (tuple(series) for series in (definition.LOG, definition.SIN, definition.COS, definition.EXP))

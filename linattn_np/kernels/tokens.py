@@ -1,9 +1,9 @@
 """Numba twins of softmax and ReLU attention on tokens: the same mathematics as their modules in ``layers/``, compiled.
 
-As for linear attention the passes are programs that ``interpreter.py`` runs, LANES prompts side by side. Nothing reads the last
-layer's other tokens, so there the query is the only reader. Chunks of CHUNK prompts are taken whole by a thread and added in
-order, so the bits do not depend on threads. Compiled when first used, once for each (n, D). Equations (14.1) to (14.15) for
-softmax, (14.16) to (14.30) for ReLU; a test holds these twins to the NumPy modules.
+As for linear attention the passes are programs that ``interpreter.py`` runs, some prompts side by side. Nothing reads the last
+layer's other tokens, so there the query is the only reader; nothing asks for the gradient of the first tokens, so it is left out.
+Chunks of CHUNK prompts are taken whole by a thread and added in order, so the bits do not depend on threads. Equations (14.1) to
+(14.15) for softmax, (14.16) to (14.30) for ReLU; a test holds these twins to the NumPy modules.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,14 @@ import numpy as np
 from .._checks import as_numbers, as_params, as_prompts, one_of
 from .._types import Array
 from ..layers.corner import to_full, to_full_adjoint
-from .interpreter import LANES, compiled, run, working_memory
+from .interpreter import LANES, add_lane_sums, clear, compiled, lanes_for, run, working_memory
 from .linear import CHUNK_BLOCKS
-from .operations import RELU, RELU_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD, Operand, Program, Term, copy
+from .operands import Memory
+from .operations import CLEAR, RELU, RELU_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD, Operand, Program, Term, copy, multiply
 from .threads import run_chunks
 
 CHUNK = CHUNK_BLOCKS * LANES  # prompts in a chunk, as for the linear model
+ZERO = Term(CLEAR)
 
 
 class _Kind(NamedTuple):
@@ -39,21 +41,19 @@ KINDS = {"softmax": _Kind(SOFTMAX, SOFTMAX_BACKWARD, 1), "relu": _Kind(RELU, REL
 
 
 class Addresses(NamedTuple):
-    """Where the program and the outside meet, as addresses in the memory."""
+    """Where a program and the outside meet, as addresses in the memory."""
 
     X: int  # where the tokens (N, D) are put
-    label: int  # where the query's last label is
-    dX: int  # the last layer's gradient (N, D), and where its entry for that label is
-    dlabel: int
-    sums: int  # where dP and dQ are summed over blocks, in the order of matrices
+    y: int  # where the label is
+    present: int  # 1, or 0 in a place that no prompt takes
+    sums: int  # where error^2 and its gradient, in the order of the shared numbers, are summed over blocks
 
 
 @dataclass(frozen=True)
 class TokenPasses:
-    """The program of one model shape; ``split`` is the first step of its backward pass."""
+    """The program of one model shape."""
 
     gradient: Program
-    split: int
     at: Addresses
     slots: int
 
@@ -61,21 +61,22 @@ class TokenPasses:
 @lru_cache(maxsize=64)
 def passes(attention: str, L: int, H: int, D: int, n: int) -> TokenPasses:
     """The program of L layers with H heads on n examples of token width D."""
-    kind, N, used = KINDS[attention], n + 1, 0
-    out, tag = Program(), kind.equation
-
-    def matrix(name: str, rows: int, columns: int) -> Operand:
-        nonlocal used
-        used += rows * columns
-        return Operand(name, used - rows * columns, rows, columns, columns, 1)
+    kind, N, memory = KINDS[attention], n + 1, Memory()
+    out, tag, matrix = Program(), kind.equation, memory.matrix
 
     def named(letter: str, l: int, h: int) -> str:
         return f"{letter}{l + 1}.{h + 1}" if H > 1 else f"{letter}{l + 1}"
 
-    Z, dZ = ([matrix(f"{name}{l + 1}", N, D) for l in range(L + 1)] for name in ("Z", "dZ"))
+    Z = [matrix(f"Z{l + 1}", N, D) for l in range(L + 1)]
     V, E = ([[matrix(named(name, l, h), N, width) for h in range(H)] for l in range(L)] for name, width in (("V", D), ("E", N)))
-    ZQ, dV, mixed, heard, dE = (
-        matrix(name, N, width) for name, width in (("ZQ", D), ("dV", D), ("dAZ", D), ("dA^TZ", D), ("dE", N))
+    scores, ZQ, scratch, error, y, present = (
+        matrix(name, rows, columns)
+        for name, rows, columns in (("A", N, N), ("ZQ", N, D), ("scratch", 2, 1), ("error", 1, 1), ("y", 1, 1), ("present", 1, 1))
+    )
+    dZ = {l: matrix(f"dZ{l + 1}", N, D) for l in range(1, L + 1)}
+    dV, dE, dlabel, squares = matrix("dV", N, D), matrix("dE", N, N), matrix("dlabel", 1, 1), matrix("squares", 1, 1)
+    dA, mixed, heard = (
+        Operand(name, at.at, N, at.columns, at.columns, 1) for name, at in (("dA", scores), ("dAZ", ZQ), ("dA^TZ", dV))
     )
     summed = [[[matrix(named(name, l, h), D, D) for name in ("dP", "dQ")] for h in range(H)] for l in range(L)]
     weights = [
@@ -91,69 +92,80 @@ def passes(attention: str, L: int, H: int, D: int, n: int) -> TokenPasses:
         return operand.block(0, n)
 
     for l in range(L):
-        out.set(Z[l + 1], copy(Z[l]), tag(5))  # residual
+        out.set(readers(Z[l + 1], l), copy(readers(Z[l], l)), tag(5))  # residual
         for h, (P, Q) in enumerate(weights[l]):
-            e = readers(E[l][h], l)
-            out.set(ZQ, Z[l] @ Q.T, tag(1))
-            out.set(e, readers(ZQ, l) @ Z[l].T, tag(1))
-            out.set(e, Term(kind.forward, e), tag(2))
-            out.set(V[l][h], Z[l] @ P.T, tag(4))
+            a, e = readers(scores, l), readers(E[l][h], l)
+            out.set(readers(ZQ, l), readers(Z[l], l) @ Q.T, tag(1))
+            out.set(a, readers(ZQ, l) @ Z[l].T, tag(1))
+            out.set(e, Term(kind.forward, a, scratch=scratch), tag(2))
+            out.set(examples(V[l][h]), examples(Z[l]) @ P.T, tag(4))
             out.add(readers(Z[l + 1], l), (e.block(0, e.rows, n) @ examples(V[l][h])) / n, tag(5))  # n columns of E: the mask
-    split = len(out.steps)
+    label, dlast = (Z.block(n, 1).column_block(D - 1, 1, f"{Z.name}[label]") for Z in (Z[L], dZ[L]))
+    read_error(label, y, present, error, dlabel, squares, out)
+    out.set(dZ[L], ZERO, "2.15")
+    out.set(dlast, copy(dlabel), "2.15")
     for l in reversed(range(L)):
         dnext = readers(dZ[l + 1], l)
-        out.set(dZ[l], copy(dZ[l + 1]), tag(8))  # residual
+        if l > 0:
+            out.set(dZ[l], copy(dZ[l + 1]), tag(8))  # residual
         for h, (P, Q) in enumerate(weights[l]):
-            (dP, dQ), e, d, some, moved = summed[l][h], readers(E[l][h], l), readers(dE, l), readers(Z[l], l), readers(mixed, l)
+            (dP, dQ), e, some = summed[l][h], readers(E[l][h], l), readers(Z[l], l)
+            d, da, moved = readers(dE, l), readers(dA, l), readers(mixed, l)
             out.set(examples(dV), (e.block(0, e.rows, n).T @ dnext) / n, tag(7))
             out.add(dP, examples(dV).T @ examples(Z[l]), tag(9))
-            out.add(examples(dZ[l]), examples(dV) @ P, tag(10))  # value
-            out.set(d.block(0, d.rows, n), (dnext @ examples(V[l][h]).T) / n, tag(6))  # the query's column: by the mask, below
-            out.set(d, Term(kind.backward, e, d), tag(12))
-            out.set(moved, d @ Z[l], tag(13))
+            if l > 0:
+                out.add(examples(dZ[l]), examples(dV) @ P, tag(10))  # value
+            out.set(d.block(0, d.rows, n), (dnext @ examples(V[l][h]).T) / n, tag(6))
+            out.set(d.column_block(n, 1, f"{d.name}[query]"), ZERO, tag(11))  # the mask
+            out.set(da, Term(kind.backward, e, d, scratch=scratch), tag(12))
+            out.set(moved, da @ Z[l], tag(13))
             out.add(dQ, moved.T @ some, tag(13))
-            out.add(readers(dZ[l], l), moved @ Q, tag(14))  # reader
-            out.set(heard, d.T @ some, tag(15))
-            out.add(dZ[l], heard @ Q.T, tag(15))  # read
-    label = N * D - 1
-    at = Addresses(Z[0].at, Z[L].at + label, dZ[L].at, dZ[L].at + label, summed[0][0][0].at)
-    return TokenPasses(out, split, at, used)
+            if l > 0:
+                out.add(readers(dZ[l], l), moved @ Q, tag(14))  # reader
+                out.set(heard, da.T @ some, tag(15))
+                out.add(dZ[l], heard @ Q.T, tag(15))  # read
+    return TokenPasses(out, Addresses(Z[0].at, y.at, present.at, squares.at), memory.used)
+
+
+def read_error(
+    label: Operand, y: Operand, present: Operand, error: Operand, dlabel: Operand, squares: Operand, out: Program
+) -> None:
+    """error = -label - y (1.4), error^2 (1.5), dlabel = -2 error (2.14), (2.15), 0 where no prompt is; 1/B comes at the end."""
+    out.set(error, -1 * copy(label), "1.4")
+    out.add(error, -1 * copy(y), "1.4")
+    out.set(dlabel, -2 * multiply(present, error), "2.15")
+    out.add(squares, multiply(dlabel, dlabel) / 4, "1.5")
 
 
 @compiled
-def chunk_gradient(code, split, at, shared, Z, y, first, last, mem, sums):
-    """Sums over prompts first .. last-1: of error^2 into sums[0], of its gradient, in the order of matrices, into sums[1:]."""
-    N, D = Z.shape[1], Z.shape[2]
-    for i in range(len(sums) - 1):
-        for lane in range(LANES):
-            mem[at.sums + i, lane] = 0.0
-    for start in range(first, last, LANES):
-        lanes = min(LANES, last - start)
-        for t in range(N):
-            for a in range(D):
-                for lane in range(LANES):
-                    mem[at.X + t * D + a, lane] = Z[start + lane, t, a] if lane < lanes else 0.0
-                    mem[at.dX + t * D + a, lane] = 0.0
-        for part in range(2):  # the one call of run is compiled once
-            begin, end = (0, split) if part == 0 else (split, len(code.factors))
-            run(None, None, None, None, code.operations, code.factors, begin, end, shared, mem)
-            if part == 0:
-                for lane in range(lanes):  # places left over keep a gradient of zero
-                    error = -mem[at.label, lane] - y[start + lane]  # (1.4)
-                    sums[0] += error * error
-                    mem[at.dlabel, lane] = -2.0 * error  # (2.14), (2.15); 1/B comes at the end
-    for i in range(len(sums) - 1):
-        for lane in range(LANES):
-            sums[1 + i] += mem[at.sums + i, lane]
+def chunk_sums(code, at, shared, Z, y, first, last, mem, sums):
+    """Add the sums over prompts first .. last-1, of error^2 and of its gradient, to sums."""
+    lanes, N, D = mem.shape[1], Z.shape[1], Z.shape[2]
+    clear(mem, at.sums, len(sums))
+    for start in range(first, last, lanes):
+        for lane in range(lanes):
+            taken = start + lane < last
+            mem[at.present, lane] = 1.0 if taken else 0.0
+            mem[at.y, lane] = y[start + lane] if taken else 0.0
+            for t in range(N):
+                for i in range(D):
+                    mem[at.X + t * D + i, lane] = Z[start + lane, t, i] if taken else 0.0
+        run(code.operations, code.factors, 0, len(code.factors), shared, mem)
+    add_lane_sums(mem, at.sums, sums)
+
+
+def add_sums(program: TokenPasses, shared: Array, Z: Array, y: Array, first: int, last: int, sums: Array) -> None:
+    """Add to sums (1 + p,) the sums of error^2 and of its gradient over prompts first .. last-1. One thread."""
+    mem = working_memory(program.slots, lanes_for(program.slots))
+    chunk_sums(program.gradient.code, program.at, shared, Z, y, first, last, mem, sums)
 
 
 def add_gradient(params: Array, Z: Array, y: Array, attention: str, first: int, last: int, out: Array) -> None:
     """Add to out (1 + p,) the sums of error^2 and of its gradient over prompts first .. last-1. One thread."""
     N, D = Z.shape[1:]
-    matrices, program = to_full(params, D), passes(attention, *params.shape[:2], D, N - 1)
-    sums, mem = np.zeros(1 + matrices.size), working_memory(program.slots)
-    code = program.gradient.code
-    chunk_gradient(code, program.split, program.at, matrices.ravel(), Z, y, first, last, mem, sums)
+    matrices = to_full(params, D)
+    sums = np.zeros(1 + matrices.size)
+    add_sums(passes(attention, *params.shape[:2], D, N - 1), matrices.ravel(), Z, y, first, last, sums)
     out[0] += sums[0]
     out[1:] += to_full_adjoint(sums[1:].reshape(matrices.shape), params.shape[-1]).ravel()
 
