@@ -2,14 +2,17 @@
 
 import json
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
+import linattn_np as la
 from linattn_np import plotting, teaching
 from linattn_np.teaching import exercise, figures, guesses, tables
 from linattn_np.teaching import verdicts as judge
 from linattn_np.teaching.exercise import Exercise, Slip, find, from_catalogue, lessons_with_exercises, of_lesson
+from linattn_np.teaching.mistakes import outputs, points_of
 
 EXERCISES = [e for number in lessons_with_exercises() for e in of_lesson(number).values()]
 each_exercise = pytest.mark.parametrize("one", EXERCISES, ids=lambda e: e.id)
@@ -91,15 +94,38 @@ def test_the_five_verdicts(registered):
     assert not verdict.right and "X came out different" in verdict.reasons[0]
 
 
+def draw_batch(rng, sizes):
+    """X (B, n, n)"""
+    return (rng.standard_normal((sizes["B"], sizes["n"], sizes["n"])),)
+
+
 def test_factors_and_transpositions_are_recognised_without_being_listed(registered):
-    registered(reference=square, inputs=lambda rng, s: (rng.standard_normal((7, 7)),))
-    said = {k: judge.judge("99.1", lambda X, k=k: k * (X @ X)).hint for k in (-1, 2, 0.5, 7, 1 / 7, 3, 1 / 3, 7 / 8, 1.7, 0)}
-    assert said[-1] == "the sign is wrong" and said[2] == "twice too large" and "factor 2" in said[0.5]
-    assert said[7] == "off by 1/n" and said[3] == "off by 1/B" and "n too" not in said[1.7] and said[1.7].startswith("1.7 times")
-    assert said[1 / 7] == "divided by n once too often" and said[1 / 3] == "divided by B once too often"
-    assert said[7 / 8].startswith("off by n/(n+1)") and "zero" in said[0]
-    assert judge.judge("99.1", lambda X: (X @ X).T).hint == "transposed"
+    registered(reference=square, inputs=draw_batch)
+    of_size = {
+        "the sign is wrong": lambda n, B: -1, "twice too large": lambda n, B: 2, "half of it: is a factor 2 missing?": lambda n, B: 0.5,
+        "off by 1/n": lambda n, B: n, "divided by n once too often": lambda n, B: 1 / n,
+        "off by 1/B": lambda n, B: B, "divided by B once too often": lambda n, B: 1 / B,
+        "off by n/(n+1): 1/(n+1) in place of 1/n": lambda n, B: n / (n + 1),
+        "all entries are zero: is the result ever written?": lambda n, B: 0,
+    }  # fmt: skip
+    for words, factor in of_size.items():
+        assert judge.judge("99.1", lambda X, factor=factor: factor(X.shape[1], len(X)) * (X @ X)).hint == words
+    assert judge.judge("99.1", lambda X: (X @ X).mT).hint == "transposed"
     assert judge.judge("99.1", lambda X: X @ X + np.nan).hint == "not all entries are finite numbers"
+
+
+def test_no_factor_is_named_by_accident(registered):
+    registered(reference=square, inputs=draw_batch)
+    for factor in (1.7, 3, 7, 1 / 3, 1 / 11, 7 / 8, 1 + 1e-7, 1 - 1e-8):  # n and B at one of the points are no n and B
+        assert judge.judge("99.1", lambda X, factor=factor: factor * (X @ X)).hint == ""
+    registered(reference=square, inputs=draw_square)  # neither n nor B occurs here
+    for at in ("n", "B"):
+        sizes = iter(exercise.POINTS)
+        assert judge.judge("99.1", lambda X, sizes=sizes, at=at: next(sizes)[at] * (X @ X)).hint == ""
+    one = find("13.6")  # its L is as large as B elsewhere
+    for divisor, said in (("L", ""), ("n", "divided by n once too often")):
+        wrong = lambda L, n, d, mu, divisor=divisor: one.reference(L, n, d, mu) / {"L": L, "n": n}[divisor]
+        assert judge.judge_function(one, wrong, points_of(one)).hint == said
 
 
 def test_a_wrong_value_says_where_and_how_far(registered):
@@ -111,13 +137,23 @@ def test_a_wrong_value_says_where_and_how_far(registered):
         return out
 
     verdict = judge.judge("99.1", off)
-    assert verdict.reasons[0].startswith("result[2, 1]: expected") and "1 of 25 entries are off" in verdict.reasons[0]
+    assert verdict.reasons == ("result: 1 of 25 entries is off, at result[2, 1]",)
+
+    def row(X):
+        out = X @ X
+        out[-1] = 0.0
+        return out
+
+    registered(reference=square, inputs=lambda rng, s: (rng.standard_normal((5, 5)),))
+    assert judge.judge("99.1", row).reasons == ("result: 5 of 25 entries are off, at result[4, :]",)
+    assert judge.judge("99.1", lambda X: X).reasons == ("result: all 25 entries are off",)
 
 
 def test_exceptions_and_shapes_are_said_in_one_line(registered):
     registered(reference=lambda Z: Z.sum(axis=1), inputs=lambda rng, s: (rng.standard_normal((s["B"], s["n"], s["d"])),))
     raised = judge.judge("99.1", lambda Z: Z @ Z)
     assert "it raised ValueError" in raised.reasons[0] and "called with Z (3, 7, 5)" in raised.reasons[1]
+    assert "raised = judge.judge(" in raised.reasons[0], "the line that is cited is the student's"
     assert (
         judge.judge("99.1", lambda Z: Z.sum(axis=1).T).reasons[0]
         == "result: expected shape (3, 5), got shape (5, 3): transposed?"
@@ -130,12 +166,14 @@ def test_several_results_are_compared_by_name(registered):
     registered(reference=lambda X: (X, X @ X), inputs=draw_square, names=("first", "second"))
     assert "expected 2 results (first, second)" in judge.judge("99.1", lambda X: X).reasons[0]
     verdict = judge.judge("99.1", lambda X: (X, -(X @ X)))
-    assert verdict.reasons[0].startswith("second[") and verdict.hint == "second: the sign is wrong"
+    assert verdict.reasons == ("first is right; second: all 25 entries are off",) and verdict.hint == "second: the sign is wrong"
 
 
 def test_hard_coded_sizes_do_not_pass(registered):
     registered(reference=lambda Z: Z.mean(axis=1), inputs=lambda rng, s: (rng.standard_normal((s["B"], s["n"])),))
-    assert judge.judge("99.1", lambda Z: Z.sum(axis=1) / 7).kind == judge.WRONG_VALUE
+    verdict = judge.judge("99.1", lambda Z: Z.sum(axis=1) / 7)
+    assert verdict.kind == judge.WRONG_VALUE and verdict.hint == ""
+    assert verdict.reasons[0].endswith("at B=2, n=11, d=3; right at B=3, n=7, d=5: is a number written where an input belongs?")
 
 
 def test_values_are_not_given_away(registered):
@@ -143,6 +181,109 @@ def test_values_are_not_given_away(registered):
     verdict = judge.judge("99.1", 0.5)
     assert verdict.kind == judge.WRONG_VALUE and "0.25" not in str(verdict)
     assert judge.judge("99.1", 4).hint == "upside down" and judge.judge("99.1", 1 / 4).right
+
+
+def test_a_crash_inside_a_library_cites_the_line_that_called_it(registered):
+    registered(reference=square, inputs=draw_square)
+
+    def crashes(X):
+        W = X @ X
+        return np.linalg.solve(W, np.zeros(99))
+
+    said = judge.judge("99.1", crashes).reasons[0]
+    assert "(your line" in said and said.endswith("return np.linalg.solve(W, np.zeros(99)))")
+    by_library = judge.judge("99.1", lambda X: find("nonsense"))
+    assert 'find("nonsense")' in by_library.reasons[0]
+    assert "does it take the inputs that are given?" in judge.judge("99.1", lambda: 0).reasons[0]
+
+
+def test_letters_and_numbers_are_taken_as_people_write_them(registered):
+    registered(reference="b", slips=(Slip("no", "a"), Slip("nor", "c")))
+    assert all(judge.judge("99.1", answer).right for answer in ("b", "B", "(b)", " b) ", "b.", "(B).", "( b )"))
+    assert judge.judge("99.1", "(A)").hint == "no" and judge.judge("99.1", "beta").kind == judge.WRONG_VALUE
+    registered(reference=0.2)
+    for answer in (Fraction(1, 5), np.array([0.2]), [0.2], np.float64(0.2), np.array(0.2), [[Fraction(1, 5)]]):
+        assert judge.judge("99.1", answer).right
+    registered(reference=np.array([0.5, 2.0]))
+    assert judge.judge("99.1", [Fraction(1, 2), 2]).right and judge.judge("99.1", [0.5]).kind == judge.WRONG_FORM
+    assert judge.judge("99.1", ["0.5", None]).kind == judge.WRONG_FORM
+
+
+def test_strict_mode_raises_and_says_nothing_more(registered, monkeypatch, capsys):
+    registered(reference=0.2, slips=(Slip("upside down", 5.0),))
+    for answer in (5.0, "no number", ...):
+        with pytest.raises(AssertionError) as error:
+            teaching.check("99.1", answer, strict=True)
+        assert str(error.value) == f"99.1: {judge.judge('99.1', answer).kind}"
+    monkeypatch.setenv("LINATTN_STRICT", "1")
+    with pytest.raises(judge.NotRightError):
+        teaching.check("99.1", 5.0)
+    teaching.check("99.1", 0.2)
+    teaching.check("99.1", 5.0, strict=False)
+    assert (
+        capsys.readouterr().out == "99.1: right\n99.1: wrong value\n    your answer: not the right value\n    Hint: upside down\n"
+    )
+    monkeypatch.setenv("LINATTN_STRICT", "yes")
+    with pytest.raises(ValueError, match="LINATTN_STRICT: expected one of '0', '1', got 'yes'"):
+        teaching.check("99.1", 0.2)
+
+
+def test_what_an_exercise_asks_for_is_not_called():
+    verdict = judge.judge("13.4", lambda params, Z, y: la.loss_and_grad(params, Z, y)[1])
+    assert verdict.kind == judge.NOT_ATTEMPTED and "the library's loss_and_grad does the work here" in verdict.reasons[1]
+    assert (
+        judge.judge("02.5", lambda params, Z, y: la.loss_and_grad(params, Z, y, backend="numpy")[1]).kind == judge.NOT_ATTEMPTED
+    )
+    one = find("04.6")
+    (Z,) = one.inputs(np.random.default_rng(0), exercise.POINTS[0])
+    block = (Z.shape[2] - 1) ** 2
+    by_library = la.hessian(np.zeros((1, 1, 2, 5, 5)), Z, np.zeros(len(Z)), backend="numpy")[block:, block:]
+    assert np.abs(one.reference(Z) - by_library).max() < 1e-12 * np.abs(by_library).max()
+
+
+def random_like(e, rng):
+    return rng.standard_normal(np.shape(e)) * 10 ** rng.uniform(-1, 2) * np.abs(e).max()
+
+
+@each_exercise
+def test_a_hundred_random_answers_get_one_and_the_same_message(one):
+    """Named mistakes excepted: no ratio, no distance and no entry of the right result is ever shown."""
+    rng, said = np.random.default_rng(0), set()
+    points = None if one.inputs is None else points_of(one)
+    for _ in range(100):
+        if points:
+            wrong = [[random_like(e, rng) for e in point.expected] for point in points]
+            given = iter([tuple(w) if len(one.names) > 1 else w[0] for w in wrong])
+            verdict = judge.judge_function(one, lambda *inputs, given=given: next(given), points)
+        else:
+            verdict = judge.judge(one.id, "".join(rng.choice(list("efghxyz"), 3)) if isinstance(one.reference, str) else
+                                  random_like(one.reference, rng))  # fmt: skip
+        if verdict.kind == judge.WRONG_VALUE and not verdict.hint:
+            said.add(str(verdict))
+    assert len(said) == 1
+    assert not re.search(r"\d\.\d|%|expected|times", said.pop().partition("\n")[2])
+
+
+@each_exercise
+def test_the_right_answer_is_right_in_four_forms(one):
+    if isinstance(one.reference, str):
+        forms = [one.reference.upper(), f"({one.reference})", f"{one.reference})", f" {one.reference}. "]
+    elif one.inputs is None:
+        value = np.asarray(one.reference, float)
+        exact = np.vectorize(Fraction, otypes=[object])(value)
+        forms = [value, value.tolist(), exact, value[None] if value.ndim == 0 else np.asfortranarray(value)]
+    else:
+
+        def as_form(change):
+            def answer(*inputs):
+                results = [change(np.asarray(r)) for r in outputs(one.reference(*inputs))]
+                return results if len(results) > 1 else results[0]
+
+            return answer
+
+        changes = [np.array, lambda r: r.tolist(), np.asfortranarray, lambda r: r.reshape(1) if r.ndim == 0 else r.astype(float)]
+        forms = [as_form(change) for change in changes]
+    assert len(forms) == 4 and all(judge.judge(one.id, form).right for form in forms)
 
 
 def test_verdicts_read_as_text_and_as_html(capsys):

@@ -4,6 +4,7 @@ The exercises of lesson 03 stand in ``exercises/lesson_03.py`` as a tuple ``EXER
 more than a new file there.
 """
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from ..audit import mutation as planted
 from . import exercises
 
+BY_DIFFERENCES, BY_HAND = 1e-5, 5e-3  # tolerances of Exercise, beside 1e-9: a second difference, three digits
 POINTS = ({"B": 3, "n": 7, "d": 5, "H": 2}, {"B": 2, "n": 11, "d": 3, "H": 1})  # n, N = n+1, d, D = d+1, B all differ
 FORM = re.compile(r"(\d\d[a-z]?)\.t?\d+")
 
@@ -32,8 +34,11 @@ class Exercise:
 
     With ``inputs`` the answer is a function: ``reference(*inputs(rng, sizes))`` is the right result, ``sizes`` one of POINTS and
     ``names`` what is returned, in order. Without, the answer is a value, ``reference``: a number, an array, or a string, such as
-    the letter of a choice. Functions are held to ``tolerance`` relative to the largest entry of each result, values to
-    ``tolerance`` relative to themselves.
+    the letter of a choice. ``forbids`` names functions of the library that the answer may not call, where one of them is the answer.
+
+    ``tolerance`` is relative to the largest entry of each result. 1e-9 is what is left of 1e-16 by some thousand operations on generic
+    numbers, and far below any slip; a finite difference (1e-5), a number worked by hand to three digits (5e-3) and one that is measured
+    from random prompts (as the exercise says) are accepted where the exercise does not forbid them.
     """
 
     id: str
@@ -43,12 +48,18 @@ class Exercise:
     names: tuple[str, ...] = ("result",)
     slips: tuple[Slip, ...] = ()
     tolerance: float = 1e-9
+    forbids: tuple[Callable[..., Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not FORM.fullmatch(self.id):
             raise ValueError(f"id: expected a form such as 03.4, 03.t1 or 05b.2, got {self.id!r}")
         if self.inputs is not None and not callable(self.reference):
             raise ValueError(f"reference of {self.id}: expected a function, since there are inputs")
+
+    @property
+    def arguments(self) -> list[str]:
+        """The names of the inputs, as the reference calls them."""
+        return list(inspect.signature(self.reference).parameters)
 
 
 def choice(id: str, asks: str, right: str, **wrong: str) -> Exercise:

@@ -135,6 +135,10 @@ EXERCISES = (
             Slip("P is not transposed: with tokens as rows the values are Z P^T", lambda Z, P, Q: Z + _attention(Z, P.T, Q)),
             Slip("Q is not transposed: with tokens as rows the scores are Z Q^T Z^T", lambda Z, P, Q: Z + _attention(Z, P, Q.T)),
             Slip("1/n is missing", lambda Z, P, Q: Z + (Z.shape[1] - 1) * _attention(Z, P, Q)),
+            Slip(
+                "neither P nor Q is transposed: that is the layer for tokens as columns",
+                lambda Z, P, Q: Z + _attention(Z, P.T, Q.T),
+            ),
         ),
     ),
     Exercise(

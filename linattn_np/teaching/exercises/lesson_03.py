@@ -55,6 +55,15 @@ def _forward_differences(f, x, h=1e-7):
     return out
 
 
+def _central_differences(f, x, h=1e-5):
+    out = np.zeros(x.shape)
+    for at in np.ndindex(x.shape):
+        e = np.zeros(x.shape)
+        e[at] = h
+        out[at] = (f(x + e) - f(x - e)) / (2 * h)
+    return out
+
+
 def layer_and_directions(rng, s):
     """A layer, a backward pass of it that is wrong (so that the two sides differ), Z, u and w (B, N, D)."""
     D = s["d"] + 1
@@ -150,11 +159,13 @@ EXERCISES = (
         ("gradient",),
         (
             Slip("all entries were stepped at once: that is the sum of the gradient, everywhere", _all_at_once),
-            Slip("that is a difference quotient: seven digits, and the check asks for nine", _forward_differences),
+            Slip("that is a difference quotient: seven digits, and more are asked for", _forward_differences),
+            Slip("that is a central difference: ten or eleven digits, and more are asked for", _central_differences),
             Slip("the step is so large that its square shows: 1e-30 is safe", lambda f, x: _entry_by_entry(f, x, 1e-3)),
             Slip("the imaginary part is not divided by h", lambda f, x: STEP * complex_gradient(f, x)),
             Slip("a real step of 1e-30 vanishes beside x: the step must be imaginary, and x complex", lambda f, x: 0.0 * x),
         ),
+        tolerance=1e-13,  # no difference quotient of numbers with 16 digits comes so far
     ),
     Exercise(
         "03.3", "Write dot_sides(forward, backward, Z, u, w): the two sides of (3.9), <J u, w> and <u, J^T w>.", dot_sides,
@@ -164,6 +175,7 @@ EXERCISES = (
             Slip("u and w are swapped: u is the direction of the input, w the cotangent of the output",
                  lambda forward, backward, Z, u, w: dot_sides(forward, backward, Z, w, u)),
             Slip("a cotangent of ones was used in place of w", _cotangent_of_ones),
+            Slip("the two sides have changed places: <J u, w> comes first", lambda *inputs: dot_sides(*inputs)[::-1]),
             Slip("the residual is missing in J u, and not in J^T w", _without_residual),
         ),
     ),

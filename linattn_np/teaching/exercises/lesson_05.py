@@ -56,6 +56,14 @@ def _backward(module, dG_next, dz_next, G, z, P, Q, n):
     return dstate.G, dstate.z, dP[0], dQ[0]
 
 
+def _one_use_twice(dG_next, dz_next, G, z, P, Q, n):
+    """dT = 2 dG' T G + dz' z^T, the rest as it should be."""
+    T = _moved(G, z, P, Q, n)
+    dT = 2 * dG_next @ T @ G + gram.outer(dz_next, z)
+    dU = P.T @ dT / n
+    return T.mT @ dG_next @ T + dU @ Q.T, gram.times(T.mT, dz_next), (dT @ (G @ Q).mT).sum(axis=0) / n, (G.mT @ dU).sum(axis=0)
+
+
 def blocks_and_cotangents(rng, s):
     """Symmetric dS' (B, d, d), ds' and dx' (B, d), dlabel (B,), symmetric S (B, d, d), s and x (B, d), P and Q (d, d), n."""
     B, d = s["B"], s["d"]
@@ -154,9 +162,12 @@ EXERCISES = (
     Exercise(
         "05.3", "Write state_backward(dG_next, dz_next, G, z, P, Q, n) -> dG, dz, dP, dQ.", backward, cotangents_and_state,
         ("dG", "dz", "dP", "dQ"),
-        from_catalogue(
-            _backward, "T_right_dropped", "T_left_dropped", "T_query_dropped", "T_right_not_turned", "G_scores_dropped", "U_P_not_turned",
-            "P_no_n", "G_not_turned",
+        (
+            *from_catalogue(
+                _backward, "T_right_dropped", "T_left_dropped", "T_query_dropped", "T_right_not_turned", "G_scores_dropped",
+                "U_P_not_turned", "P_no_n", "G_not_turned",
+            ),
+            Slip("twice one of T's two uses: they are equal where dG' and G are symmetric, and here they are not", _one_use_twice),
         ),
     ),
     Exercise(

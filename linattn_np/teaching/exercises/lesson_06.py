@@ -70,6 +70,16 @@ def _t_too_small(x, g, m, v, t, lr, beta1, beta2, eps):
     return adam(x, g, m, v, t - 1, lr, beta1, beta2, eps)
 
 
+def _t_too_large(x, g, m, v, t, lr, beta1, beta2, eps):
+    return adam(x, g, m, v, t + 1, lr, beta1, beta2, eps)
+
+
+def _short_form(x, g, m, v, t, lr, beta1, beta2, eps):
+    """Kingma and Ba's more efficient order of computation, which moves eps."""
+    _, m, v = adam(x, g, m, v, t, lr, beta1, beta2, eps)
+    return x - lr * np.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps), m, v
+
+
 def _betas_swapped(x, g, m, v, t, lr, beta1, beta2, eps):
     return adam(x, g, m, v, t, lr, beta2, beta1, eps)
 
@@ -158,6 +168,9 @@ EXERCISES = (
             Slip("the root of v_hat is missing", _adam_with(root=False)),
             Slip("the corrected means are for this step only; keep m and v", _adam_with(stored=True)),
             Slip("t counts this update as well", _t_too_small),
+            Slip("t is the number of this update, not of the next one", _t_too_large),
+            Slip("eps stands beside the root of v_hat; in the short form with one factor for both corrections it stands beside that of v",
+                 _short_form),
             Slip("beta1 belongs to m and beta2 to v", _betas_swapped),
         ),
     ),
@@ -189,6 +202,8 @@ EXERCISES = (
             Slip("the root is missing: v is a mean of squares", 0.8),
             Slip("that is 1 - alpha", 0.04),
             Slip("that makes the first step ten times as long as lr", 0.99),
+            Slip("the root is taken on the wrong side: a step five times as long needs a v of a twenty-fifth", 1 - 5**-0.5),
+            Slip("upside down: v stands below the line, and a longer step needs a smaller v", -24.0),
         ),
     ),
     Exercise(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...measures.landscape import robust_condition_number
-from ..exercise import Exercise, Slip, choice
+from ..exercise import BY_HAND, Exercise, Slip, choice
 
 
 def diagonal_with_zeros(rng, s):
@@ -83,6 +83,7 @@ EXERCISES = (
             Slip("in (9.2) the second term is missing: s has second derivatives too", 1058 / 128),
             Slip("the factor 2 of the first term is not in the second", (1058 + 336) / 128),
         ),
+        tolerance=BY_HAND,
     ),
     Exercise(
         "09.2", "Write three_r_med(diagonal): R_med with the lower, the usual and the alive median of a diagonal (p,).",

@@ -5,7 +5,7 @@ import numpy as np
 from ...measures.landscape import directional_smoothness, preconditioned_sharpness
 from ...models import transformer
 from ...prompts import RegressionTask
-from ..exercise import Exercise, Slip, choice
+from ..exercise import BY_DIFFERENCES, BY_HAND, Exercise, Slip, choice
 
 
 def definite_and_vectors(rng, s):
@@ -78,7 +78,9 @@ EXERCISES = (
             Slip("the entry between the two coordinates occurs twice in u^T H u", 192**2 / (2 * 528)),
             Slip("the entries off the diagonal are missing: u^T H u is not a sum over the diagonal alone", 192**2 / 608),
             Slip("that is the curvature, not the decrease", 376.0),
+            Slip("that is what is added to the loss; a decrease is positive", -(192**2) / 1504),
         ),
+        tolerance=BY_HAND,
     ),
     Exercise(
         "10.2", "Write meets(H, g, u) -> curvature, cosine, allowed decrease; H (p, p) positive definite, g and u (p,).", meets,
@@ -110,6 +112,7 @@ EXERCISES = (
             Slip("that is the curvature in the middle of the step",
                  lambda before, after, Z, y: directional_smoothness((before + after) / 2, after - before, Z, y)),
         ),
+        tolerance=BY_DIFFERENCES,
     ),
     Exercise(
         "10.4", "Write most_decrease(H, g): the most that any direction allows; H (p, p) positive definite, g (p,).", most_decrease,

@@ -8,7 +8,7 @@ from ...measures.smoothness_fits import fit_log
 from ...models import transformer
 from ...optimizers import clip, global_norm
 from ...prompts import RegressionTask
-from ..exercise import Exercise, Slip, choice
+from ..exercise import BY_HAND, Exercise, Slip, choice
 
 
 def gradient_and_constants(rng, s):
@@ -80,6 +80,7 @@ EXERCISES = (
             Slip("the step goes against the gradient", (3 + 108 / 124) ** 4),
             Slip("that is t after the step, not the loss there", 3 - 108 / 124),
         ),
+        tolerance=BY_HAND,
     ),
     Exercise(
         "11.2", "Write safe_step(g, L0, L1): what (11.5) with c = 1 adds to x.", safe_step, gradient_and_constants, ("step",),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...layers.softmax_attention import softmax
-from ..exercise import Exercise, Slip, choice
+from ..exercise import BY_DIFFERENCES, Exercise, Slip, choice
 
 
 def gradient_and_weights(rng, s):
@@ -124,6 +124,7 @@ EXERCISES = (
                  lambda a, v: softmax(a) * ((v - softmax(a) @ v) ** 2 - softmax(a) @ v**2)),
             Slip("v enters with its mean under e taken off", lambda a, v: softmax(a) * (v**2 - softmax(a) @ v**2)),
         ),
+        tolerance=BY_DIFFERENCES,
     ),
     Exercise(
         "14.5", "Write largest_answer(c, n, L): the cap on |prediction| over the largest label.", largest_answer, sizes, ("cap",),
