@@ -27,7 +27,6 @@ from .operations import (
     RELU_BACKWARD,
     ROWS,
     SHARED_LEFT,
-    SHARED_RIGHT,
     SOFTMAX,
     SOFTMAX_BACKWARD,
     SYMMETRIZE,
@@ -44,35 +43,52 @@ unsigned = np.uint64  # addresses are unsigned: Numba then leaves out the questi
 
 
 @compiled
-def product(left, right, mem, step, factor):
-    """C = or += factor A B, tile by tile; A lies in ``left`` and B in ``right``, which are mem or the numbers that prompts share."""
-    rows, columns, inner, add, full = step[ROWS], step[COLUMNS], step[INNER], step[ADD] == 1, unsigned(TILE)
+def product(left, mem, operations, k, factor):
+    """C = or += factor A B, tile by tile; A lies in ``left``, which is mem or the numbers that prompts share."""
+    rows, columns, inner, add, full = (
+        operations[k, ROWS],
+        operations[k, COLUMNS],
+        operations[k, INNER],
+        operations[k, ADD] == 1,
+        unsigned(TILE),
+    )
     i = unsigned(0)
     while i < rows:
-        tall, a, j = i + full <= rows, (step[A] + i * step[A_ROW], step[A_ROW], step[A_COLUMN]), unsigned(0)
+        tall, a, j = (
+            i + full <= rows,
+            (operations[k, A] + i * operations[k, A_ROW], operations[k, A_ROW], operations[k, A_COLUMN]),
+            unsigned(0),
+        )
         while j < columns:
-            wide, b = j + full <= columns, (step[B] + j * step[B_COLUMN], step[B_ROW], step[B_COLUMN])
-            c = (step[C] + i * step[C_ROW] + j * step[C_COLUMN], step[C_ROW], step[C_COLUMN])
+            wide, b = (
+                j + full <= columns,
+                (operations[k, B] + j * operations[k, B_COLUMN], operations[k, B_ROW], operations[k, B_COLUMN]),
+            )
+            c = (
+                operations[k, C] + i * operations[k, C_ROW] + j * operations[k, C_COLUMN],
+                operations[k, C_ROW],
+                operations[k, C_COLUMN],
+            )
             for lane in range(unsigned(0), unsigned(mem.shape[1]), unsigned(WIDTH)):
                 if tall and wide:
-                    product_tile(FULL, FULL, inner, lane, left, a, right, b, mem, c, factor, add)
+                    product_tile(FULL, FULL, inner, lane, left, a, mem, b, c, factor, add)
                 elif tall:
-                    product_tile(FULL, ONE, inner, lane, left, a, right, b, mem, c, factor, add)
+                    product_tile(FULL, ONE, inner, lane, left, a, mem, b, c, factor, add)
                 elif wide:
-                    product_tile(ONE, FULL, inner, lane, left, a, right, b, mem, c, factor, add)
+                    product_tile(ONE, FULL, inner, lane, left, a, mem, b, c, factor, add)
                 else:
-                    product_tile(ONE, ONE, inner, lane, left, a, right, b, mem, c, factor, add)
+                    product_tile(ONE, ONE, inner, lane, left, a, mem, b, c, factor, add)
             j += full if wide else unsigned(1)
         i += full if tall else unsigned(1)
 
 
 @compiled
-def elementwise(mem, step, factor):
+def elementwise(mem, operations, k, factor):
     """The cheap operations: COPY, SYMMETRIZE, IDENTITY, CLEAR."""
-    operation, a, a_row, a_column = step[OPERATION], step[A], step[A_ROW], step[A_COLUMN]
-    c, c_row, c_column, add = step[C], step[C_ROW], step[C_COLUMN], step[ADD] == 1
-    for i in range(step[ROWS]):
-        for j in range(step[COLUMNS]):
+    operation, a, a_row, a_column = operations[k, OPERATION], operations[k, A], operations[k, A_ROW], operations[k, A_COLUMN]
+    c, c_row, c_column, add = operations[k, C], operations[k, C_ROW], operations[k, C_COLUMN], operations[k, ADD] == 1
+    for i in range(operations[k, ROWS]):
+        for j in range(operations[k, COLUMNS]):
             to, at = c + i * c_row + j * c_column, a + i * a_row + j * a_column
             if operation == COPY:
                 for lane in range(mem.shape[1]):
@@ -88,11 +104,11 @@ def elementwise(mem, step, factor):
 
 
 @compiled
-def softmax(mem, step):
+def softmax(mem, operations, k):
     """C = the softmax of each row of A (14.2), two rows of scratch; a row's entries follow one another in memory. Not in place."""
-    lanes, columns, top, total = mem.shape[1], step[COLUMNS], step[INNER], step[INNER] + unsigned(1)
-    for i in range(step[ROWS]):
-        a, c = step[A] + i * step[A_ROW], step[C] + i * step[C_ROW]
+    lanes, columns, top, total = mem.shape[1], operations[k, COLUMNS], operations[k, INNER], operations[k, INNER] + unsigned(1)
+    for i in range(operations[k, ROWS]):
+        a, c = operations[k, A] + i * operations[k, A_ROW], operations[k, C] + i * operations[k, C_ROW]
         for lane in range(lanes):
             mem[top, lane], mem[total, lane] = mem[a, lane], 0.0
         for j in range(columns):
@@ -111,37 +127,45 @@ def softmax(mem, step):
 
 
 @compiled
-def softmax_backward(mem, step):
+def softmax_backward(mem, operations, k):
     """C = E (dE - sum_j dE_ij E_ij) for each row (14.12), E at A, dE at B; scratch and rows as for :func:`softmax`."""
-    lanes, total = mem.shape[1], step[INNER]
-    for i in range(step[ROWS]):
-        e, d, c = step[A] + i * step[A_ROW], step[B] + i * step[B_ROW], step[C] + i * step[C_ROW]
+    lanes, total = mem.shape[1], operations[k, INNER]
+    for i in range(operations[k, ROWS]):
+        e, d, c = (
+            operations[k, A] + i * operations[k, A_ROW],
+            operations[k, B] + i * operations[k, B_ROW],
+            operations[k, C] + i * operations[k, C_ROW],
+        )
         for lane in range(lanes):
             mem[total, lane] = 0.0
-        for j in range(step[COLUMNS]):
+        for j in range(operations[k, COLUMNS]):
             for lane in range(lanes):
                 mem[total, lane] += mem[d + j, lane] * mem[e + j, lane]
-        for j in range(step[COLUMNS]):
+        for j in range(operations[k, COLUMNS]):
             for lane in range(lanes):
                 mem[c + j, lane] = mem[e + j, lane] * (mem[d + j, lane] - mem[total, lane])
 
 
 @compiled
-def relu(mem, step):
+def relu(mem, operations, k):
     """C = max(A, 0) (14.17), (15.2)."""
-    for i in range(step[ROWS]):
-        a, c = step[A] + i * step[A_ROW], step[C] + i * step[C_ROW]
-        for j in range(step[COLUMNS]):
+    for i in range(operations[k, ROWS]):
+        a, c = operations[k, A] + i * operations[k, A_ROW], operations[k, C] + i * operations[k, C_ROW]
+        for j in range(operations[k, COLUMNS]):
             for lane in range(mem.shape[1]):
                 mem[c + j, lane] = max(mem[a + j, lane], 0.0)
 
 
 @compiled
-def relu_backward(mem, step):
+def relu_backward(mem, operations, k):
     """C = dE where E > 0, else 0 (14.27), (15.7), E at A, dE at B; a ReLU is positive exactly where its argument was."""
-    for i in range(step[ROWS]):
-        e, d, c = step[A] + i * step[A_ROW], step[B] + i * step[B_ROW], step[C] + i * step[C_ROW]
-        for j in range(step[COLUMNS]):
+    for i in range(operations[k, ROWS]):
+        e, d, c = (
+            operations[k, A] + i * operations[k, A_ROW],
+            operations[k, B] + i * operations[k, B_ROW],
+            operations[k, C] + i * operations[k, C_ROW],
+        )
+        for j in range(operations[k, COLUMNS]):
             for lane in range(mem.shape[1]):
                 mem[c + j, lane] = mem[d + j, lane] if mem[e + j, lane] > 0.0 else 0.0
 
@@ -150,24 +174,22 @@ def relu_backward(mem, step):
 def run(operations, factors, first, last, shared, mem):
     """Run the operations first .. last-1 of a program on a block."""
     for k in range(first, last):
-        step, factor = operations[k], factors[k]
-        operation = step[OPERATION]
+        factor = factors[k]
+        operation = operations[k, OPERATION]
         if operation == PRODUCT:
-            product(mem, mem, mem, step, factor)
+            product(mem, mem, operations, k, factor)
         elif operation == SHARED_LEFT:
-            product(shared, mem, mem, step, factor)
-        elif operation == SHARED_RIGHT:
-            product(mem, shared, mem, step, factor)
+            product(shared, mem, operations, k, factor)
         elif operation == SOFTMAX:
-            softmax(mem, step)
+            softmax(mem, operations, k)
         elif operation == SOFTMAX_BACKWARD:
-            softmax_backward(mem, step)
+            softmax_backward(mem, operations, k)
         elif operation == RELU:
-            relu(mem, step)
+            relu(mem, operations, k)
         elif operation == RELU_BACKWARD:
-            relu_backward(mem, step)
+            relu_backward(mem, operations, k)
         else:
-            elementwise(mem, step, factor)
+            elementwise(mem, operations, k, factor)
 
 
 @compiled

@@ -14,7 +14,8 @@ from . import compiling
 from .tiles import WIDTH
 
 LANES = 64  # prompts side by side: fewer pay more for each step of a program, more fall out of the caches
-CACHE = 2**19  # bytes, half of a usual second cache; a constant, because the order of sums depends on it
+FEWEST = 16  # and with fewer than that, a step costs more than its work even for large matrices
+CACHE = 2**20  # bytes of a usual second cache; a constant, because the order of sums depends on it
 
 _local = threading.local()  # each thread's working memory
 
@@ -56,6 +57,6 @@ def working_memory(slots: int, lanes: int = LANES) -> Array:
 def lanes_for(slots: int) -> int:
     """How many prompts lie side by side while a program with so many slots runs: the most that the second cache holds."""
     lanes = LANES
-    while lanes > WIDTH and slots * lanes * 8 > CACHE:
+    while lanes > FEWEST and slots * lanes * 8 > CACHE:
         lanes //= 2
     return lanes

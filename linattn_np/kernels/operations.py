@@ -22,7 +22,8 @@ import numpy as np
 
 from .._types import Array
 
-# The operations. OUTER and MULTIPLY are read in a listing; the machine runs them as products of inner size 1
+# The operations. Three are read in a listing, and the machine runs them as others: OUTER and MULTIPLY as products of inner size 1,
+# SHARED_RIGHT, C = A W, as C^T = W^T A^T
 PRODUCT, SHARED_LEFT, SHARED_RIGHT, OUTER, MULTIPLY, COPY, SYMMETRIZE, IDENTITY, CLEAR = range(9)
 SOFTMAX, SOFTMAX_BACKWARD, RELU, RELU_BACKWARD = range(9, 13)
 # A row of the encoding: operation, shape of the result, how many products an entry sums (softmax: where scratch is), then address, stride of a row and of a
@@ -254,14 +255,16 @@ def inner_size(term: Term) -> int:
 def encoded(step: Step) -> list[int]:
     """One row of the encoding."""
     term, nowhere = step.term, Operand("", 0, 0, 0, 0, 0)
-    operation, a, b = term.operation, term.a or nowhere, term.b or nowhere
+    operation, a, b, c = term.operation, term.a or nowhere, term.b or nowhere, step.c
     if operation == OUTER:
         operation, b = PRODUCT, b.T  # a column times a row
     elif operation == MULTIPLY:
         operation, a, b = PRODUCT, b, a  # a column times a number
-    places = [number for operand in (a, b, step.c) for number in (operand.at, operand.row, operand.column)]
+    elif operation == SHARED_RIGHT:
+        operation, a, b, c = SHARED_LEFT, b.T, a.T, c.T
+    places = [number for operand in (a, b, c) for number in (operand.at, operand.row, operand.column)]
     inner = term.scratch.at if term.scratch else inner_size(term)
-    return [operation, step.c.rows, step.c.columns, inner, *places, int(step.add)]
+    return [operation, c.rows, c.columns, inner, *places, int(step.add)]
 
 
 def listing(program: Program) -> str:

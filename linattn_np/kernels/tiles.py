@@ -33,20 +33,20 @@ FULL, ONE = (0,) * TILE, (0,)  # the sizes of tiles, as lengths of tuples: known
 
 def product_tile(
     rows: tuple[int, ...], columns: tuple[int, ...], inner: int, lane: int,
-    left: Array, A: Place, right: Array, B: Place, mem: Array, C: Place, factor: float, add: bool,
+    left: Array, A: Place, mem: Array, B: Place, C: Place, factor: float, add: bool,
 ) -> None:  # fmt: skip
     """C = or += factor A B for the first len(rows) rows and len(columns) columns of C, in lanes lane .. lane + WIDTH - 1.
 
     Entry (i, j) of A lies at ``A[0] + i A[1] + j A[2]`` of ``left``: the memory (slots, lanes), or numbers (count,) that all prompts
-    share; so B in ``right``, and C in ``mem``.
+    share; B and C lie in ``mem``.
     """
     lanes = slice(lane, lane + WIDTH)
     for i in range(len(rows)):
         for j in range(len(columns)):
             total = np.zeros(WIDTH)
             for m in range(inner):
-                x, y = left[A[0] + i * A[1] + m * A[2]], right[B[0] + m * B[1] + j * B[2]]
-                total += (x[lanes] if left.ndim == 2 else x) * (y[lanes] if right.ndim == 2 else y)
+                x, y = left[A[0] + i * A[1] + m * A[2]], mem[B[0] + m * B[1] + j * B[2], lanes]
+                total += (x[lanes] if left.ndim == 2 else x) * y
             to = C[0] + i * C[1] + j * C[2]
             mem[to, lanes] = mem[to, lanes] + factor * total if add else factor * total
 
@@ -98,35 +98,33 @@ def spread(builder: Any, number: Any) -> Any:
 @intrinsic
 def _product_tile(
     typing: Any, rows: Any, columns: Any, inner: Any, lane: Any,
-    left: Any, A: Any, right: Any, B: Any, mem: Any, C: Any, factor: Any, add: Any,
+    left: Any, A: Any, mem: Any, B: Any, C: Any, factor: Any, add: Any,
 ) -> Any:  # fmt: skip
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        inner_, lane_, factor_, add_ = args[2], args[3], args[10], args[11]
-        arrays = [
-            _Matrix(context, builder, kind, array, lane_) for kind, array in zip((left, right, mem), args[4:10:2], strict=True)
-        ]
+        _, _, inner_, lane_, left_, A_, mem_, B_, C_, factor_, add_ = args
+        first, other = (_Matrix(context, builder, kind, array, lane_) for kind, array in ((left, left_), (mem, mem_)))
         (a, a_row, a_column), (b, b_row, b_column), (c, c_row, c_column) = (
-            [builder.extract_value(place, i) for i in range(3)] for place in args[5:10:2]
+            [builder.extract_value(place, i) for i in range(3)] for place in (A_, B_, C_)
         )
-        starts = arrays[0].pointers(a, a_row, len(rows)), arrays[1].pointers(b, b_column, len(columns))
-        steps = arrays[0].offset(a_column), arrays[1].offset(b_row)
-        totals, scale = sums_of_products(builder, arrays[0], arrays[1], starts, steps, inner_), spread(builder, factor_)
+        starts = first.pointers(a, a_row, len(rows)), other.pointers(b, b_column, len(columns))
+        steps = first.offset(a_column), other.offset(b_row)
+        totals, scale = sums_of_products(builder, first, other, starts, steps, inner_), spread(builder, factor_)
         results = [
             (builder.fmul(scale, total), place)
             for row, at in zip(totals, rows_of(builder, c, c_row, len(rows)), strict=True)
-            for total, place in zip(row, arrays[2].pointers(at, c_column, len(columns)), strict=True)
+            for total, place in zip(row, other.pointers(at, c_column, len(columns)), strict=True)
         ]
         with builder.if_else(add_) as (adding, setting):
             with adding:
                 for result, place in results:
-                    arrays[2].store(builder.fadd(arrays[2].load(place), result), place)
+                    other.store(builder.fadd(other.load(place), result), place)
             with setting:
                 for result, place in results:
-                    arrays[2].store(result, place)
+                    other.store(result, place)
         return context.get_dummy_value()
 
     word, place = types.uint64, types.UniTuple(types.uint64, 3)
-    return types.none(rows, columns, word, word, left, place, right, place, mem, place, types.float64, add), codegen
+    return types.none(rows, columns, word, word, left, place, mem, place, place, types.float64, add), codegen
 
 
 def rows_of(builder: Any, at: Any, stride: Any, count: int) -> list[Any]:
@@ -168,7 +166,7 @@ def sums_of_products(builder: Any, A: _Matrix, B: _Matrix, starts: Any, steps: A
 
 @overload(product_tile, strict=False, inline="always")
 def _compiled(*arguments: Any) -> Callable[..., Any]:
-    def call(rows, columns, inner, lane, left, A, right, B, mem, C, factor, add):  # type: ignore[no-untyped-def]
-        return _product_tile(rows, columns, inner, lane, left, A, right, B, mem, C, factor, add)  # type: ignore[call-arg]
+    def call(rows, columns, inner, lane, left, A, mem, B, C, factor, add):  # type: ignore[no-untyped-def]
+        return _product_tile(rows, columns, inner, lane, left, A, mem, B, C, factor, add)  # type: ignore[call-arg]
 
     return call
