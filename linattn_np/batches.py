@@ -1,7 +1,8 @@
-"""Fresh batches for training: cut into parts of fixed size, each with a random generator of its own.
+"""Fresh batches for training: cut into chunks of fixed size, each drawn from a random state of its own.
 
-The parts of a batch are drawn and used by different threads, and because part k always draws from generator k, the numbers do not
-depend on how many threads there are. Where the covariates are Gaussian the linear model gets its states (G, z) drawn directly.
+The chunks of a batch are drawn and used by different threads, and because chunk k always draws from state k, the numbers do not
+depend on how many threads there are (``kernels/draws_numpy.py`` says which numbers, and in which order). Where the covariates are
+Gaussian the linear model gets its states (G, z) drawn directly.
 
 (5.30) For X (n, d) with rows N(0, I), X^T X has the law of R R^T with R lower triangular (d, min(n, d)): R_jj^2 ~ chi^2(n-j),
 j = 0, 1, .., and R_ij ~ N(0, 1) for i > j, all independent (Bartlett 1933). The rows of the state follow from labels y = X w:
@@ -16,12 +17,12 @@ from ._types import Array
 from .layers.gram import State
 from .prompts import RegressionTask
 
-PART = 256  # prompts in a part: one chunk of the kernels, so that a part is the work of one thread
+CHUNK = 256  # prompts in a chunk, the work of one thread
 
 
-def part_sizes(batch: int) -> list[int]:
-    """The sizes of the parts of a batch: all PART but the last."""
-    return [min(PART, batch - first) for first in range(0, batch, PART)]
+def chunk_sizes(batch: int) -> list[int]:
+    """The sizes of the chunks of a batch: all CHUNK but the last."""
+    return [min(CHUNK, batch - first) for first in range(0, batch, CHUNK)]
 
 
 def generators(seed: int, count: int) -> list[np.random.Generator]:

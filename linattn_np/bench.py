@@ -87,8 +87,7 @@ class Step:
     """One training step at each call: draw, gradient, clip, update."""
 
     def __init__(self, task: RegressionTask, params: Array, backend: str) -> None:
-        parts = batches.generators(0, len(batches.part_sizes(BATCH)))
-        self.gradient = BatchGradient(LinearTransformer(task.d, backend=backend), task, BATCH, parts)
+        self.gradient = BatchGradient(LinearTransformer(task.d, backend=backend), task, BATCH, seed=0)
         self.params, self.optimizer = params, Adam(0.02, 0.9, 0.9)
         self.state = self.optimizer.init(params)
 

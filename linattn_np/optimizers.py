@@ -204,8 +204,8 @@ class Adam(_Checked):
         t = state.t + 1
         m = self.beta1 * state.m + (1 - self.beta1) * grad
         v = self.beta2 * state.v + (1 - self.beta2) * grad * grad
-        m_hat = m / (1 - self.beta1**t)
-        v_hat = v / (1 - self.beta2**t)
+        m_hat = m / (1 - power(self.beta1, t))
+        v_hat = v / (1 - power(self.beta2, t))
         return params - self.lr * m_hat / (np.sqrt(v_hat) + self.eps), Moments(t, m, v)
 
 
@@ -229,6 +229,16 @@ class AdamW(_Checked):
     def update(self, params: Array, grad: Array, state: Moments) -> tuple[Array, Moments]:
         adam = Adam(self.lr, self.beta1, self.beta2, self.eps)
         return adam.update((1 - self.lr * self.weight_decay) * params, grad, state)
+
+
+def power(base: float, exponent: int) -> float:
+    """base^exponent by squaring and multiplying: a library's ``pow`` may give other last bits on another machine."""
+    result = 1.0
+    while exponent:
+        if exponent % 2:
+            result *= base
+        base, exponent = base * base, exponent // 2
+    return result
 
 
 KINDS = {kind.__name__: kind for kind in (SGD, SignDescent, NormalizedGD, Adagrad, RMSProp, Adam, AdamW)}

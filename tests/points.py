@@ -3,6 +3,7 @@
 import numpy as np
 
 import linattn_np as la
+from linattn_np.kernels import draws_numpy
 from linattn_np.layers import general_attention, gram, relu_attention, softmax_attention
 from linattn_np.layers import linear_attention as attention
 from linattn_np.layers.general_attention import GeneralAttention
@@ -73,3 +74,9 @@ def model_point(layers=3, heads=2, full=False, std=0.3, seed=0, batch=B, d=d, n=
 def relative(got, wanted):
     """Largest difference over largest size."""
     return np.max(np.abs(np.asarray(got) - wanted)) / np.max(np.abs(wanted))
+
+
+def fresh(task, sizes, states):
+    """Prompts of chunks of these sizes by the NumPy definition, chunk k from states[k], the states in turn. -> Z, y"""
+    drawn = [draws_numpy.prompts(task, size, states[k % len(states)]) for k, size in enumerate(sizes)]
+    return tuple(np.concatenate(arrays) for arrays in zip(*drawn, strict=True))

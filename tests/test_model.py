@@ -11,10 +11,11 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import third_model
-from points import model_point, relative
+from points import fresh, model_point, relative
 from third_model import Readout
 
 import linattn_np as la
+from linattn_np.kernels.random_numpy import chunk_states
 from linattn_np.layers import linear_attention
 from linattn_np.measures import landscape, noise
 from linattn_np.models import passes
@@ -45,12 +46,10 @@ def test_it_is_short_and_no_subclass_of_ours():
 
 def test_it_trains_as_the_loop_written_out():
     history = la.train(TASK, SGD(0.05, momentum=0.5), 4, batch=300, seed=5, clip=0.2, model=THIRD, record_every=2)
-    init, *parts = la.batches.generators(5, 3)
-    x = THIRD.init_params(init, 0.05)
+    x, states = THIRD.init_params(la.batches.generators(5, 1)[0], 0.05), chunk_states(5, 2)
     state = SGD(0.05, momentum=0.5).init(x)
     for t in range(4):
-        drawn = [TASK.sample(size, rng) for size, rng in zip((256, 44), parts, strict=True)]
-        Z, y = (np.concatenate(arrays) for arrays in zip(*drawn, strict=True))
+        Z, y = fresh(TASK, (256, 44), states)
         value, grad = THIRD.loss_and_grad(x, Z, y)
         assert history.loss[t] == pytest.approx(value, rel=1e-12)
         x, state = SGD(0.05, momentum=0.5).update(x, la.optimizers.clip(grad, 0.2), state)
@@ -77,9 +76,8 @@ def test_its_noise_is_that_of_brute_force():
     params = third_point()[0]
     ours = noise.gradient_noise(params, TASK, 13, 5, np.random.default_rng(17), model=THIRD)
     seeds = np.random.default_rng(17).integers(2**63, size=2).tolist()
-    draw = lambda count, seed: TASK.sample(count, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,))))
-    reference = THIRD.loss_and_grad(params, *draw(1300, seeds[0]))[1]
-    Z, y = draw(65, seeds[1])
+    reference = THIRD.loss_and_grad(params, *fresh(TASK, [256] * 5 + [20], chunk_states(seeds[0], 8)))[1]
+    Z, y = fresh(TASK, [65], chunk_states(seeds[1], 1))
     for k in range(5):
         part = slice(13 * k, 13 * k + 13)
         wanted = np.linalg.norm(THIRD.loss_and_grad(params, Z[part], y[part])[1] - reference)

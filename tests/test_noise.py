@@ -4,10 +4,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from points import model_point, relative
+from points import fresh, model_point, relative
 
 import linattn_np as la
+from linattn_np.batches import CHUNK
 from linattn_np.kernels import linear as kernels
+from linattn_np.kernels.random_numpy import chunk_states
 from linattn_np.layers import gram
 from linattn_np.measures import noise
 from linattn_np.models.model import passes_of
@@ -140,11 +142,8 @@ def test_norms_equal_brute_force(attention, backend):
     seeds = np.random.default_rng(17).integers(2**63, size=2).tolist()
     ours = noise.gradient_noise(x, HEAVY, batch, draws, np.random.default_rng(17), model_for(attention, backend))
 
-    def prompts(count, seed):
-        return HEAVY.sample(count, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,))))
-
-    reference = la.loss_and_grad(x, *prompts(100 * batch, seeds[0]), attention, "numpy")[1]
-    Z, y = prompts(draws * batch, seeds[1])
+    reference = la.loss_and_grad(x, *fresh(HEAVY, [256] * 5 + [20], chunk_states(seeds[0], 8)), attention, "numpy")[1]
+    Z, y = fresh(HEAVY, [draws * batch], chunk_states(seeds[1], 1))
     for k in range(draws):
         part = slice(k * batch, (k + 1) * batch)
         wanted = np.linalg.norm(la.loss_and_grad(x, Z[part], y[part], attention, "numpy")[1] - reference)
@@ -158,24 +157,22 @@ def test_gaussian_states_give_the_same_noise_by_numpy():
     assert by_numba == pytest.approx(by_numpy, rel=1e-11)
 
 
-def test_a_large_batch_is_the_mean_of_pieces_that_no_other_batch_uses():
-    x, sizes = params_for(HEAVY), (noise.PIECE, 101)
-    ours = noise.measure_noise(x, HEAVY, sum(sizes), 2, np.random.default_rng(23), reference=np.zeros(x.size)).norms
-    seed, wanted = int(np.random.default_rng(23).integers(2**63, size=2)[1]), []
-    for draw in range(2):
-        total = 0.0
-        for k, size in enumerate(sizes):
-            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2 * draw + k,)))
-            total = total + size * la.loss_and_grad(x, *HEAVY.sample(size, rng), backend="numpy")[1].ravel()
-        wanted.append(np.linalg.norm(total / sum(sizes)))
-    assert ours == pytest.approx(wanted, rel=1e-11)
+def test_a_large_batch_is_the_mean_of_chunks_that_no_other_batch_uses():
+    x, sizes, draws = params_for(HEAVY), (256, 256, 101), 5  # 15 chunks: the eight states take turns
+    ours = noise.measure_noise(x, HEAVY, sum(sizes), draws, np.random.default_rng(23), reference=np.zeros(x.size)).norms
+    seed = int(np.random.default_rng(23).integers(2**63, size=2)[1])
+    Z, y = fresh(HEAVY, sizes * draws, chunk_states(seed, noise.SIDE_BY_SIDE))
+    gradients = [
+        la.loss_and_grad(x, *batch, backend="numpy")[1] for batch in zip(np.split(Z, draws), np.split(y, draws), strict=True)
+    ]
+    assert ours == pytest.approx([np.linalg.norm(g) for g in gradients], rel=1e-11)
 
 
 # ---------------------------------------------------------------- determinism and memory
 
 
 @pytest.mark.parametrize("task", [GAUSSIAN, HEAVY])
-@pytest.mark.parametrize("batch, draws", [(1, 5003), (37, 211), (noise.PIECE + 3, 3)])
+@pytest.mark.parametrize("batch, draws", [(1, 5003), (37, 211), (600, 7)])
 def test_threads_do_not_change_a_bit(task, batch, draws):
     found = []
     for threads in (1, 2, 4):
@@ -196,9 +193,9 @@ def test_memory_does_not_grow_with_draws():
         tracemalloc.stop()
         return high
 
-    waves = noise.WAVE * (noise.PIECE // 10)
+    waves = noise.SIDE_BY_SIDE * (CHUNK // 10)
     peak(2 * waves)
-    assert peak(12 * waves) - peak(2 * waves) < 8 * 10 * waves + 100_000  # what is returned, and small change
+    assert peak(62 * waves) - peak(2 * waves) < 8 * 60 * waves + 100_000  # what is returned, and small change
 
 
 # ---------------------------------------------------------------- bad input

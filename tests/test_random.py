@@ -28,6 +28,13 @@ def source(seed, rows=ROWS):
     return draw
 
 
+def gammas(state, shapes):
+    """The compiled gamma numbers, (len(shapes), LANES)."""
+    out = np.empty((len(shapes), LANES))
+    random.fill_gammas(state, np.array(shapes, float), out, np.empty((2, LANES)))
+    return out
+
+
 def answers(draw):
     questions = NormalQuestions()
     questions.take(draw())
@@ -56,20 +63,25 @@ def test_normals_have_the_bits_of_their_definition(rows):
     assert np.array_equal(out, random_numpy.normals(wanted, rows)) and np.array_equal(ours, wanted)
 
 
-@pytest.mark.parametrize("shape", [1e-4, *SHAPES])
-@pytest.mark.parametrize("count", [1, 64, 1009])
-def test_gammas_have_the_bits_of_their_definition(shape, count):
-    ours, wanted, out = random.lane_states(1, 2), random_numpy.lane_states(1, 2), np.empty(count)
-    random.fill_gammas(ours, shape, out)
-    assert np.array_equal(out, random_numpy.gammas(wanted, shape, count)) and np.array_equal(ours, wanted)
+@pytest.mark.parametrize("shapes", [[1e-4], SHAPES, [0.3] * 101], ids=str)
+def test_gammas_have_the_bits_of_their_definition(shapes):
+    ours, wanted = random.lane_states(1, 2), random_numpy.lane_states(1, 2)
+    assert np.array_equal(gammas(ours, shapes), random_numpy.gammas(wanted, shapes)) and np.array_equal(ours, wanted)
 
 
-def test_chis_and_directions_have_the_bits_of_their_definition():
-    ours, wanted, chis, points = random.lane_states(1, 2), random_numpy.lane_states(1, 2), np.empty(277), np.empty((3, 5, LANES))
-    random.fill_chis(ours, 17.0, chis)
-    random.fill_directions(ours, points)
-    assert np.array_equal(chis, random_numpy.chis(wanted, 17, 277))
-    assert np.array_equal(points, random_numpy.directions(wanted, 3, 5)) and np.array_equal(ours, wanted)
+def test_a_lane_that_draws_again_does_not_move_the_others():
+    together = random_numpy.gammas(random.lane_states(3, 5), [0.4] * 97)
+    for lane in (0, 7, 63):
+        alone = random.lane_states(3, 5)[:, lane : lane + 1].copy()
+        assert np.array_equal(random_numpy.gammas(alone, [0.4] * 97)[:, 0], together[:, lane])
+
+
+def test_normals_from_a_generator_are_made_of_its_bits():
+    ours, words = np.random.default_rng(3), np.random.default_rng(3).integers(2**64, size=(2, 5), dtype=np.uint64)
+    wanted = np.concatenate(random_numpy.normal_pairs(*words))
+    assert np.array_equal(random_numpy.normals_from(ours, (3, 3)), wanted[:9].reshape(3, 3))
+    x = random_numpy.normals_from(ours, (40_001,))
+    assert min(kolmogorov_smirnov_p(of_normal(x)), two_sided(x.mean() * math.sqrt(x.size))) > TOO_RARE
 
 
 def test_seeds_and_chunks_give_different_states_and_lanes_too():
@@ -103,7 +115,7 @@ def test_polynomials_are_right_to_the_stated_error():
 def test_bits_do_not_depend_on_the_vector_unit():
     code = (
         "import hashlib, numpy as np; from linattn_np.kernels import random as r; state, x, g = r.lane_states(4, 1), np.empty((31, 64)),"
-        "np.empty(101); r.fill_normals(state, x); r.fill_gammas(state, 0.3, g); print(hashlib.sha256(x.tobytes() + g.tobytes()).hexdigest())"
+        "np.empty((31, 64)); r.fill_normals(state, x); r.fill_gammas(state, np.full(31, 0.3), g, np.empty((2, 64))); print(hashlib.sha256(x.tobytes() + g.tobytes()).hexdigest())"
     )
     hashes = set()
     for extra in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}):
@@ -125,8 +137,10 @@ def test_wrong_shapes_and_arguments_are_errors():
     with pytest.raises(ValueError, match=r"an array to fill of shape \(rows, LANES\)"):
         random.fill_normals(state, np.empty((2, LANES - 1)))
     for shape in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match="shape: expected a positive finite number"):
-            random.fill_gammas(state, shape, np.empty(3))
+        with pytest.raises(ValueError, match="shapes: expected positive finite numbers"):
+            gammas(state, [1.0, shape])
+        with pytest.raises(ValueError, match="shapes: expected"):
+            random_numpy.gammas(state, [1.0, shape])
     with pytest.raises(ValueError, match="seed: expected"):
         random.lane_states(-1, 0)
 
@@ -164,8 +178,7 @@ def test_a_variance_off_by_a_thousandth_is_rejected():
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gammas_have_their_law(shape):
-    state, x = random.lane_states(30, 0), np.empty(200_000)
-    random.fill_gammas(state, shape, x)
+    x = gammas(random.lane_states(30, 0), [shape] * 3125).ravel()
     u = of_gamma(x[:40_000], shape)
     assert min(kolmogorov_smirnov_p(u), anderson_darling_p(u)) > TOO_RARE
     assert two_sided((x.mean() - shape) / math.sqrt(shape / x.size)) > TOO_RARE
@@ -177,28 +190,12 @@ def test_gammas_have_their_law(shape):
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 16, 17, 18, 19, 20])  # n - j of Setting 1, and the smallest
 def test_chis_have_their_law(freedom):
-    state, x = random.lane_states(31, freedom), np.empty(200_000)
-    random.fill_chis(state, float(freedom), x)
-    u = of_gamma(x[:40_000] ** 2 / 2, freedom / 2)
+    x = np.sqrt(2 * gammas(random.lane_states(31, freedom), [freedom / 2] * 3125))
+    u = of_gamma(x.ravel()[:40_000] ** 2 / 2, freedom / 2)
     assert min(kolmogorov_smirnov_p(u), anderson_darling_p(u)) > TOO_RARE
-    serial = x - x.mean()
-    assert two_sided((serial[1:] @ serial[:-1]) / (serial @ serial) * math.sqrt(x.size)) > TOO_RARE
+    for array in (x, x.T):  # neighbours in a lane, and across lanes
+        serial = array.T.ravel() - array.mean()
+        assert two_sided((serial[1:] @ serial[:-1]) / (serial @ serial) * math.sqrt(x.size)) > TOO_RARE
+    x = x.ravel()
     if freedom == 1:  # the length of one normal
         assert kolmogorov_smirnov_p(2 * of_normal(x[:40_000]) - 1) > TOO_RARE
-
-
-@pytest.mark.parametrize("d", [1, 2, 5])
-def test_directions_are_uniform_on_the_sphere(d):
-    points = np.empty((3001, d, LANES))
-    random.fill_directions(random.lane_states(32, d), points)
-    assert np.abs((points**2).sum(axis=1) - 1).max() < 1e-15
-    x = points.transpose(0, 2, 1).reshape(-1, d)
-    count, fourth = len(x), 3 / (d * (d + 2))
-    for i in range(d):
-        assert two_sided(x[:, i].mean() * math.sqrt(d * count)) > TOO_RARE
-        if d > 1:
-            assert two_sided((x[:, i] ** 2 - 1 / d).mean() / math.sqrt((fourth - 1 / d**2) / count)) > TOO_RARE
-        for j in range(i):
-            assert two_sided((x[:, i] * x[:, j]).mean() * math.sqrt(d * (d + 2) * count)) > TOO_RARE
-    if d == 2:  # the angle itself
-        assert kolmogorov_smirnov_p(np.arctan2(x[:40_000, 1], x[:40_000, 0]) / (2 * math.pi) + 0.5) > TOO_RARE

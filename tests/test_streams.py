@@ -9,10 +9,10 @@ from linattn_np.kernels import linear as kernels
 from linattn_np.layers import gram
 
 
-def test_part_sizes_add_up_and_a_part_is_one_chunk_of_the_kernels():
-    assert batches.part_sizes(1000) == [256, 256, 256, 232]
-    assert batches.part_sizes(1) == [1] and batches.part_sizes(256) == [256]
-    assert batches.PART == kernels.LANES * kernels.CHUNK_BLOCKS
+def test_chunk_sizes_add_up_and_are_those_of_the_kernels():
+    assert batches.chunk_sizes(1000) == [256, 256, 256, 232]
+    assert batches.chunk_sizes(1) == [1] and batches.chunk_sizes(256) == [256]
+    assert batches.CHUNK == kernels.LANES * kernels.CHUNK_BLOCKS
 
 
 def test_generators_depend_on_seed_and_place_only():

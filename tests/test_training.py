@@ -4,22 +4,21 @@ import time
 
 import numpy as np
 import pytest
-from points import relative
+from points import fresh, relative
 
 import linattn_np as la
 from linattn_np import batches, progress
+from linattn_np.kernels.random_numpy import chunk_states
 from linattn_np.optimizers import SGD, Adam, clip, global_norm
 
 
 def test_loop_equals_the_loop_written_out():
     task, optimizer = la.RegressionTask(n=7, d=5, covariates="sphere"), SGD(0.3, momentum=0.5)
     history = la.train(task, optimizer, 3, batch=300, clip=0.1, seed=5)
-    init, *parts = batches.generators(5, 3)
-    x = la.init_params(init)
+    x, states = la.init_params(batches.generators(5, 1)[0]), chunk_states(5, 2)
     state, clipped = optimizer.init(x), 0
     for t in range(3):
-        prompts = [task.sample(size, rng) for size, rng in zip((256, 44), parts, strict=True)]
-        Z, y = (np.concatenate(arrays) for arrays in zip(*prompts, strict=True))
+        Z, y = fresh(task, (256, 44), states)
         value, grad = la.loss_and_grad(x, Z, y, backend="numpy")
         assert abs(history.loss[t] - value) < 1e-12 * value and abs(history.grad_norm[t] - global_norm(grad)) < 1e-10
         clipped += global_norm(grad) > 0.1
@@ -88,11 +87,11 @@ def test_training_learns_and_starts_from_given_params():
 def test_every_kind_of_model_trains_as_the_loop_with_its_own_gradient(settings):
     task, optimizer, by = la.RegressionTask(n=3, d=2, covariates="sphere"), Adam(0.02), settings.get("clip_by", "global")
     history = la.train(task, optimizer, 3, batch=7, layers=2, clip=0.01, **settings)
-    init, part = batches.generators(0, 2)
-    x = la.init_params(init, 2, 2, settings.get("heads", 1), full=settings.get("full", False))
+    states = chunk_states(0, 1)
+    x = la.init_params(batches.generators(0, 1)[0], 2, 2, settings.get("heads", 1), full=settings.get("full", False))
     state = optimizer.init(x)
     for t in range(3):
-        value, grad = la.loss_and_grad(x, *task.sample(7, part), settings.get("attention", "linear"), backend="numpy")
+        value, grad = la.loss_and_grad(x, *fresh(task, (7,), states), settings.get("attention", "linear"), backend="numpy")
         assert history.loss[t] == pytest.approx(value, rel=1e-12) and history.grad_norm[t] > 0.01
         x, state = optimizer.update(x, clip(grad, 0.01, by), state)
     assert relative(history.params, x) < 1e-9  # Adam divides by the root of squares: where they are tiny, rounding grows

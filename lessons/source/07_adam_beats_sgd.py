@@ -32,6 +32,7 @@ import linattn_np as la
 from linattn_np.optimizers import SGD, Adam, clip
 from linattn_np.experiments.papers.maybe_all_you_need import adam_vs_sgd
 from linattn_np.experiments.scale import Scale, test_batch
+from linattn_np.kernels import draws_numpy, random_numpy
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions
@@ -222,15 +223,15 @@ def batches_of(task, batch, steps, rng):
 
 
 # %% [markdown]
-# And the library's `la.train`. For Setting 3 it draws its prompts with `sample`, in parts of up to 256, each part from a generator of its
-# own; so one part can be drawn again here, and all three must agree.
+# And the library's `la.train`. It draws its prompts in chunks of up to 256, each chunk from a random state of its own (lesson 05);
+# so one chunk can be drawn again here, and all three must agree.
 
 # %%
 heavy = la.papers.maybe_all_you_need.SETTINGS["setting3"].task
 rows = []
 for name, optimizer in (("SGD", SGD(0.02, 0.9)), ("Adam", Adam(0.02, 0.9, 0.9))):
-    init, part = la.batches.generators(SEED, 2)
-    start, batches = la.init_params(init), batches_of(heavy, 200, 30, part)
+    start, chunk = la.init_params(la.batches.generators(SEED, 1)[0]), random_numpy.chunk_states(SEED, 1)[0]
+    batches = [draws_numpy.prompts(heavy, 200, chunk) for _ in range(30)]
     x, losses, gradients = train_by_hand(start, batches, optimizer)
     by_sums = {"SGD": sgd_by_sums, "Adam": adam_by_sums}[name]
     sums = by_sums(start.ravel(), gradients.reshape(30, -1), 0.02, 0.9).reshape(x.shape)

@@ -32,6 +32,7 @@ import numpy as np
 import linattn_np as la
 from linattn_np.optimizers import SGD, Adam
 from linattn_np.experiments import panels as three_rows
+from linattn_np.kernels import draws_numpy, random_numpy
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
 from linattn_np.teaching import show, slider, symbols, table, versions
@@ -558,10 +559,10 @@ show(figure, "Loss against depth at each depth's own rates, new seeds: both opti
 # %%
 def prompts_of_step(seed, t):
     """The states (5.30) and labels of a run's batch of step t, drawn again."""
-    _, part = la.batches.generators(seed, 2)
+    chunk = random_numpy.chunk_states(seed, 1)[0]
     for _ in range(t + 1):
-        draws = la.batches.draw_gaussian(task, 128, part)
-    return la.batches.gaussian_state(task, draws)
+        states = draws_numpy.states(task, 128, chunk)
+    return states
 
 
 def squared_errors(params, state, y):

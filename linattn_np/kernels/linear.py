@@ -14,8 +14,10 @@ import numpy as np
 
 from .._checks import as_count, as_numbers, as_params, as_prompts
 from .._types import Array
+from ..batches import can_draw_states
 from ..prompts import RegressionTask
 from . import programs
+from .draws import Law, draw_block, law_of
 from .interpreter import LANES, add_lane_sums, clear, compiled, run, working_memory
 from .threads import run_chunks
 
@@ -47,7 +49,59 @@ def load(dims, at, G_block, z_block, y_block, mem):
                 mem[at.S + i * k + j, lane] = G_block[i, j, lane]
 
 
+@compiled
+def put_state(k, at_S, at_s, at_x, at_y, N, D, tokens, lanes, mem):
+    """(5.16) from a block's tokens (N D rows) to the state where a program expects it; places from ``lanes`` on get zeros.
+
+    k = d: S, s and x; k = D: all of G at S, the query's whole token at x, and s is not written.
+    """
+    query = (N - 1) * D
+    for lane in range(LANES):
+        mem[at_y, lane] = tokens[query + D - 1, lane] if lane < lanes else 0.0
+    for i in range(k):
+        for lane in range(LANES):
+            mem[at_x + i, lane] = tokens[query + i, lane] if i < D - 1 and lane < lanes else 0.0
+        for j in range(i, D):
+            to = at_s + i if j == k else at_S + i * k + j
+            for lane in range(LANES):
+                mem[to, lane] = 0.0
+            for t in range(N - 1):
+                for lane in range(LANES):
+                    mem[to, lane] += tokens[t * D + i, lane] * tokens[t * D + j, lane]
+            for lane in range(lanes, LANES):
+                mem[to, lane] = 0.0
+            if i < j < k:
+                for lane in range(LANES):
+                    mem[at_S + j * k + i, lane] = mem[to, lane]
+
+
 # ---------------------------------------------------------------- chunks of blocks
+
+
+@compiled
+def drawn_sums(dims, gradient, at, law, shared, state, prompts, mem, room, sums):
+    """As :func:`chunk_sums` without directions, for ``prompts`` prompts that are drawn here, block by block."""
+    clear(mem, at.sums, len(sums))
+    for first in range(0, prompts, LANES):
+        draw_block(law, state, room)
+        put_state(len(dims), at.S, at.s, at.x, at.y, law.N, law.d + 1, room, min(LANES, prompts - first), mem)
+        run(dims, None, None, None, gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+    add_lane_sums(mem, at.sums, sums)
+
+
+@compiled
+def fill_states(law, state, room, mem, prompts, G, z, y):
+    """Fill G, z and y of :class:`Lanes` with states that are drawn here; mem (D D + D + 1, LANES) is scratch."""
+    D = law.d + 1
+    for block in range(len(G)):
+        draw_block(law, state, room)
+        put_state(D, 0, 0, D * D, D * D + D, law.N, D, room, min(LANES, prompts - block * LANES), mem)
+        for lane in range(LANES):
+            for i in range(D):
+                for j in range(D):
+                    G[block, i, j, lane] = mem[i * D + j, lane]
+                z[block, i, lane] = mem[D * D + i, lane]
+            y[block, lane] = mem[D * D + D, lane]
 
 
 @compiled
@@ -139,6 +193,17 @@ def lanes_from_tokens(Z: Array, y: Array) -> Lanes:
     return lanes
 
 
+def drawn_lanes(task: RegressionTask, batch: int, state: Array) -> Lanes:
+    """The states of ``batch`` fresh prompts, drawn from the state (4, LANES) of a chunk, which is moved on in place.
+
+    The twin of ``draws_numpy.states`` where a task has the shortcut (5.30), else of ``gram.compress`` on ``draws_numpy.prompts``.
+    """
+    law, D = law_of(task, can_draw_states(task)), task.d + 1
+    lanes, mem = empty_lanes(batch, D, task.n), working_memory(D * D + D + 1 + law.rows)
+    fill_states(law, state, mem[D * D + D + 1 :], mem, batch, lanes.G, lanes.z, lanes.y)
+    return lanes
+
+
 class LinearKernel:
     """Params with everything the kernels need to run them on states of token width D made from n examples.
 
@@ -155,6 +220,13 @@ class LinearKernel:
     def add_gradient(self, lanes: Lanes, first: int, last: int, out: Array) -> None:
         """Add to out (1 + p,) the sums of error^2 and of its gradient over the prompts of blocks first .. last-1."""
         self._add(lanes, self.shared, self.no_directions, first, last, out, self.no_directions)
+
+    def add_drawn_gradient(self, law: Law, prompts: int, state: Array, out: Array) -> None:
+        """The same over ``prompts`` prompts of a law that are drawn from a state (4, LANES), which is moved on."""
+        passes = self.passes
+        mem = working_memory(passes.slots + law.rows)
+        room = mem[passes.slots :]
+        drawn_sums(self.dims, passes.gradient.code, passes.at, law, self.shared, state, prompts, mem, room, out)
 
     def add_hvps(self, lanes: Lanes, directions: Array, first: int, last: int, out: Array) -> None:
         """Add to out (m, p) the Hessian of the sum of error^2 times each of the m directions, for blocks first .. last-1."""

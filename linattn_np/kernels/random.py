@@ -106,61 +106,39 @@ def fill_normals(state: Array, out: Array) -> None:
 
 
 @compiled
-def fill_gammas(state: Array, shape: float, out: Array) -> None:
-    """Fill out (count,) with Gamma(shape) numbers of scale 1."""
-    if not 0.0 < shape < math.inf:  # nothing would ever be taken
-        raise ValueError("shape: expected a positive finite number")
-    count, filled = len(out), 0
-    d = (shape if shape >= 1.0 else shape + 1.0) - 1.0 / 3.0
-    c = 1.0 / math.sqrt(9.0 * d)
-    x, u, v, sure = np.empty((2, LANES)), np.empty((2, LANES)), np.empty((2, LANES)), np.empty((2, LANES), np.bool_)
-    while filled < count:
-        fill_normals(state, x)
-        for which in range(2):
+def fill_gammas(state: Array, shapes: Array, out: Array, scratch: Array) -> None:
+    """Fill row i of out (rows, LANES) with Gamma(shapes[i]) numbers of scale 1; scratch (2, LANES)."""
+    fill_normals(state, out)
+    u, sure = scratch[0], scratch[1]
+    for row in range(len(out)):
+        shape, x = shapes[row], out[row]
+        if not 0.0 < shape < math.inf:  # nothing would ever be taken
+            raise ValueError("shapes: expected positive finite numbers")
+        d = (shape if shape >= 1.0 else shape + 1.0) - 1.0 / 3.0
+        c = 1.0 / math.sqrt(9.0 * d)
+        for lane in range(LANES):
+            u[lane] = uniform(next_bits(state, lane))
+            square = x[lane] * x[lane]
+            sure[lane] = (1.0 + c * x[lane] > 0.0) & (u[lane] < 1.0 - SQUEEZE * (square * square))
+        for lane in range(LANES):
+            if sure[lane] == 0.0:
+                x[lane] = first_taken(state, lane, x[lane], u[lane], c, d)
+        for lane in range(LANES):
+            root = 1.0 + c * x[lane]
+            x[lane] = d * (root * root * root)
+        if shape < 1.0:
             for lane in range(LANES):
-                u[which, lane] = uniform(next_bits(state, lane))
-                root, square = 1.0 + c * x[which, lane], x[which, lane] * x[which, lane]
-                v[which, lane] = root * root * root
-                sure[which, lane] = (root > 0.0) & (u[which, lane] < 1.0 - SQUEEZE * (square * square))
-        for which in range(2):
-            for lane in range(LANES):
-                taken = sure[which, lane]
-                if not taken and v[which, lane] > 0.0:
-                    square = x[which, lane] * x[which, lane]
-                    taken = log(u[which, lane]) < 0.5 * square + d * (1.0 - v[which, lane] + log(v[which, lane]))
-                if filled < count:
-                    out[filled] = d * v[which, lane]  # overwritten by the next one unless taken
-                    filled += taken
-    if shape < 1.0:
-        for first in range(0, count, LANES):
-            for lane in range(LANES):
-                u[0, lane] = exp(log(uniform(next_bits(state, lane))) / shape)
-            for i in range(first, min(first + LANES, count)):
-                out[i] *= u[0, i - first]
+                x[lane] *= exp(log(uniform(next_bits(state, lane))) / shape)
 
 
 @compiled
-def fill_chis(state: Array, freedom: float, out: Array) -> None:
-    """Fill out (count,) with square roots of chi-square numbers with ``freedom`` degrees of freedom."""
-    fill_gammas(state, freedom / 2.0, out)
-    for i in range(len(out)):
-        out[i] = math.sqrt(2.0 * out[i])
-
-
-@compiled
-def fill_directions(state: Array, out: Array) -> None:
-    """Fill out (count, d, LANES) with points uniform on the unit sphere of R^d."""
-    count, d = out.shape[0], out.shape[1]
-    fill_normals(state, out.reshape((count * d, LANES)))
-    length = np.empty(LANES)
-    for i in range(count):
-        for lane in range(LANES):
-            length[lane] = 0.0
-        for j in range(d):
-            for lane in range(LANES):
-                length[lane] += out[i, j, lane] * out[i, j, lane]
-        for lane in range(LANES):
-            length[lane] = math.sqrt(length[lane])
-        for j in range(d):
-            for lane in range(LANES):
-                out[i, j, lane] /= length[lane]
+def first_taken(state: Array, lane: int, x: float, u: float, c: float, d: float) -> float:
+    """The candidate x if (5.33) takes it, or else the lane's next one that it takes."""
+    while True:
+        root, square = 1.0 + c * x, x * x
+        v = root * root * root
+        if v > 0.0 and (u < 1.0 - SQUEEZE * (square * square) or log(u) < 0.5 * square + d * (1.0 - v + log(v))):
+            return x
+        radius_bits = next_bits(state, lane)
+        x, _ = normal_pair(radius_bits, next_bits(state, lane))
+        u = uniform(next_bits(state, lane))

@@ -20,12 +20,13 @@ With rounding, each is right to 4e-16 of its value (tested against 64 bit mantis
 
 **Gamma(a)** (5.33), Marsaglia and Tsang 2000, exact: d = a - 1/3, c = 1 / sqrt(9 d), x ~ N(0, 1), v = (1 + c x)^3. Take d v where
 v > 0 and log u < x^2/2 + d (1 - v + log v): more than 95 of 100 for a >= 1. u < 1 - 0.0331 x^4 implies that (same paper) and
-needs no logarithm. For a < 1: Gamma(a + 1) times U^(1/a) is Gamma(a). Candidates are taken in order from all lanes alike until there
-are enough; the rest is thrown away, which no number that was taken knows of.
-**Chi(k)** is sqrt(2 Gamma(k/2)). **Directions** are d normals divided by their length. Derived in lesson 05.
+needs no logarithm. For a < 1: Gamma(a + 1) times U^(1/a) is Gamma(a). A lane whose candidate is not taken draws another from its own
+stream, and no other lane notices: what a lane draws depends on that lane alone, however many lie beside it.
+**Chi(k)** is sqrt(2 Gamma(k/2)). Derived in lesson 05.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -49,6 +50,11 @@ def lane_states(seed: int, chunk: int, lanes: int = 64) -> Array:
     seed, chunk, lanes = as_count("seed", seed, least=0), as_count("chunk", chunk, least=0), as_count("lanes", lanes)
     sequence = np.random.SeedSequence(seed, spawn_key=(chunk,), pool_size=8)
     return np.ascontiguousarray(sequence.generate_state(4 * lanes, np.uint64).reshape(lanes, 4).T)
+
+
+def chunk_states(seed: int, chunks: int, lanes: int = 64) -> Array:
+    """The states of the first chunks of a run: (chunks, 4, lanes)."""
+    return np.array([lane_states(seed, chunk, lanes) for chunk in range(chunks)]).reshape(chunks, 4, lanes)
 
 
 def next_bits(state: Array) -> Array:
@@ -117,34 +123,40 @@ def normals(state: Array, rows: int) -> Array:
     return np.array([row for pair in pairs for row in pair][:rows]).reshape(rows, state.shape[1])
 
 
-def gammas(state: Array, shape: float, count: int) -> Array:
-    """Gamma(shape) numbers of scale 1, (count,)."""
-    shape, count, lanes = as_real("shape", shape, above=0), as_count("count", count), state.shape[1]
-    d = (shape if shape >= 1.0 else shape + 1.0) - 1.0 / 3.0
-    c = 1.0 / math.sqrt(9.0 * d)
-    taken = np.empty(0)
-    while len(taken) < count:
-        x = np.concatenate(normal_pairs(next_bits(state), next_bits(state)))
-        u = np.concatenate([uniforms(next_bits(state)), uniforms(next_bits(state))])
-        v = 1.0 + c * x
-        v = v * v * v
-        square, possible = x * x, v > 0.0
-        sure = u < 1.0 - SQUEEZE * (square * square)
-        below = log(u) < 0.5 * square + d * (1.0 - v + log(np.where(possible, v, 1.0)))
-        taken = np.concatenate([taken, (d * v)[possible & (sure | below)]])
-    taken = taken[:count]
-    if shape < 1.0:
-        words = np.concatenate([next_bits(state) for _ in range(-(-count // lanes))])[:count]
-        taken = taken * exp(log(uniforms(words)) / shape)
-    return taken
+def gammas(state: Array, shapes: Sequence[float]) -> Array:
+    """Row i holds Gamma(shapes[i]) numbers of scale 1, (rows, lanes). Raises ValueError for a shape that is not positive."""
+    shapes = tuple(as_real("shapes", shape, above=0) for shape in shapes)
+    out = normals(state, len(shapes))
+    for row, shape in enumerate(shapes):
+        d = (shape if shape >= 1.0 else shape + 1.0) - 1.0 / 3.0
+        c = 1.0 / math.sqrt(9.0 * d)
+        x, u = out[row], uniforms(next_bits(state))
+        again = ~is_taken(x, u, c, d)
+        while again.any():
+            part = state[:, again]
+            x[again] = normal_pairs(next_bits(part), next_bits(part))[0]
+            u[again] = uniforms(next_bits(part))
+            state[:, again] = part
+            again[again] = ~is_taken(x[again], u[again], c, d)
+        root = 1.0 + c * x
+        x[:] = d * (root * root * root)
+        if shape < 1.0:
+            x *= exp(log(uniforms(next_bits(state))) / shape)
+    return out
 
 
-def chis(state: Array, freedom: float, count: int) -> Array:
-    """Square roots of chi-square numbers with ``freedom`` degrees of freedom, (count,)."""
-    return np.sqrt(2.0 * gammas(state, freedom / 2.0, count))
+def is_taken(x: Array, u: Array, c: float, d: float) -> Array:
+    """Whether (5.33) takes the candidates x, (lanes,) of bool."""
+    v = 1.0 + c * x
+    v = v * v * v
+    square, possible = x * x, v > 0.0
+    sure = u < 1.0 - SQUEEZE * (square * square)
+    below = log(u) < 0.5 * square + d * (1.0 - v + log(np.where(possible, v, 1.0)))
+    return possible & (sure | below)
 
 
-def directions(state: Array, count: int, d: int) -> Array:
-    """Points uniform on the unit sphere of R^d, (count, d, lanes)."""
-    x = normals(state, count * d).reshape(count, d, -1)
-    return x / np.sqrt((x * x).sum(axis=1, keepdims=True))
+def normals_from(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """N(0, 1) numbers of a shape from the bits of a NumPy generator, whose own normals take their tails from a library's log."""
+    count = math.prod(shape)
+    words = rng.integers(2**64, size=(2, (count + 1) // 2), dtype=np.uint64)
+    return np.concatenate(normal_pairs(*words))[:count].reshape(shape)

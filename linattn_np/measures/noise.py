@@ -6,16 +6,19 @@ hand: the noise's variances coordinate by coordinate (``diagonal``), and the eig
 Source: paper, section 3.2; derived in lesson 08.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._checks import as_count, as_numbers, as_rng, check_memory
 from .._types import Array
+from ..batches import CHUNK, chunk_sizes
+from ..kernels.random_numpy import chunk_states
 from ..models.choose import as_real_params, model_from
 from ..models.model import passes_of
-from ..models.passes import run_parts
+from ..models.passes import run_chunks
 from ..models.transformer import transformer_for
 from ..progress import bar
 from ..prompts import RegressionTask
@@ -27,8 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 REFERENCE = 100  # how many times larger the reference batch is
-PIECE = 2048  # prompts in a piece of work: one thread draws it and uses it, with a generator of its own
-WAVE = 8  # pieces whose results are held at a time
+SIDE_BY_SIDE = 8  # chunks of prompts that threads share out at a time
 
 
 class Noise(NamedTuple):
@@ -72,7 +74,7 @@ def measure_noise(
     check_memory("batch", batch, 8 * (task.n + 1) * (task.d + 1))
     seeds = as_rng(rng).integers(2**63, size=2).tolist()
     given = None if reference is None else as_numbers("reference", reference)
-    reference = gradients.mean(REFERENCE * batch, seeds[0], 0) if given is None else given
+    reference = gradients.mean(REFERENCE * batch, seeds[0]) if given is None else given
     if np.shape(reference) != (gradients.params.size,):
         raise ValueError(f"reference: expected shape ({gradients.params.size},), got {np.shape(reference)}")
     norms, moment = np.empty(draws), np.zeros((len(reference), len(reference)))
@@ -92,18 +94,21 @@ def noise_vectors(
     gradients = _Gradients(params, task, model)
     batch, draws = as_count("batch", batch), as_count("draws", draws)
     seeds = as_rng(rng).integers(2**63, size=2).tolist()
-    reference = gradients.mean(REFERENCE * batch, seeds[0], 0)
+    reference = gradients.mean(REFERENCE * batch, seeds[0])
     return np.concatenate([means - reference for _, means in gradients.batches(batch, draws, seeds[1])])
 
 
 def gradient_mean(params: Any, task: RegressionTask, prompts: int, rng: np.random.Generator, model: Any = None) -> Array:
     """The gradient of one batch of ``prompts`` prompts, however large, in constant memory. -> (p,)"""
     seed = int(as_rng(rng).integers(2**63))
-    return _Gradients(params, task, model).mean(as_count("prompts", prompts), seed, 0)
+    return _Gradients(params, task, model).mean(as_count("prompts", prompts), seed)
 
 
 class _Gradients:
-    """Gradients at one point, piece by piece; piece k draws its prompts from the k-th generator of a seed."""
+    """Gradients at one point, chunk by chunk: SIDE_BY_SIDE chunks at a time, each drawn from a random state of its own.
+
+    As in training, a chunk holds at most ``batches.CHUNK`` prompts and a state goes on from one of its chunks to the next.
+    """
 
     def __init__(self, params: Any, task: RegressionTask, model: Any) -> None:
         if not isinstance(task, RegressionTask):
@@ -113,36 +118,50 @@ class _Gradients:
 
     def batches(self, batch: int, draws: int, seed: int) -> Iterator[tuple[int, Array]]:
         """Yields (first draw, gradients of some batches (m, p)) until all draws are done, in order."""
-        if batch > PIECE:
-            parts = -(-batch // PIECE)
-            for draw in range(draws):
-                yield draw, self.mean(batch, seed, draw * parts)[None]
+        each = CHUNK // batch  # batches in a chunk
+        if each == 0:
+            yield from enumerate(self.means(batch, draws, seed))
             return
-        each = PIECE // batch  # batches in a piece
-        pieces = -(-draws // each)
-        for wave in range(0, pieces, WAVE):
-            counts = [min(each, draws - k * each) for k in range(wave, min(wave + WAVE, pieces))]
-            found = self.pieces([(count * batch, batch) for count in counts], seed, wave)
-            yield wave * each, np.concatenate(found)
+        first = 0
+        counts = (min(each, draws - done) for done in range(0, draws, each))
+        for found in self.side_by_side(counts, seed, lambda count, state: self.grouped(count * batch, batch, state)):
+            yield first, np.concatenate(found)
+            first += sum(map(len, found))
 
-    def mean(self, prompts: int, seed: int, first: int) -> Array:
-        """The gradient of one batch, (p,), cut into pieces that use the generators first, first+1, ..."""
-        sizes = [min(PIECE, prompts - done) for done in range(0, prompts, PIECE)]
-        total = np.zeros(self.params.size)
-        for wave in range(0, len(sizes), WAVE):
-            part = sizes[wave : wave + WAVE]
-            for size, mean in zip(part, self.pieces([(size, size) for size in part], seed, first + wave), strict=True):
-                total += size * mean[0]  # in order: the same bits from any number of threads
-        return total / prompts
+    def mean(self, prompts: int, seed: int) -> Array:
+        """The gradient of one batch, (p,)."""
+        return next(self.means(prompts, 1, seed))[0]
 
-    def pieces(self, sizes: list[tuple[int, int]], seed: int, first: int) -> list[Array]:
-        """The gradients of each ``group`` prompts, for pieces of (prompts, group): a list of (prompts / group, p)."""
-        found = [np.empty(0)] * len(sizes)
+    def means(self, batch: int, draws: int, seed: int) -> Iterator[Array]:
+        """Yields the gradients (1, p) of batches of any size."""
+        sizes = chunk_sizes(batch)
+        total, done = np.zeros(1 + self.params.size), 0
+        add = self.passes.drawing_adder(self.params, self.task)
 
-        def work(k: int) -> None:
-            prompts, group = sizes[k]
-            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(first + k,)))
-            found[k] = self.passes.grouped_gradients(self.params, self.passes.draw(self.task, prompts, rng), group)
+        def sums(size: int, state: Array) -> Array:
+            out = np.zeros(1 + self.params.size)
+            add(size, state, out)
+            return out
 
-        run_parts(self.passes, work, len(sizes))
-        return found
+        for found in self.side_by_side((size for _ in range(draws) for size in sizes), seed, sums):
+            for each in found:
+                total, done = total + each, done + 1  # in order: the same bits from any number of threads
+                if done == len(sizes):
+                    yield total[None, 1:] / batch
+                    total, done = np.zeros(1 + self.params.size), 0
+
+    def grouped(self, prompts: int, size: int, state: Array) -> Array:
+        """The gradients of each ``size`` prompts of a chunk, (prompts / size, p)."""
+        return self.passes.grouped_gradients(self.params, self.passes.draw(self.task, prompts, state), size)
+
+    def side_by_side(self, items: Iterable[int], seed: int, work: Callable[[int, Array], Array]) -> Iterator[list[Array]]:
+        """Yields lists of work(item, state), in order: item k goes to state k modulo SIDE_BY_SIDE, and to any thread."""
+        states, items = chunk_states(seed, SIDE_BY_SIDE), iter(items)
+        while some := list(islice(items, SIDE_BY_SIDE)):
+            found = [np.empty(0)] * len(some)
+
+            def one(k: int, some: list[int] = some, found: list[Array] = found) -> None:
+                found[k] = work(some[k], states[k])
+
+            run_chunks(self.passes, one, len(some))
+            yield found

@@ -19,6 +19,7 @@ import numpy as np
 from .._checks import as_count, as_numbers, as_prompts, as_real, as_rng, check_memory, one_of
 from .._types import Array
 from ..kernels import compiling
+from ..kernels.random_numpy import normals_from
 from ..layers import gram, mlp
 from ..layers.marks import keep
 from .model import Passes, check_width
@@ -73,7 +74,7 @@ class Composed:
         ``train`` and ``Run`` start every model at their own std, 0.05 unless they are told another.
         """
         network = mlp.init_network(as_rng(rng), self.d, self.hidden)
-        attention = as_real("std", std, least=0) * rng.standard_normal(self.shapes["attention"])
+        attention = as_real("std", std, least=0) * normals_from(rng, self.shapes["attention"])
         return joined(network, attention)
 
     def predict(self, theta: Array, Z: Array) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .._types import Array
 from ..prompts import Prompts, RegressionTask
+from .fresh import fresh_prompts
 
 STEP = 1e-30  # of the complex step: (h v)^2 vanishes beside h v, so the imaginary part is the exact first derivative
 
@@ -72,9 +73,9 @@ class Passes:
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def draw(self, task: RegressionTask, prompts: int, rng: np.random.Generator) -> Any:
-        """Fresh prompts of the task. -> a batch"""
-        return task.sample(prompts, rng)
+    def draw(self, task: RegressionTask, prompts: int, state: Array) -> Any:
+        """Fresh prompts of the task, drawn from the state (4, lanes) of a chunk, which is moved on in place. -> a batch"""
+        return fresh_prompts(task, prompts, state, getattr(self.model, "backend", "numba"))
 
     def prepare(self, Z: Array, y: Array) -> Any:
         """Given prompts Z (B, n+1, d+1) and labels y (B,), which are known to be good. -> a batch"""
@@ -100,6 +101,11 @@ class Passes:
             out[1:] += grad.ravel() * count
 
         return add
+
+    def drawing_adder(self, params: Array, task: RegressionTask) -> Callable[[int, Array, Array], None]:
+        """The function ``add(prompts, state, out)`` that does the same for fresh prompts, which it draws as :meth:`draw` does."""
+        add = self.adder(params, task.n)
+        return lambda prompts, state, out: add(self.draw(task, prompts, state), out)
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
         """The gradients of each ``size`` prompts in a row, (B / size, p); prompts left over are not used."""

@@ -1,7 +1,7 @@
 """The passes of the library's own models: NumPy on tokens or states, and the compiled twins. Which one serves is decided here.
 
-NumPy is the definition; a compiled twin answers where it is asked for (backend "numba"), where it exists, for float64, and on a
-machine where Numba works. Everything downstream sees a :class:`Passes` and no backend.
+NumPy is the definition; a compiled twin answers where it exists and may (``backends.py``). Everything downstream sees a
+:class:`Passes` and no backend.
 """
 
 from collections.abc import Callable
@@ -11,42 +11,25 @@ from typing import Any
 import numpy as np
 
 from .. import batches
-from .._checks import one_of
 from .._types import Array
-from ..kernels import compiling
+from ..kernels import compiling, draws_numpy
 from ..prompts import RegressionTask
 from .attentions import attention_of
+from .backends import BACKENDS, can_compile, kernels
+from .fresh import is_drawn_in_lanes
 from .model import Passes
 from .stack import Linearization, loss_and_grad_by
 
-BACKENDS = ("numba", "numpy")
+__all__ = ["BACKENDS", "LanePasses", "NumpyPasses", "TokenPasses", "can_compile", "kernels", "run_chunks", "transformer_passes"]
 
 
-def can_compile(backend: str, *arrays: Array) -> bool:
-    """Whether this may run compiled at all: asked for, real, params (the first array) in float64, and Numba at work."""
-    one_of("backend", backend, BACKENDS)
-    if backend == "numpy" or any(a.dtype.kind == "c" for a in arrays) or any(a.dtype != np.float64 for a in arrays[:1]):
-        return False
-    try:
-        return kernels("interpreter").available()
-    except ImportError:  # a machine without Numba: NumPy answers, more slowly
-        return False
-
-
-def kernels(name: str) -> Any:
-    """A module of ``kernels``, imported when first used: linattn_np loads without Numba."""
-    from ..kernels import composed, interpreter, linear, threads, tokens
-
-    return {"composed": composed, "interpreter": interpreter, "linear": linear, "threads": threads, "tokens": tokens}[name]
-
-
-def run_parts(passes: Passes, work: Callable[[int], None], count: int) -> None:
-    """Call ``work(part)`` for part = 0 .. count-1: on the kernels' threads where the passes gain from it, else one by one."""
+def run_chunks(passes: Passes, work: Callable[[int], None], count: int) -> None:
+    """Call ``work(chunk)`` for chunk = 0 .. count-1: on the kernels' threads where the passes gain from it, else one by one."""
     if passes.parallel:
         kernels("threads").run_chunks(work, count)
     else:
-        for part in range(count):
-            work(part)
+        for chunk in range(count):
+            work(chunk)
 
 
 def transformer_passes(model: Any, *arrays: Array) -> Passes:
@@ -64,10 +47,10 @@ class NumpyPasses(Passes):
         attention = attention_of(self.model.attention)
         return attention.layer if isinstance(X, np.ndarray) else attention.state  # type: ignore[return-value]
 
-    def draw(self, task: RegressionTask, prompts: int, rng: np.random.Generator) -> Any:
+    def draw(self, task: RegressionTask, prompts: int, state: Array) -> Any:
         if attention_of(self.model.attention).state is not None and batches.can_draw_states(task):
-            return batches.gaussian_state(task, batches.draw_gaussian(task, prompts, rng))
-        return task.sample(prompts, rng)
+            return draws_numpy.states(task, prompts, state)
+        return super().draw(task, prompts, state)
 
     def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
         X, y = batch
@@ -100,10 +83,10 @@ class LanePasses(NumpyPasses):
 
     parallel = True
 
-    def draw(self, task: RegressionTask, prompts: int, rng: np.random.Generator) -> Any:
-        if batches.can_draw_states(task):
-            return kernels("linear").lanes_from_draws(task, batches.draw_gaussian(task, prompts, rng))
-        return kernels("linear").lanes_from_tokens(*task.sample(prompts, rng))
+    def draw(self, task: RegressionTask, prompts: int, state: Array) -> Any:
+        if is_drawn_in_lanes(task):
+            return kernels("linear").drawn_lanes(task, prompts, state)
+        return self.prepare(*super().draw(task, prompts, state))
 
     def prepare(self, Z: Array, y: Array) -> Any:
         return kernels("linear").lanes_from_tokens(Z, y)
@@ -114,6 +97,13 @@ class LanePasses(NumpyPasses):
     def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
         program = kernels("linear").LinearKernel(params, self.model.d + 1, n)  # made once for all parts of a batch
         return lambda lanes, out: program.add_gradient(lanes, 0, len(lanes.G), out)
+
+    def drawing_adder(self, params: Array, task: RegressionTask) -> Callable[[int, Array, Array], None]:
+        if not is_drawn_in_lanes(task):
+            return super().drawing_adder(params, task)
+        program = kernels("linear").LinearKernel(params, self.model.d + 1, task.n)
+        law = kernels("draws").law_of(task, batches.can_draw_states(task))
+        return lambda prompts, state, out: program.add_drawn_gradient(law, prompts, state, out)
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
         return kernels("linear").grouped_gradients(params, batch, size)

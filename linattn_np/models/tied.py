@@ -112,8 +112,8 @@ class TiedPasses(Passes):
         super().__init__(model)
         self.map, self.inside, self.parallel = model.map, inside, inside.parallel
 
-    def draw(self, task: Any, prompts: int, rng: np.random.Generator) -> Any:
-        return self.inside.draw(task, prompts, rng)
+    def draw(self, task: Any, prompts: int, state: Array) -> Any:
+        return self.inside.draw(task, prompts, state)
 
     def prepare(self, Z: Array, y: Array) -> Any:
         return self.inside.prepare(Z, y)
@@ -123,11 +123,18 @@ class TiedPasses(Passes):
         return value, self.map.adjoint(dparams)
 
     def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
-        size, add_inside = self.map.offset.size, self.inside.adder(self.map.apply(params), n)
+        return self._adjoint_of(self.inside.adder(self.map.apply(params), n))
 
-        def add(batch: Any, out: Array) -> None:
-            sums = np.zeros(1 + size)
-            add_inside(batch, sums)
+    def drawing_adder(self, params: Array, task: Any) -> Callable[[int, Array, Array], None]:
+        return self._adjoint_of(self.inside.drawing_adder(self.map.apply(params), task))
+
+    def _adjoint_of(self, add_inside: Callable) -> Callable:
+        """The function that adds what ``add_inside`` does, brought to w; its last argument is where to."""
+
+        def add(*arguments: Any) -> None:
+            *what, out = arguments
+            sums = np.zeros(1 + self.map.offset.size)
+            add_inside(*what, sums)
             out[0] += sums[0]
             out[1:] += self.map.adjoint(sums[1:]).ravel()
 

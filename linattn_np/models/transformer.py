@@ -14,6 +14,7 @@ import numpy as np
 
 from .._checks import as_count, as_flag, as_numbers, as_params, as_prompts, as_real, as_rng, check_memory, one_of
 from .._types import Array
+from ..kernels.random_numpy import normals_from
 from ..layers.corner import to_full, to_full_adjoint, to_full_tangent
 from .attentions import attention_of
 from .model import Passes, check_width
@@ -58,7 +59,7 @@ class LinearTransformer:
 
     def init_params(self, rng: np.random.Generator, std: float = 0.05) -> Array:
         """Every entry N(0, std^2). The paper's runs use std = 0.05. -> (L, H, 2, k, k)"""
-        return as_real("std", std, least=0) * as_rng(rng).standard_normal(self.shape)
+        return as_real("std", std, least=0) * normals_from(as_rng(rng), self.shape)
 
     def as_params(self, params: Any) -> Array:
         """``params`` as an array (L, H, 2, k, k); real or complex, float32 stays. Raises ValueError when the shape is another."""

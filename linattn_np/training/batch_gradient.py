@@ -6,37 +6,34 @@ import numpy as np
 
 from .. import batches
 from .._types import Array
+from ..kernels.random_numpy import chunk_states
 from ..models.model import Model, passes_of
-from ..models.passes import run_parts
+from ..models.passes import run_chunks
 from ..prompts import RegressionTask
 
 
 class BatchGradient:
-    """The loss and gradient on a fresh batch at each call, part by part: each part is drawn and used by one thread.
+    """The loss and gradient on a fresh batch at each call, chunk by chunk: each chunk is drawn and used by one thread.
 
-    Part k always draws from ``generators[k]`` and the parts are added in order, so the bits do not depend on threads.
-    With ``fixed`` the first batch is kept and used at every call.
+    Chunk k always draws from ``states[k]``, which the seed decides, and the chunks' sums are added in order, so the bits do not
+    depend on threads. With ``fixed`` the first batch is kept and used at every call.
     """
 
-    def __init__(
-        self, model: Model, task: RegressionTask, batch: int, generators: list[np.random.Generator], fixed: bool = False
-    ) -> None:
-        self.passes, self.task, self.batch, self.generators, self.fixed = passes_of(model), task, batch, generators, fixed
-        self.sizes = batches.part_sizes(batch)
-        self.kept: list[Any] = [None] * len(self.sizes)
+    def __init__(self, model: Model, task: RegressionTask, batch: int, seed: int, fixed: bool = False) -> None:
+        self.passes, self.task, self.batch, self.sizes = passes_of(model), task, batch, batches.chunk_sizes(batch)
+        self.states = chunk_states(seed, len(self.sizes))  # (chunks, 4, LANES)
+        self.kept: list[Any] | None = None
+        if fixed:
+            self.kept = [self.passes.draw(task, size, state) for size, state in zip(self.sizes, self.states, strict=True)]
 
     def __call__(self, params: Array) -> tuple[float, Array]:
         """-> the loss (float) and its gradient (like params) on the next batch."""
-        sums, add = np.zeros((len(self.sizes), 1 + params.size)), self.passes.adder(params, self.task.n)
-
-        def work(k: int) -> None:
-            drawn = self.kept[k]
-            if drawn is None:
-                drawn = self.passes.draw(self.task, self.sizes[k], self.generators[k])
-            if self.fixed:
-                self.kept[k] = drawn
-            add(drawn, sums[k])
-
-        run_parts(self.passes, work, len(self.sizes))
+        sums, sizes, states, kept = np.zeros((len(self.sizes), 1 + params.size)), self.sizes, self.states, self.kept
+        if kept is None:
+            draw_and_add = self.passes.drawing_adder(params, self.task)
+            run_chunks(self.passes, lambda k: draw_and_add(sizes[k], states[k], sums[k]), len(sizes))
+        else:
+            add = self.passes.adder(params, self.task.n)
+            run_chunks(self.passes, lambda k: add(kept[k], sums[k]), len(sizes))
         total = sums.sum(axis=0) / self.batch
         return total[0], total[1:].reshape(params.shape)

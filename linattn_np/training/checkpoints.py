@@ -1,6 +1,5 @@
 """Where a run stands between two steps, kept while it is under way: killed at any moment it goes on to the same bits."""
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ class Standing:
     snapshots: dict[int, Array]
     updates: dict[int, Array]
     seconds: float  # that the steps took
-    generators: list[np.random.Generator]  # those that are drawn from at each step
+    states: Array  # (chunks, 4, LANES) where the chunks of the batch are in their random streams; changed in place
     compile_seconds: float = 0.0  # that the compiler took beside them
 
 
@@ -49,15 +48,14 @@ class Checkpoint:
         arrays = {
             "t": done, "params": standing.params, "losses": standing.losses[:done], "norms": standing.norms[:done], "times": times,
             "snapshots": np.stack([standing.snapshots[t] for t in times]), "updates": np.array([standing.updates[t] for t in sorted(standing.updates)]),
-            "random": json.dumps([generator.bit_generator.state for generator in standing.generators]), "seconds": standing.seconds,
-            "compile_seconds": standing.compile_seconds,
+            "random": standing.states, "seconds": standing.seconds, "compile_seconds": standing.compile_seconds,
             **{f"state{k}": leaf for k, leaf in enumerate(leaves(standing.optimizer_state))},
         }  # fmt: skip
         write_arrays(self.path, self.description, arrays)
         self.next = time.monotonic() + self.every
 
     def load(self, start: Standing) -> Standing:
-        """The standing that was kept, or ``start`` where there is none; the generators of ``start`` are brought to where they were.
+        """The standing that was kept, or ``start`` where there is none; the random states of ``start`` are brought to where they were.
 
         One that another machine or other versions wrote is not gone on from: a run's bits come from one place.
         """
@@ -73,13 +71,13 @@ class Checkpoint:
             standing = Standing(
                 t, arrays["params"], regrown(start.optimizer_state, kept), losses, norms,
                 dict(zip(times, arrays["snapshots"], strict=True)), dict(zip(times, arrays["updates"], strict=False)),
-                float(arrays["seconds"]), start.generators, float(arrays["compile_seconds"]),
+                float(arrays["seconds"]), start.states, float(arrays["compile_seconds"]),
             )  # fmt: skip
             if not (0 < t <= len(losses) and standing.params.shape == start.params.shape and np.isfinite(standing.params).all()):
                 raise ValueError("its params cannot be those of this run")
-            states = json.loads(arrays["random"].item())
-            for generator, state in zip(start.generators, states, strict=True):
-                generator.bit_generator.state = state
+            if arrays["random"].shape != start.states.shape or arrays["random"].dtype != start.states.dtype:
+                raise ValueError("its random states cannot be those of this run")
+            start.states[:] = arrays["random"]
             return standing
         except Exception as error:  # as in read_arrays: a file may be wrong in ways that nobody thought of
             put_aside(self.path, "checkpoint", error)

@@ -34,7 +34,7 @@ from .loop import train
 from .provenance import backend, provenance
 
 __all__ = ["Run", "RunFolder", "atomic_file", "history_arrays", "history_from", "read_arrays", "write_arrays", "write_text"]
-FORMAT = 3  # raise it when the same description would give other numbers. 3: the files bear a checksum and what computed them
+FORMAT = 4  # raise it when the same description would give other numbers. 3: checksum and provenance; 4: prompts drawn in lanes
 DIVERGENCE = 1  # raise it when runs that diverged might now go on: those kept with an earlier number are trained again
 ADDED = {
     "hidden": 0,

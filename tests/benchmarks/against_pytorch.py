@@ -20,7 +20,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import linattn_np as la
-from linattn_np import batches
 from linattn_np.kernels import linear as kernels
 from linattn_np.training.batch_gradient import BatchGradient
 
@@ -82,9 +81,7 @@ class OurLoop:
     """The same step by hand."""
 
     def __init__(self, task, params, batch):
-        self.gradient = BatchGradient(
-            la.LinearTransformer(task.d), task, batch, batches.generators(0, len(batches.part_sizes(batch)))
-        )
+        self.gradient = BatchGradient(la.LinearTransformer(task.d), task, batch, seed=0)
         self.params, self.optimizer = params, la.optimizers.Adam(0.02, 0.9, 0.9)
         self.state = self.optimizer.init(params)
 

@@ -36,10 +36,10 @@ def normals(count, seed):
 
 def gammas(count, seed):
     """{question: p-value} for the gamma variates that training draws: chi^2 with 16 to 20 degrees of freedom, Gamma(0.1)."""
-    found, x = {}, np.empty(max(1000, count))
+    found, x, scratch = {}, np.empty((max(1000, count) // LANES, LANES)), np.empty((2, LANES))
     for chunk, shape in enumerate((0.1, 0.5, 1.0, 8.0, 8.5, 9.0, 9.5, 10.0)):
-        random.fill_gammas(random.lane_states(seed, 100 + chunk), shape, x)
-        u = of_gamma(x, shape)
+        random.fill_gammas(random.lane_states(seed, 100 + chunk), np.full(len(x), shape), x, scratch)
+        u = of_gamma(x.ravel(), shape)
         found[f"Gamma({shape}): Kolmogorov-Smirnov"] = kolmogorov_smirnov_p(u)
         found[f"Gamma({shape}): Anderson-Darling"] = anderson_darling_p(u)
     return found

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...._types import Array
-from ....batches import generators, part_sizes
+from ....batches import generators
 from ....measures.composed_diagonal import hessian_diagonal
 from ....measures.noise import REFERENCE, gaussian_norms
 from ....models.composed import Composed
@@ -141,9 +141,7 @@ def noise_of(seed: int, batch: int, draws: int) -> Arrays:
     """(8.1) at the params that a run with this seed starts from, g_ref from 100 batches, and its control (8.3)."""
     model = Composed(TASK.d, SHAPE["hidden"], SHAPE["layers"])
     theta = model.init_params(generators(seed, 1)[0], SHAPE["std"])
-    children = np.random.SeedSequence([seed, 1]).spawn(len(part_sizes(batch)))
-    parts = [np.random.default_rng(child) for child in children]
-    gradient = BatchGradient(model, TASK, batch, parts)
+    gradient = BatchGradient(model, TASK, batch, seed)
     reference = np.mean([gradient(theta)[1] for _ in range(REFERENCE)], axis=0)
     e = np.array([gradient(theta)[1] for _ in range(draws)]) - reference  # (draws, p)
     variances = np.maximum(np.linalg.eigvalsh(e.T @ e / draws), 0.0)

@@ -1,0 +1,26 @@
+"""Fresh prompts of a task from the random state of a chunk, for whichever model."""
+
+import numpy as np
+
+from .._types import Array
+from ..kernels import draws_numpy, random_numpy
+from ..prompts import NonlinearTask, Prompts, RegressionTask
+from .backends import can_compile, kernels
+
+LAW = ("sample", "draw_covariates", "covariance_root", "features")  # the methods that say what a task's law is
+
+
+def is_drawn_in_lanes(task: RegressionTask) -> bool:
+    """Whether the law is one that ``draws_numpy`` knows: no method that says what it is has been replaced."""
+    known = NonlinearTask if isinstance(task, NonlinearTask) else RegressionTask
+    return all(getattr(type(task), name) is getattr(known, name) for name in LAW)
+
+
+def fresh_prompts(task: RegressionTask, batch: int, state: Array, backend: str = "numba") -> Prompts:
+    """``batch`` prompts drawn from the state (4, lanes) of a chunk, which is moved on in place: the same bits by either backend.
+
+    A task with a law of its own is asked for a ``sample``, with a generator seeded from the state.
+    """
+    if not is_drawn_in_lanes(task):
+        return task.sample(batch, np.random.default_rng(random_numpy.next_bits(state)[:4]))
+    return (kernels("draws") if can_compile(backend) else draws_numpy).prompts(task, batch, state)
