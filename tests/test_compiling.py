@@ -162,7 +162,18 @@ def test_a_checkpoint_keeps_both_times(tmp_path):
 
     def standing(t, *times):
         some = np.ones(3)
-        return Standing(t, some, (np.array(1.0),), np.zeros(2), np.zeros(2), {0: some}, {}, times[0], [], *times[1:])
+        return Standing(
+            t,
+            some,
+            (np.array(1.0),),
+            np.zeros(2),
+            np.zeros(2),
+            {0: some},
+            {},
+            times[0],
+            np.zeros((1, 4, 64), np.uint64),
+            *times[1:],
+        )
 
     checkpoint = Checkpoint(tmp_path / "run.checkpoint", "a run")
     checkpoint.save(standing(1, 2.5, 1.25))

@@ -34,7 +34,12 @@ class Jumps(Stays):
 
 @pytest.mark.parametrize("loss, grad, optimizer", [(np.nan, 1.0, Stays()), (1.0, np.nan, Stays()), (1.0, 1.0, Jumps())])
 def test_a_loss_a_gradient_or_an_update_that_is_not_finite_ends_the_run(loss, grad, optimizer, monkeypatch):
-    monkeypatch.setattr(loop, "BatchGradient", lambda *given: lambda params: (loss, np.full(params.shape, grad)))
+    class Gradient:
+        states = np.zeros((0, 4, 64), np.uint64)
+        __init__ = lambda self, *given: None
+        __call__ = lambda self, params: (loss, np.full(params.shape, grad))
+
+    monkeypatch.setattr(loop, "BatchGradient", Gradient)
     with pytest.warns(UserWarning, match="diverged"):
         history = la.train(la.RegressionTask(n=3, d=2), optimizer, 3, 5, progress=False)
     assert history.diverged_at == 0 and np.isfinite(history.params).all()

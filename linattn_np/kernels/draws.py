@@ -24,14 +24,14 @@ class Law(NamedTuple):
 
     N: int  # tokens of a prompt, made-up ones where ``triangle``
     d: int
-    triangle: bool  # (5.30)
+    triangle: bool  # whether (5.30) stands for the examples
     kind: int
     normals: int  # rows of normal numbers
     shapes: Array  # of the gamma numbers
     scale: float  # of the gamma numbers
     noise: float
-    root: Array  # (d, d), C of x = C u, or (0, 0)
-    W1: Array  # (h, d): the network before the labels, h = 0 where there is none
+    root: Array  # C of x = C u, shape (d, d), or (0, 0)
+    W1: Array  # of the network before the labels, which has 0 hidden units where there is none
     b1: Array
     W2: Array
     b2: Array
