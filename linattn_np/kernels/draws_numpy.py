@@ -22,7 +22,7 @@ from . import random_numpy as random
 
 def prompts(task: RegressionTask, batch: int, state: Array) -> Prompts:
     """``batch`` prompts of the task; the state (4, lanes) is moved on in place. -> Z (batch, n+1, d+1), y (batch,)"""
-    return in_order([tokens(task, *examples(task, state)) for _ in range(blocks(batch, state))], batch)
+    return Prompts(*in_order([tokens(task, *examples(task, state)) for _ in range(blocks(batch, state))], batch))
 
 
 def states(task: RegressionTask, batch: int, state: Array) -> tuple[State, Array]:
@@ -37,12 +37,12 @@ def blocks(batch: int, state: Array) -> int:
     return -(-batch // state.shape[1])
 
 
-def in_order(drawn: list[Array], batch: int) -> Prompts:
-    """Prompts from blocks (N, d+1, lanes) whose last token carries the label that is asked for; those left over are dropped."""
+def in_order(drawn: list[Array], batch: int) -> tuple[Array, Array]:
+    """Tokens and labels of prompts from blocks (N, d+1, lanes) whose last token carries the label that is asked for; those left over are dropped."""
     Z = np.concatenate(drawn, axis=2)[:, :, :batch].transpose(2, 0, 1).copy()
     y = Z[:, -1, -1].copy()
     Z[:, -1, -1] = 0.0
-    return Prompts(Z, y)
+    return Z, y
 
 
 def examples(task: RegressionTask, state: Array) -> tuple[Array, Array, Array]:

@@ -35,9 +35,9 @@ class Lanes(NamedTuple):
 
 
 @compiled
-def load(dims, at, G_block, z_block, y_block, mem):
+def load(k, at, G_block, z_block, y_block, mem):
     """Put the state of a block, G (D, D, LANES), z (D, LANES), and y (LANES,), where a program expects S, s, x and y."""
-    k, D = len(dims), len(z_block)
+    D = len(z_block)
     for lane in range(LANES):
         mem[at.y, lane] = y_block[lane]
     for i in range(k):
@@ -79,13 +79,13 @@ def put_state(k, at_S, at_s, at_x, at_y, N, D, tokens, lanes, mem):
 
 
 @compiled
-def drawn_sums(dims, gradient, at, law, shared, state, prompts, mem, room, sums):
+def drawn_sums(k, gradient, at, law, shared, state, prompts, mem, room, sums):
     """As :func:`chunk_sums` without directions, for ``prompts`` prompts that are drawn here, block by block."""
     clear(mem, at.sums, len(sums))
     for first in range(0, prompts, LANES):
         draw_block(law, state, room)
-        put_state(len(dims), at.S, at.s, at.x, at.y, law.N, law.d + 1, room, min(LANES, prompts - first), mem)
-        run(dims, None, None, None, gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+        put_state(k, at.S, at.s, at.x, at.y, law.N, law.d + 1, room, min(LANES, prompts - first), mem)
+        run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
     add_lane_sums(mem, at.sums, sums)
 
 
@@ -105,7 +105,7 @@ def fill_states(law, state, room, mem, prompts, G, z, y):
 
 
 @compiled
-def chunk_sums(dims, gradient, hvp, at, shared, directions, G, z, y, first, last, mem, sums, hsums):
+def chunk_sums(k, gradient, hvp, at, shared, directions, G, z, y, first, last, mem, sums, hsums):
     """Sums over the prompts of blocks first .. last-1: of error^2 and its gradient, and of its Hessian times each direction.
 
     sums[0] += error^2, sums[1:] += the gradient, hsums[m] += the Hessian times directions[m], of size p.
@@ -113,7 +113,7 @@ def chunk_sums(dims, gradient, hvp, at, shared, directions, G, z, y, first, last
     p = len(sums) - 1
     clear(mem, at.sums, p + 1)
     for block in range(first, last):
-        load(dims, at, G[block], z[block], y[block], mem)
+        load(k, at, G[block], z[block], y[block], mem)
         for m in range(-1, len(directions)):  # the one call of run is compiled once
             code = gradient if m < 0 else hvp
             if m >= 0:
@@ -127,12 +127,12 @@ def chunk_sums(dims, gradient, hvp, at, shared, directions, G, z, y, first, last
 
 
 @compiled
-def group_sums(dims, gradient, at, shared, G, z, y, batch, size, mem, out):
+def group_sums(k, gradient, at, shared, G, z, y, batch, size, mem, out):
     """out[i] += the gradient of the sum of error^2 over prompts i size .. (i+1) size - 1, for a batch cut into such groups."""
     p = out.shape[1]
     for block in range(len(G)):
         clear(mem, at.sums, p + 1)  # after the run: the gradient of each lane's own prompt
-        load(dims, at, G[block], z[block], y[block], mem)
+        load(k, at, G[block], z[block], y[block], mem)
         run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
         first = block * LANES
         last = min(first + LANES, batch) - 1
@@ -212,7 +212,7 @@ class LinearKernel:
 
     def __init__(self, params: Array, D: int, n: int, order: int = 1) -> None:
         L, H, _, k, _ = params.shape
-        self.passes, self.dims, self.p = programs.passes(L, H, k, k == D, n, order), (0,) * k, params.size
+        self.passes, self.k, self.p = programs.passes(L, H, k, k == D, n, order), k, params.size
         self.shared = np.zeros(order * params.size)  # params, then a direction
         self.shared[: params.size] = params.ravel()
         self.no_directions = np.zeros((0, self.p))
@@ -226,7 +226,7 @@ class LinearKernel:
         passes = self.passes
         mem = working_memory(passes.slots + law.rows)
         room = mem[passes.slots :]
-        drawn_sums(self.dims, passes.gradient.code, passes.at, law, self.shared, state, prompts, mem, room, out)
+        drawn_sums(self.k, passes.gradient.code, passes.at, law, self.shared, state, prompts, mem, room, out)
 
     def add_hvps(self, lanes: Lanes, directions: Array, first: int, last: int, out: Array) -> None:
         """Add to out (m, p) the Hessian of the sum of error^2 times each of the m directions, for blocks first .. last-1."""
@@ -235,12 +235,12 @@ class LinearKernel:
     def _add(self, lanes: Lanes, shared: Array, directions: Array, first: int, last: int, sums: Array, hsums: Array) -> None:
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, first, last)
         codes, mem = (passes.gradient.code, passes.hvp.code), working_memory(passes.slots)
-        chunk_sums(self.dims, *codes, passes.at, shared, directions, *batch, mem, sums, hsums)
+        chunk_sums(self.k, *codes, passes.at, shared, directions, *batch, mem, sums, hsums)
 
     def add_grouped_gradients(self, lanes: Lanes, size: int, out: Array) -> None:
         """Add to out (batch / size rounded up, p) the gradients of the sum of error^2 over each ``size`` prompts in a row."""
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, lanes.batch, size)
-        group_sums(self.dims, passes.gradient.code, passes.at, self.shared, *batch, working_memory(passes.slots), out)
+        group_sums(self.k, passes.gradient.code, passes.at, self.shared, *batch, working_memory(passes.slots), out)
 
 
 def kernel_for(params: Array, lanes: Lanes, order: int = 1) -> LinearKernel:
