@@ -8,7 +8,7 @@ on neither.
 
 import numpy as np
 
-from .lanes import LANES, available, compiled, lanes_for, working_memory
+from .lanes import LANES, available, compiled, lanes_for, working_memories, working_memory
 from .operations import (
     A_COLUMN,
     A_ROW,
@@ -37,7 +37,7 @@ from .operations import (
 from .random import exp
 from .tiles import FULL, ONE, TILE, WIDTH, product_tile
 
-__all__ = ["LANES", "add_lane_sums", "available", "clear", "compiled", "lanes_for", "run", "working_memory"]
+__all__ = ["LANES", "add_lane_sums", "available", "clear", "compiled", "lanes_for", "run", "working_memories", "working_memory"]
 
 unsigned = np.uint64  # addresses are unsigned: Numba then leaves out the question whether an index is negative
 

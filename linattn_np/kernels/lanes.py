@@ -42,16 +42,25 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 def working_memory(slots: int, lanes: int = LANES) -> Array:
-    """The calling thread's memory (at least ``slots`` rows, lanes); programs write before they read, so what it holds does not matter.
+    """The calling thread's memory (slots, lanes); programs write before they read, so what it holds does not matter."""
+    return working_memories((slots, lanes))[0]
 
-    It begins at a line of the cache, so that no vector lies across two.
-    """
-    if getattr(_local, "numbers", None) is None or len(_local.numbers) < slots * lanes:
-        numbers = np.zeros(slots * lanes + WIDTH)
-        first = -numbers.ctypes.data // numbers.itemsize % WIDTH
-        _local.numbers = numbers[first : first + slots * lanes]
-    rows = len(_local.numbers) // lanes
-    return _local.numbers[: rows * lanes].reshape(rows, lanes)
+
+def working_memories(*shapes: tuple[int, int]) -> list[Array]:
+    """The calling thread's memory cut into arrays of these shapes, each from a line of the cache on: no vector lies across two."""
+    kept: dict[Any, list[Array]] = getattr(_local, "kept", {})
+    if shapes not in kept:
+        ends = [0]
+        for slots, lanes in shapes:
+            ends.append(ends[-1] + slots * lanes + (-slots * lanes) % WIDTH)
+        if not kept or len(_local.numbers) < ends[-1]:
+            numbers = np.zeros(ends[-1] + WIDTH)
+            first = -numbers.ctypes.data // numbers.itemsize % WIDTH
+            _local.numbers, kept = numbers[first : first + ends[-1]], {}  # what was cut from a smaller memory is forgotten
+        cut = [_local.numbers[end : end + slots * lanes] for end, (slots, lanes) in zip(ends, shapes, strict=False)]
+        kept[shapes] = [numbers.reshape(shape) for numbers, shape in zip(cut, shapes, strict=True)]
+        _local.kept = kept
+    return kept[shapes]
 
 
 def lanes_for(slots: int) -> int:

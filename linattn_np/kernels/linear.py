@@ -18,7 +18,7 @@ from ..batches import can_draw_states
 from ..prompts import RegressionTask
 from . import programs
 from .draws import Law, draw_block, law_of
-from .interpreter import LANES, add_lane_sums, clear, compiled, run, working_memory
+from .interpreter import LANES, add_lane_sums, clear, compiled, lanes_for, run, working_memories, working_memory
 from .threads import run_chunks
 
 CHUNK_BLOCKS = 4  # blocks of LANES prompts in a chunk, the unit that a thread takes
@@ -35,18 +35,29 @@ class Lanes(NamedTuple):
 
 
 @compiled
-def load(k, at, G_block, z_block, y_block, mem):
-    """Put the state of a block, G (D, D, LANES), z (D, LANES), and y (LANES,), where a program expects S, s, x and y."""
+def load(k, at, G_block, z_block, y_block, part, mem):
+    """Put the states of lanes part, part + 1, .. of a block, G (D, D, LANES), z (D, LANES), y (LANES,), where a program expects them."""
     D = len(z_block)
-    for lane in range(LANES):
-        mem[at.y, lane] = y_block[lane]
+    for lane in range(mem.shape[1]):
+        mem[at.y, lane] = y_block[part + lane]
     for i in range(k):
-        for lane in range(LANES):
-            mem[at.x + i, lane] = z_block[i, lane]
-            mem[at.s + i, lane] = G_block[i, D - 1, lane]
+        for lane in range(mem.shape[1]):
+            mem[at.x + i, lane] = z_block[i, part + lane]
+            mem[at.s + i, lane] = G_block[i, D - 1, part + lane]
         for j in range(k):
-            for lane in range(LANES):
-                mem[at.S + i * k + j, lane] = G_block[i, j, lane]
+            for lane in range(mem.shape[1]):
+                mem[at.S + i * k + j, lane] = G_block[i, j, part + lane]
+
+
+@compiled
+def load_rows(k, at, states, part, mem):
+    """The same from :func:`put_state` with S, s, x and y in this order."""
+    row = 0
+    for to, count in ((at.S, k * k), (at.s, k), (at.x, k), (at.y, 1)):
+        for i in range(count):
+            for lane in range(mem.shape[1]):
+                mem[to + i, lane] = states[row, part + lane]
+            row += 1
 
 
 @compiled
@@ -79,13 +90,16 @@ def put_state(k, at_S, at_s, at_x, at_y, N, D, tokens, lanes, mem):
 
 
 @compiled
-def drawn_sums(k, gradient, at, law, shared, state, prompts, mem, room, sums):
+def drawn_sums(k, gradient, at, law, shared, state, prompts, mem, room, states, sums):
     """As :func:`chunk_sums` without directions, for ``prompts`` prompts that are drawn here, block by block."""
     clear(mem, at.sums, len(sums))
     for first in range(0, prompts, LANES):
+        taken = min(LANES, prompts - first)
         draw_block(law, state, room)
-        put_state(k, at.S, at.s, at.x, at.y, law.N, law.d + 1, room, min(LANES, prompts - first), mem)
-        run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+        put_state(k, 0, k * k, k * k + k, k * k + 2 * k, law.N, law.d + 1, room, taken, states)
+        for part in range(0, taken, mem.shape[1]):
+            load_rows(k, at, states, part, mem)
+            run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
     add_lane_sums(mem, at.sums, sums)
 
 
@@ -112,8 +126,9 @@ def chunk_sums(k, gradient, hvp, at, shared, directions, G, z, y, first, last, m
     """
     p = len(sums) - 1
     clear(mem, at.sums, p + 1)
-    for block in range(first, last):
-        load(k, at, G[block], z[block], y[block], mem)
+    for part in range(first * LANES, last * LANES, mem.shape[1]):
+        block = part // LANES
+        load(k, at, G[block], z[block], y[block], part % LANES, mem)
         for m in range(-1, len(directions)):  # the one call of run is compiled once
             code = gradient if m < 0 else hvp
             if m >= 0:
@@ -130,12 +145,12 @@ def chunk_sums(k, gradient, hvp, at, shared, directions, G, z, y, first, last, m
 def group_sums(k, gradient, at, shared, G, z, y, batch, size, mem, out):
     """out[i] += the gradient of the sum of error^2 over prompts i size .. (i+1) size - 1, for a batch cut into such groups."""
     p = out.shape[1]
-    for block in range(len(G)):
+    for first in range(0, batch, mem.shape[1]):
+        block = first // LANES
         clear(mem, at.sums, p + 1)  # after the run: the gradient of each lane's own prompt
-        load(k, at, G[block], z[block], y[block], mem)
+        load(k, at, G[block], z[block], y[block], first % LANES, mem)
         run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
-        first = block * LANES
-        last = min(first + LANES, batch) - 1
+        last = min(first + mem.shape[1], batch) - 1
         if first // size == last // size:  # places left over hold zeros, which add nothing
             add_lane_sums(mem, at.sums + 1, out[first // size])
         else:
@@ -223,10 +238,9 @@ class LinearKernel:
 
     def add_drawn_gradient(self, law: Law, prompts: int, state: Array, out: Array) -> None:
         """The same over ``prompts`` prompts of a law that are drawn from a state (4, LANES), which is moved on."""
-        passes = self.passes
-        mem = working_memory(passes.slots + law.rows)
-        room = mem[passes.slots :]
-        drawn_sums(self.k, passes.gradient.code, passes.at, law, self.shared, state, prompts, mem, room, out)
+        passes, slots, k = self.passes, self.passes.slots, self.k
+        mem, room, states = working_memories((slots, lanes_for(slots)), (law.rows, LANES), ((k + 1) ** 2, LANES))
+        drawn_sums(k, passes.gradient.code, passes.at, law, self.shared, state, prompts, mem, room, states, out)
 
     def add_hvps(self, lanes: Lanes, directions: Array, first: int, last: int, out: Array) -> None:
         """Add to out (m, p) the Hessian of the sum of error^2 times each of the m directions, for blocks first .. last-1."""
@@ -234,13 +248,14 @@ class LinearKernel:
 
     def _add(self, lanes: Lanes, shared: Array, directions: Array, first: int, last: int, sums: Array, hsums: Array) -> None:
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, first, last)
-        codes, mem = (passes.gradient.code, passes.hvp.code), working_memory(passes.slots)
+        codes, mem = (passes.gradient.code, passes.hvp.code), working_memory(passes.slots, lanes_for(passes.slots))
         chunk_sums(self.k, *codes, passes.at, shared, directions, *batch, mem, sums, hsums)
 
     def add_grouped_gradients(self, lanes: Lanes, size: int, out: Array) -> None:
         """Add to out (batch / size rounded up, p) the gradients of the sum of error^2 over each ``size`` prompts in a row."""
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, lanes.batch, size)
-        group_sums(self.k, passes.gradient.code, passes.at, self.shared, *batch, working_memory(passes.slots), out)
+        mem = working_memory(passes.slots, lanes_for(passes.slots))
+        group_sums(self.k, passes.gradient.code, passes.at, self.shared, *batch, mem, out)
 
 
 def kernel_for(params: Array, lanes: Lanes, order: int = 1) -> LinearKernel:
