@@ -13,7 +13,7 @@ import pytest
 
 import linattn_np as la
 from linattn_np.__main__ import main
-from linattn_np.teaching import command, course_map, execute, handout, rules, sources
+from linattn_np.teaching import command, course_map, execute, finished, handout, rules, sources
 from linattn_np.teaching.exercise import of_lesson
 
 ROOT = Path(__file__).parents[1]
@@ -65,8 +65,9 @@ def test_a_handout_holds_no_solution_and_is_not_paired(lesson):
 
 @each_lesson
 def test_source_and_notebook_agree_and_every_rule_is_kept(lesson):
-    source = sources.read_source(lesson.source)
-    assert rules.check_source(lesson, source) + rules.check_notebook(lesson, source, nbformat.read(lesson.notebook, 4)) == []
+    source, notebook = sources.read_source(lesson.source), nbformat.read(lesson.notebook, 4)
+    assert rules.check_source(lesson, source) + rules.check_notebook(lesson, source, notebook) == []
+    assert not finished.is_finished(lesson) or finished.check_finished(lesson, source, notebook) == []
 
 
 @each_lesson
@@ -104,7 +105,7 @@ def test_every_equation_that_code_quotes_of_a_written_lesson_is_set_there():
 
 def test_the_map_is_made_from_the_cards():
     readme = (FOLDER / "README.md").read_text()
-    assert course_map.renewed(readme, FOLDER) == readme
+    assert course_map.renewed(readme, course_map.read(FOLDER)) == readme
     linked = re.findall(r"\]\((\d\d[a-z]?_\w+\.ipynb)\)", readme)
     assert linked == [lesson.notebook.name for lesson in LESSONS]
     assert re.findall(r"^\| (\d\d[a-z]?) \| \[", readme, re.M) == [lesson.number for lesson in LESSONS]
@@ -440,7 +441,7 @@ def test_a_lesson_may_have_a_letter_in_its_number(tmp_path, monkeypatch):
     monkeypatch.setattr(rules, "of_lesson", {"01b": known}.__getitem__)
     monkeypatch.setattr(rules, "equations_quoted", lambda: {"1b.2": {"a.py"}, "1b.40": {"b.py"}, "1.41": {"c.py"}})
     assert rules.check_source(lessons[1], copied) == ["equations: (1b.40) is quoted by b.py and not set here"]
-    assert "| 01b | [One prompt by hand](01b_copy.ipynb) |" in course_map.block(tmp_path)
+    assert "| 01b | [One prompt by hand](01b_copy.ipynb) |" in course_map.block(course_map.read(tmp_path))
 
 
 def test_a_solution_outside_a_function_may_only_assign():

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..training.runs import write_text
 from . import course_map
 from .execute import Execution, run_all
+from .finished import check_finished, is_finished
 from .handout import to_handout
 from .profiles import PROFILES, profile
 from .rules import check_notebook, check_source
@@ -32,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("--workers", type=int, help="kernels at the same time (default: one for each core)")
             action.add_argument(
                 "--out", help="folder for the notebooks (default: in place; a smoke run is written only with --out)"
+            )
+        if name == "check":
+            action.add_argument(
+                "--missing", action="store_true", help="list what a lesson without a teacher's page does not keep yet"
             )
         if name == "handout":
             action.add_argument("--out", default="handouts", help="folder for the handouts (default: handouts)")
@@ -59,6 +64,11 @@ def run_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
 
     def keep(done: Execution) -> None:
         if folder and not done.error:
+            done.notebook.metadata["linattn_np"] = {
+                "profile": chosen,
+                "seconds": round(done.seconds),
+                "first_figure": None if done.first_figure is None else round(done.first_figure),
+            }
             write_text(folder / done.lesson.notebook.name, nbformat.writes(done.notebook) + "\n")
 
     executions = run_all([(lesson, read_source(lesson.source)) for lesson in lessons], chosen, args.workers, finished=keep)
@@ -98,22 +108,37 @@ def check_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
     failed = False
     for lesson in lessons:
         source = read_source(lesson.source)
-        complaints = check_source(lesson, source)
+        complaints, missing, notebook = check_source(lesson, source), [], None
         if lesson.notebook.is_file():
-            complaints += check_notebook(lesson, source, nbformat.read(lesson.notebook, as_version=4))
+            notebook = nbformat.read(lesson.notebook, as_version=4)
+            complaints += check_notebook(lesson, source, notebook)
         else:
             complaints.append(f"{lesson.notebook.name} is not there; python -m linattn_np lessons run {lesson.number} makes it")
-        print(f"{lesson.name:36s} {'FAILED' if complaints else 'ok'}")
+        if not any(complaint.startswith("card:") for complaint in complaints):
+            missing = check_finished(lesson, source, notebook)
+        if is_finished(lesson):
+            complaints, missing = complaints + missing, []
+        print(f"{lesson.name:36s} {'FAILED' if complaints else 'ok'}{f', {len(missing)} missing' if missing else ''}")
         for complaint in complaints:
             print(f"    {complaint}")
+        for complaint in missing if args.missing else ():
+            print(f"    missing: {complaint}")
         failed |= bool(complaints)
-    readme = Path(args.folder) / "README.md"
-    if readme.is_file() and course_map.renewed(readme.read_text(encoding="utf-8"), args.folder) != readme.read_text(
-        encoding="utf-8"
-    ):
-        print(f"{readme}: its map differs from the lessons' cards; python -m linattn_np lessons run renews it")
-        failed = True
-    return 1 if failed else 0
+    return 1 if _check_map(Path(args.folder)) or failed else 0
+
+
+def _check_map(folder: Path) -> bool:
+    """Say what is wrong with the map. -> whether anything is"""
+    readme = folder / "README.md"
+    if not readme.is_file():
+        return False
+    text, course = readme.read_text(encoding="utf-8"), course_map.read(folder)
+    found = course_map.complaints(course)
+    if course_map.renewed(text, course) != text:
+        found.append("its map or plan differs from the lessons' cards; python -m linattn_np lessons run renews it")
+    for complaint in found:
+        print(f"{readme}: {complaint}")
+    return bool(found)
 
 
 def write_handouts(args: argparse.Namespace, lessons: list[Lesson]) -> int:
@@ -136,7 +161,7 @@ def _renew_map(folder: Path) -> None:
     if not readme.is_file():
         return
     try:
-        text = course_map.renewed(readme.read_text(encoding="utf-8"), folder)
+        text = course_map.renewed(readme.read_text(encoding="utf-8"), course_map.read(folder))
     except ValueError as error:
         print(f"{readme} is left as it is: {error}", file=sys.stderr)
         return

@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 NUMBER = r"\d\d[a-z]?"  # a letter for what was split off: 05b comes after 05 and before 06
 NAME = re.compile(rf"({NUMBER})_([a-z0-9_]+)\.py")
 FORMATS = "ipynb,source//py:percent"
+OPTIONAL = " (optional)"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CARD = re.compile(r"^\| *(\d+) min *\| *(\d+) min *\| *(\d+) min *\| *(\d) of 5 *\| *([\da-z, –-]+?) *\| *(\d+) *\|$", re.M)
 EXERCISE = re.compile(rf"^### Exercise ({NUMBER}\.\d+) \(([a-z ]+), level ([1-5]), (\d+) min\)$", re.M)
 Notebook: TypeAlias = Any  # an nbformat.NotebookNode: a dictionary whose keys are attributes too
+FOLDED = re.compile(r"<details>.*?</details>", re.S)
 TAG = re.compile(r"\\tag\{(\d+[a-z]?\.\d+)\}")
 
 
@@ -48,6 +50,7 @@ class Card:
     level: int
     needs: tuple[str, ...]
     seed: int
+    optional: bool  # whether the course can do without it
 
 
 def find_lessons(folder: str | Path, numbers: Iterable[str | int] = ()) -> list[Lesson]:
@@ -106,12 +109,35 @@ def read_card(notebook: Notebook) -> Card:
         raise ValueError(f"card: expected {missing[0]} in the first cell")
     title, claim, misconception = (" ".join(match[1].split()) for match in list(parts.values())[:3] if match)
     minutes, needs = tuple(int(table[i]) for i in (1, 2, 3)), tuple(re.findall(NUMBER, table[5]))
-    return Card(title, claim, misconception, minutes, int(table[4]), needs, int(table[6]))
+    optional = title.endswith(OPTIONAL)
+    return Card(title.removesuffix(OPTIONAL), claim, misconception, minutes, int(table[4]), needs, int(table[6]), optional)
 
 
 def exercises_in(notebook: Notebook) -> list[tuple[str, str, int, int]]:
     """The exercise cards, as (id, kind, level, minutes)."""
     return [(id, kind, int(level), int(minutes)) for id, kind, level, minutes in EXERCISE.findall(prose(notebook))]
+
+
+def main_line(notebook: Notebook) -> list[tuple[str, str]]:
+    """What everybody reads, as (cell type, text): without what is folded, and without the parts headed '### Optional. ...'."""
+    line, optional, fenced = [], False, False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            line += [] if optional else [("code", cell.source)]
+            continue
+        kept = []
+        for row in FOLDED.sub("", cell.source).splitlines():
+            fenced ^= row.startswith("```")
+            if not fenced and re.match(r"#{1,4} ", row):
+                optional = row.startswith("### Optional.")
+            kept += [] if optional else [row]
+        line.append(("markdown", "\n".join(kept)))
+    return line
+
+
+def numbered_equations(notebook: Notebook) -> list[str]:
+    """The formulas that bear a number."""
+    return [formula for formula in re.findall(r"\$\$.*?\$\$", prose(notebook), re.S) if TAG.search(formula)]
 
 
 def equations_in(notebook: Notebook) -> list[str]:
