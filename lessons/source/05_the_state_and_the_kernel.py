@@ -498,7 +498,8 @@ table(("degrees of freedom k", "kept", "mean (k)", "variance (2 k)"), rows)
 from linattn_np.kernels import random, random_numpy
 
 ours, defined = random.lane_states(SEED, 0), random_numpy.lane_states(SEED, 0)
-numbers_in_lanes, gammas, halves = np.empty((2000, 64)), np.empty((5, 64)), np.arange(10, 7.5, -0.5)
+numbers_in_lanes, gammas = np.empty((2000, 64)), np.empty((5, 64))
+halves = np.arange(10, 7.5, -0.5)
 random.fill_normals(ours, numbers_in_lanes)
 random.fill_gammas(ours, halves, gammas, np.empty((2, 64)))
 same = [np.array_equal(numbers_in_lanes, random_numpy.normals(defined, 2000)),
