@@ -230,7 +230,8 @@ def batches_of(task, batch, steps, rng):
 heavy = la.papers.maybe_all_you_need.SETTINGS["setting3"].task
 rows = []
 for name, optimizer in (("SGD", SGD(0.02, 0.9)), ("Adam", Adam(0.02, 0.9, 0.9))):
-    start, chunk = la.init_params(la.batches.generators(SEED, 1)[0]), random_numpy.chunk_states(SEED, 1)[0]
+    start = la.init_params(la.batches.generators(SEED, 1)[0])
+    chunk = random_numpy.chunk_states(SEED, 1)[0]
     batches = [draws_numpy.prompts(heavy, 200, chunk) for _ in range(30)]
     x, losses, gradients = train_by_hand(start, batches, optimizer)
     by_sums = {"SGD": sgd_by_sums, "Adam": adam_by_sums}[name]
