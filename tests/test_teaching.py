@@ -114,9 +114,20 @@ def test_factors_and_transpositions_are_recognised_without_being_listed(register
     assert judge.judge("99.1", lambda X: X @ X + np.nan).hint == "not all entries are finite numbers"
 
 
+def test_few_digits_are_named_of_an_array_and_never_of_a_number(registered):
+    registered(reference=square, inputs=draw_batch)
+    for factor in (1 + 1e-7, 1 - 1e-5):
+        assert judge.judge("99.1", lambda X, factor=factor: factor * (X @ X)).hint.startswith("right to a few digits only")
+    assert judge.judge("99.1", lambda X: X.astype(np.float32) @ X.astype(np.float32)).hint.startswith("right to a few digits")
+    registered(reference=lambda X: X.sum(), inputs=draw_batch)
+    assert judge.judge("99.1", lambda X: (1 + 1e-7) * X.sum()).hint == ""
+    registered(reference=0.2)
+    assert judge.judge("99.1", 0.2000001).hint == ""
+
+
 def test_no_factor_is_named_by_accident(registered):
     registered(reference=square, inputs=draw_batch)
-    for factor in (1.7, 3, 7, 1 / 3, 1 / 11, 7 / 8, 1 + 1e-7, 1 - 1e-8):  # n and B at one of the points are no n and B
+    for factor in (1.7, 3, 7, 1 / 3, 1 / 11, 7 / 8, 1.001):  # n and B at one of the points are no n and B
         assert judge.judge("99.1", lambda X, factor=factor: factor * (X @ X)).hint == ""
     registered(reference=square, inputs=draw_square)  # neither n nor B occurs here
     for at in ("n", "B"):

@@ -1,6 +1,7 @@
 """Which mistake explains a wrong answer. Only what people do is named, and nothing that gives the right value away.
 
-A hint is a slip of the exercise, or one of: the sign, a factor 2, n, B or n/(n+1), a transposition, nothing but zeros. It must explain the
+A hint is a slip of the exercise, or one of: the sign, a factor 2, n, B or n/(n+1), a transposition, nothing but zeros, an array
+that is right to a few digits (of a single number that is never said: it would lead to the right one). It must explain the
 answer at every point at which the exercise is tried; a factor that fits at one of them by accident is not named.
 """
 
@@ -16,6 +17,8 @@ from .._types import Array
 from ..audit.known_mistakes import factor_between
 from .answers import agree, off
 from .exercise import POINTS, Exercise
+
+FEW_DIGITS = 1e-4  # what differences and float32 reach at least, and no slip
 
 
 @dataclass
@@ -100,6 +103,8 @@ def known(g: Array, e: Array, letters: dict[str, int]) -> list[str]:
     found = [words for words, k in named if factor is not None and abs(factor / k - 1) < 1e-7]
     if e.ndim >= 2 and e.shape[-1] == e.shape[-2] and agree(g, np.swapaxes(e, -1, -2), 1e-9):
         found.append("transposed")
+    if g.size > 1 and agree(g, e, FEW_DIGITS):
+        found.append("right to a few digits only: is it a finite difference, or single precision?")
     return found
 
 
