@@ -11,6 +11,8 @@ import numpy as np
 BINS = 1000
 EDGES = np.array([NormalDist().inv_cdf(i / BINS) for i in range(1, BINS)])
 ORDERS = range(1, 9)
+# n - j for each task with plain Gaussian covariates: n from 4 to 20 with d up to 5 in the lessons and papers, n = 60 with d = 20
+FREEDOMS = (*range(1, 21), *range(41, 61))
 
 
 def two_sided(z):
@@ -82,6 +84,7 @@ class NormalQuestions:
         self.count, self.counts, self.sums = 0, np.zeros(BINS), np.zeros(len(ORDERS))
         self.beyond, self.lags = {4: 0, 5: 0}, lags
         self.serial, self.serial_squares, self.pairs = np.zeros(lags), np.zeros(lags), np.zeros(lags)
+        self.before, self.between, self.between_pairs = None, 0.0, 0
         self.of_blocks = {}  # {question: p-values, one a block}, for what looks at a block's beginning
 
     def take(self, block):
@@ -96,6 +99,9 @@ class NormalQuestions:
             self.serial[lag - 1] += (block[lag:] * block[:-lag]).sum()
             self.serial_squares[lag - 1] += (squares[lag:] * squares[:-lag]).sum()
             self.pairs[lag - 1] += (len(block) - lag) * block.shape[1]
+        if self.before is not None and self.before.shape == block.shape:
+            self.between, self.between_pairs = self.between + (block * self.before).sum(), self.between_pairs + block.size
+        self.before = block.copy()
         u, start = of_normal(block[:2000]), block[:2048]
         squares = squares[:2048]
         for name, p in (
@@ -116,6 +122,8 @@ class NormalQuestions:
         for lag in range(self.lags):
             found[f"serial correlation, lag {lag + 1}"] = two_sided(self.serial[lag] / math.sqrt(self.pairs[lag]))
             found[f"of squares, lag {lag + 1}"] = two_sided(self.serial_squares[lag] / math.sqrt(self.pairs[lag]))
+        if self.between_pairs:
+            found["correlation with the block before"] = two_sided(self.between / math.sqrt(self.between_pairs))
         return found | {name: min(1.0, len(values) * min(values)) for name, values in self.of_blocks.items()}
 
 

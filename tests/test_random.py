@@ -7,8 +7,19 @@ import sys
 
 import numpy as np
 import pytest
-from randomness import NormalQuestions, anderson_darling_p, kolmogorov_smirnov_p, of_gamma, of_normal, two_sided, variance_p
+from randomness import (
+    FREEDOMS,
+    NormalQuestions,
+    anderson_darling_p,
+    kolmogorov_smirnov_p,
+    of_gamma,
+    of_normal,
+    two_sided,
+    variance_p,
+)
 
+import linattn_np as la
+from linattn_np.batches import can_draw_states
 from linattn_np.kernels import random, random_numpy
 from linattn_np.kernels.interpreter import LANES
 
@@ -188,14 +199,21 @@ def test_gammas_have_their_law(shape):
     assert min(kolmogorov_smirnov_p(wrong), anderson_darling_p(wrong)) < TOO_RARE
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 16, 17, 18, 19, 20])  # n - j of Setting 1, and the smallest
-def test_chis_have_their_law(freedom):
-    x = np.sqrt(2 * gammas(random.lane_states(31, freedom), [freedom / 2] * 3125))
-    u = of_gamma(x.ravel()[:40_000] ** 2 / 2, freedom / 2)
-    assert min(kolmogorov_smirnov_p(u), anderson_darling_p(u)) > TOO_RARE
-    for array in (x, x.T):  # neighbours in a lane, and across lanes
-        serial = array.T.ravel() - array.mean()
-        assert two_sided((serial[1:] @ serial[:-1]) / (serial @ serial) * math.sqrt(x.size)) > TOO_RARE
-    x = x.ravel()
-    if freedom == 1:  # the length of one normal
-        assert kolmogorov_smirnov_p(2 * of_normal(x[:40_000]) - 1) > TOO_RARE
+def test_chis_have_their_law_for_every_n_minus_j_in_use():
+    drawn = gammas(random.lane_states(31, 0), [freedom / 2 for freedom in FREEDOMS for _ in range(313)]).reshape(-1, 313 * LANES)
+    for freedom, squares in zip(FREEDOMS, drawn, strict=True):
+        u = of_gamma(squares, freedom / 2)
+        assert min(kolmogorov_smirnov_p(u), anderson_darling_p(u)) > TOO_RARE, freedom
+        x = np.sqrt(2 * squares).reshape(-1, LANES)
+        for array in (x, x.T):  # neighbours across lanes, and in a lane
+            serial = array.ravel() - array.mean()
+            assert two_sided((serial[1:] @ serial[:-1]) / (serial @ serial) * math.sqrt(x.size)) > TOO_RARE, freedom
+    assert kolmogorov_smirnov_p(2 * of_normal(np.sqrt(2 * drawn[0])) - 1) > TOO_RARE  # chi(1): the length of one normal
+    wrong = of_gamma(drawn[-1], (FREEDOMS[-1] - 1) / 2)
+    assert min(kolmogorov_smirnov_p(wrong), anderson_darling_p(wrong)) < TOO_RARE  # the hardest to tell from its neighbour
+
+
+def test_no_task_draws_a_chi_that_is_not_tested():
+    tasks = [setting.task for setting in la.papers.maybe_all_you_need.SETTINGS.values()] + [la.RegressionTask(n=60, d=20)]
+    used = {task.n - j for task in tasks if can_draw_states(task) for j in range(min(task.n, task.d))}
+    assert len(used) > 20 and used <= set(FREEDOMS)
