@@ -245,6 +245,8 @@ def test_what_an_exercise_asks_for_is_not_called():
     assert (
         judge.judge("02.5", lambda params, Z, y: la.loss_and_grad(params, Z, y, backend="numpy")[1]).kind == judge.NOT_ATTEMPTED
     )
+    by_model = lambda params, Z, y: la.LinearTransformer(layers=4, d=params.shape[-1]).loss_and_grad(params, Z, y)[1]
+    assert judge.judge("13.4", by_model).kind == judge.NOT_ATTEMPTED
     one = find("04.6")
     (Z,) = one.inputs(np.random.default_rng(0), exercise.POINTS[0])
     block = (Z.shape[2] - 1) ** 2

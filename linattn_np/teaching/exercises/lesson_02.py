@@ -110,7 +110,7 @@ EXERCISES = (
     ),
     Exercise(
         "02.5", "Write model_gradient(params, Z, y): the gradient of the loss, like params.", model_gradient, model_and_prompts,
-        ("dparams",), forbids=(transformer.loss_and_grad,), slips=from_catalogue(
+        ("dparams",), forbids=(transformer.LinearTransformer.loss_and_grad,), slips=from_catalogue(
             _model_gradient, "loss_not_doubled", "loss_mean_missing", "loss_sign", "only_last_layer", "chain_not_handed_down",
             "layers_reversed", "fixed_corner",
         ),

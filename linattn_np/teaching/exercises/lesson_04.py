@@ -192,7 +192,7 @@ EXERCISES = (
     ),
     Exercise(
         "04.6", "Write one_layer_hessian(Z): the Hessian (d d, d d) of a one-layer model by its block Q', without any pass.",
-        one_layer_hessian, prompts, ("H",), forbids=(transformer.hessian, transformer.hvp), slips=(
+        one_layer_hessian, prompts, ("H",), forbids=(transformer.hessian, transformer.LinearTransformer.hvp), slips=(
             Slip("the factor 2 of the square is lost", lambda Z: _outer_products(Z) / 2),
             Slip("the mean over the batch is missing", lambda Z: _outer_products(Z, total=True)),
             Slip("rows and columns of Q' are swapped: the row counts the covariate of the example that is read",

@@ -125,7 +125,7 @@ EXERCISES = (
     ),
     Exercise(
         "13.4", "Repair stack_gradient(params, Z, y): the gradient of the loss, like params (L, 1, 2, d, d).", stack_gradient,
-        model_and_prompts, ("dparams",), forbids=(transformer.loss_and_grad, transformer.hvp), slips=(
+        model_and_prompts, ("dparams",), forbids=(transformer.LinearTransformer.loss_and_grad,), slips=(
             Slip("the query's gradient is handed down, that of the examples is not: dG",
                  lambda params, Z, y: _stack(params, Z, y, lambda dstate, before: dstate._replace(z=before.z))),
             Slip("now dG is handed down and dz is not",
