@@ -90,17 +90,18 @@ def put_state(k, at_S, at_s, at_x, at_y, N, D, tokens, lanes, mem):
 
 
 @compiled
-def drawn_sums(k, gradient, at, law, shared, state, prompts, mem, room, states, sums):
-    """As :func:`chunk_sums` without directions, for ``prompts`` prompts that are drawn here, block by block."""
-    clear(mem, at.sums, len(sums))
-    for first in range(0, prompts, LANES):
-        taken = min(LANES, prompts - first)
-        draw_block(law, state, room)
-        put_state(k, 0, k * k, k * k + k, k * k + 2 * k, law.N, law.d + 1, room, taken, states)
-        for part in range(0, taken, mem.shape[1]):
-            load_rows(k, at, states, part, mem)
-            run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
-    add_lane_sums(mem, at.sums, sums)
+def drawn_sums(k, gradient, at, law, shared, sizes, chunks, mem, room, states, sums):
+    """For each chunk c, sizes[c] prompts are drawn from chunks[c]; sums[c, 0] += error^2, sums[c, 1:] += the gradient."""
+    for c in range(len(sizes)):
+        clear(mem, at.sums, sums.shape[1])
+        for first in range(0, sizes[c], LANES):
+            taken = min(LANES, sizes[c] - first)
+            draw_block(law, chunks[c], room)
+            put_state(k, 0, k * k, k * k + k, k * k + 2 * k, law.N, law.d + 1, room, taken, states)
+            for part in range(0, taken, mem.shape[1]):
+                load_rows(k, at, states, part, mem)
+                run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+        add_lane_sums(mem, at.sums, sums[c])
 
 
 @compiled
@@ -236,11 +237,11 @@ class LinearKernel:
         """Add to out (1 + p,) the sums of error^2 and of its gradient over the prompts of blocks first .. last-1."""
         self._add(lanes, self.shared, self.no_directions, first, last, out, self.no_directions)
 
-    def add_drawn_gradient(self, law: Law, prompts: int, state: Array, out: Array) -> None:
-        """The same over ``prompts`` prompts of a law that are drawn from a state (4, LANES), which is moved on."""
+    def add_drawn_gradients(self, law: Law, sizes: Array, chunks: Array, out: Array) -> None:
+        """The same for each of some chunks: sizes[c] prompts of a law, drawn from chunks[c], which is moved on, into out[c]."""
         passes, slots, k = self.passes, self.passes.slots, self.k
         mem, room, states = working_memories((slots, lanes_for(slots)), (law.rows, LANES), ((k + 1) ** 2, LANES))
-        drawn_sums(k, passes.gradient.code, passes.at, law, self.shared, state, prompts, mem, room, states, out)
+        drawn_sums(k, passes.gradient.code, passes.at, law, self.shared, sizes, chunks, mem, room, states, out)
 
     def add_hvps(self, lanes: Lanes, directions: Array, first: int, last: int, out: Array) -> None:
         """Add to out (m, p) the Hessian of the sum of error^2 times each of the m directions, for blocks first .. last-1."""

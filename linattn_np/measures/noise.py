@@ -18,7 +18,7 @@ from ..batches import CHUNK, chunk_sizes
 from ..kernels.random_numpy import chunk_states
 from ..models.choose import as_real_params, model_from
 from ..models.model import passes_of
-from ..models.passes import run_chunks
+from ..models.passes import run_shares
 from ..models.transformer import transformer_for
 from ..progress import bar
 from ..prompts import RegressionTask
@@ -124,9 +124,14 @@ class _Gradients:
             return
         first = 0
         counts = (min(each, draws - done) for done in range(0, draws, each))
-        for found in self.side_by_side(counts, seed, lambda count, state: self.grouped(count * batch, batch, state)):
-            yield first, np.concatenate(found)
-            first += sum(map(len, found))
+
+        def grouped(some: Array, states: Array) -> Array:
+            drawn = (self.passes.draw(self.task, *each) for each in zip((some * batch).tolist(), states, strict=True))
+            return np.concatenate([self.passes.grouped_gradients(self.params, each, batch) for each in drawn])
+
+        for found in self.side_by_side(counts, seed, grouped):
+            yield first, found
+            first += len(found)
 
     def mean(self, prompts: int, seed: int) -> Array:
         """The gradient of one batch, (p,)."""
@@ -138,9 +143,9 @@ class _Gradients:
         total, done = np.zeros(1 + self.params.size), 0
         add = self.passes.drawing_adder(self.params, self.task)
 
-        def sums(size: int, state: Array) -> Array:
-            out = np.zeros(1 + self.params.size)
-            add(size, state, out)
+        def sums(some: Array, states: Array) -> Array:
+            out = np.zeros((len(some), 1 + self.params.size))
+            add(some, states, out)
             return out
 
         for found in self.side_by_side((size for _ in range(draws) for size in sizes), seed, sums):
@@ -150,18 +155,18 @@ class _Gradients:
                     yield total[None, 1:] / batch
                     total, done = np.zeros(1 + self.params.size), 0
 
-    def grouped(self, prompts: int, size: int, state: Array) -> Array:
-        """The gradients of each ``size`` prompts of a chunk, (prompts / size, p)."""
-        return self.passes.grouped_gradients(self.params, self.passes.draw(self.task, prompts, state), size)
-
-    def side_by_side(self, items: Iterable[int], seed: int, work: Callable[[int, Array], Array]) -> Iterator[list[Array]]:
-        """Yields lists of work(item, state), in order: item k goes to state k modulo SIDE_BY_SIDE, and to any thread."""
+    def side_by_side(self, items: Iterable[int], seed: int, work: Callable[[Array, Array], Array]) -> Iterator[Array]:
+        """Yields the rows of work(items, states), in order: item k goes to state k modulo SIDE_BY_SIDE, and to any thread."""
         states, items = chunk_states(seed, SIDE_BY_SIDE), iter(items)
         while some := list(islice(items, SIDE_BY_SIDE)):
-            found = [np.empty(0)] * len(some)
+            yield self.shared_out(np.array(some), states, work)
 
-            def one(k: int, some: list[int] = some, found: list[Array] = found) -> None:
-                found[k] = work(some[k], states[k])
+    def shared_out(self, items: Array, states: Array, work: Callable[[Array, Array], Array]) -> Array:
+        """The rows of work(items, states), each thread with a share of the items."""
+        found: dict[int, Array] = {}
 
-            run_chunks(self.passes, one, len(some))
-            yield found
+        def share(first: int, last: int) -> None:
+            found[first] = work(items[first:last], states[first:last])
+
+        run_shares(self.passes, share, len(items))
+        return np.concatenate([found[first] for first in sorted(found)])

@@ -102,10 +102,18 @@ class Passes:
 
         return add
 
-    def drawing_adder(self, params: Array, task: RegressionTask) -> Callable[[int, Array, Array], None]:
-        """The function ``add(prompts, state, out)`` that does the same for fresh prompts, which it draws as :meth:`draw` does."""
+    def drawing_adder(self, params: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
+        """The function ``add(sizes, states, out)`` that does the same for some chunks of fresh prompts.
+
+        For chunk c it draws sizes[c] prompts from states[c] as :meth:`draw` does, and adds their sums to out[c].
+        """
         add = self.adder(params, task.n)
-        return lambda prompts, state, out: add(self.draw(task, prompts, state), out)
+
+        def draw_and_add(sizes: Array, states: Array, out: Array) -> None:
+            for size, state, sums in zip(sizes.tolist(), states, out, strict=True):
+                add(self.draw(task, size, state), sums)
+
+        return draw_and_add
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
         """The gradients of each ``size`` prompts in a row, (B / size, p); prompts left over are not used."""

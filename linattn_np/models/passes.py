@@ -20,16 +20,15 @@ from .fresh import is_drawn_in_lanes
 from .model import Passes
 from .stack import Linearization, loss_and_grad_by
 
-__all__ = ["BACKENDS", "LanePasses", "NumpyPasses", "TokenPasses", "can_compile", "kernels", "run_chunks", "transformer_passes"]
+__all__ = ["BACKENDS", "LanePasses", "NumpyPasses", "TokenPasses", "can_compile", "kernels", "run_shares", "transformer_passes"]
 
 
-def run_chunks(passes: Passes, work: Callable[[int], None], count: int) -> None:
-    """Call ``work(chunk)`` for chunk = 0 .. count-1: on the kernels' threads where the passes gain from it, else one by one."""
+def run_shares(passes: Passes, work: Callable[[int, int], None], count: int) -> None:
+    """Call ``work(first, last)`` for shares of chunks 0 .. count-1: on the kernels' threads where the passes gain from it."""
     if passes.parallel:
-        kernels("threads").run_chunks(work, count)
+        kernels("threads").run_shares(work, count)
     else:
-        for chunk in range(count):
-            work(chunk)
+        work(0, count)
 
 
 def transformer_passes(model: Any, *arrays: Array) -> Passes:
@@ -98,12 +97,12 @@ class LanePasses(NumpyPasses):
         program = kernels("linear").LinearKernel(params, self.model.d + 1, n)  # made once for all parts of a batch
         return lambda lanes, out: program.add_gradient(lanes, 0, len(lanes.G), out)
 
-    def drawing_adder(self, params: Array, task: RegressionTask) -> Callable[[int, Array, Array], None]:
+    def drawing_adder(self, params: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
         if not is_drawn_in_lanes(task):
             return super().drawing_adder(params, task)
         program = kernels("linear").LinearKernel(params, self.model.d + 1, task.n)
         law = kernels("draws").law_of(task, batches.can_draw_states(task))
-        return lambda prompts, state, out: program.add_drawn_gradient(law, prompts, state, out)
+        return lambda sizes, states, out: program.add_drawn_gradients(law, sizes, states, out)
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
         return kernels("linear").grouped_gradients(params, batch, size)

@@ -123,22 +123,30 @@ class TiedPasses(Passes):
         return value, self.map.adjoint(dparams)
 
     def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
-        return self._adjoint_of(self.inside.adder(self.map.apply(params), n))
+        add_inside = self.inside.adder(self.map.apply(params), n)
 
-    def drawing_adder(self, params: Array, task: Any) -> Callable[[int, Array, Array], None]:
-        return self._adjoint_of(self.inside.drawing_adder(self.map.apply(params), task))
-
-    def _adjoint_of(self, add_inside: Callable) -> Callable:
-        """The function that adds what ``add_inside`` does, brought to w; its last argument is where to."""
-
-        def add(*arguments: Any) -> None:
-            *what, out = arguments
+        def add(batch: Any, out: Array) -> None:
             sums = np.zeros(1 + self.map.offset.size)
-            add_inside(*what, sums)
-            out[0] += sums[0]
-            out[1:] += self.map.adjoint(sums[1:]).ravel()
+            add_inside(batch, sums)
+            self._add_adjoint(sums, out)
 
         return add
+
+    def drawing_adder(self, params: Array, task: Any) -> Callable[[Array, Array, Array], None]:
+        add_inside = self.inside.drawing_adder(self.map.apply(params), task)
+
+        def add(sizes: Array, states: Array, out: Array) -> None:
+            inside = np.zeros((len(sizes), 1 + self.map.offset.size))
+            add_inside(sizes, states, inside)
+            for sums, to in zip(inside, out, strict=True):
+                self._add_adjoint(sums, to)
+
+        return add
+
+    def _add_adjoint(self, sums: Array, out: Array) -> None:
+        """Add the sums of the model inside, a loss and its gradient, brought to w."""
+        out[0] += sums[0]
+        out[1:] += self.map.adjoint(sums[1:]).ravel()
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
         rows = self.inside.grouped_gradients(self.map.apply(params), batch, size)

@@ -8,7 +8,7 @@ from .. import batches
 from .._types import Array
 from ..kernels.random_numpy import chunk_states
 from ..models.model import Model, passes_of
-from ..models.passes import run_chunks
+from ..models.passes import run_shares
 from ..prompts import RegressionTask
 
 
@@ -20,20 +20,27 @@ class BatchGradient:
     """
 
     def __init__(self, model: Model, task: RegressionTask, batch: int, seed: int, fixed: bool = False) -> None:
-        self.passes, self.task, self.batch, self.sizes = passes_of(model), task, batch, batches.chunk_sizes(batch)
+        self.passes, self.task, self.batch, self.sizes = passes_of(model), task, batch, np.array(batches.chunk_sizes(batch))
         self.states = chunk_states(seed, len(self.sizes))  # (chunks, 4, LANES)
         self.kept: list[Any] | None = None
         if fixed:
-            self.kept = [self.passes.draw(task, size, state) for size, state in zip(self.sizes, self.states, strict=True)]
+            self.kept = [
+                self.passes.draw(task, size, state) for size, state in zip(self.sizes.tolist(), self.states, strict=True)
+            ]
 
     def __call__(self, params: Array) -> tuple[float, Array]:
         """-> the loss (float) and its gradient (like params) on the next batch."""
         sums, sizes, states, kept = np.zeros((len(self.sizes), 1 + params.size)), self.sizes, self.states, self.kept
         if kept is None:
             draw_and_add = self.passes.drawing_adder(params, self.task)
-            run_chunks(self.passes, lambda k: draw_and_add(sizes[k], states[k], sums[k]), len(sizes))
+            run_shares(self.passes, lambda a, b: draw_and_add(sizes[a:b], states[a:b], sums[a:b]), len(sizes))
         else:
             add = self.passes.adder(params, self.task.n)
-            run_chunks(self.passes, lambda k: add(kept[k], sums[k]), len(sizes))
+
+            def add_kept(first: int, last: int) -> None:
+                for batch, out in zip(kept[first:last], sums[first:last], strict=True):
+                    add(batch, out)
+
+            run_shares(self.passes, add_kept, len(sizes))
         total = sums.sum(axis=0) / self.batch
         return total[0], total[1:].reshape(params.shape)
