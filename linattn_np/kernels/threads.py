@@ -38,7 +38,8 @@ class _Helper:
     """A thread that waits for shares of the work: one lock hands a share over, another says that it is done."""
 
     def __init__(self) -> None:
-        self.go, self.done, self.error = threading.Lock(), threading.Lock(), None
+        self.go, self.done = threading.Lock(), threading.Lock()
+        self.error: BaseException | None = None
         self.go.acquire()
         self.done.acquire()
         threading.Thread(target=self._serve, name="linattn_np", daemon=True).start()

@@ -154,7 +154,7 @@ def main():
     if args.memory:
         return measure_memory(args.memory[0], args.memory[1], int(args.memory[2]))
     rows = {}
-    print(f"torch {torch.__version__} on {torch.get_num_threads()} threads, ours on {kernels.get_threads()}")
+    print(f"torch {torch.__version__} on {torch.get_num_threads()} threads, ours on {la.kernels.get_threads()}")
     for name, batch, rounds in (("setting1", 1000, 30), ("setting3", 1000, 30), ("bigger", 1000, 3)):
         task, layers = SETTINGS[name]
         difference = compare(task, layers, with_hessian=name == "setting1")
