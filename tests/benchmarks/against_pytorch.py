@@ -20,7 +20,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import linattn_np as la
-from linattn_np.kernels import linear as kernels
 from linattn_np.training.batch_gradient import BatchGradient
 
 try:
