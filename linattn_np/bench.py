@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from . import batches
+from . import batches, kernels
 from ._checks import as_count
 from ._types import Array
-from .kernels import linear as kernels
 from .kernels import programs
 from .kernels.threads import processors, set_threads
 from .layers import gram

@@ -1,5 +1,6 @@
-"""What several test files share: every experiment measured once at a tiny scale."""
+"""What several test files share: which tests need Numba; every experiment measured once at a tiny scale."""
 
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,31 @@ TINY = scale.Scale(
     "tiny", steps=300, batch=29, seeds=2, record_every=10, test_every=50, hessian_every=100, noise_draws=127, search_steps=20,
     search_seeds=2,
 )  # fmt: skip
+
+
+# Where Numba is not installed, the files that import compiled code or compile something themselves are not collected, and of the
+# others the tests with the mark ``numba`` are deselected; where it is installed everything runs.
+HAS_NUMBA = find_spec("numba") is not None
+NEED_NUMBA = [
+    f"test_{name}.py" for name in ("bench", "bits", "compiling", "composed", "fuzz", "kernels", "kernels_tokens", "noise", "random", "shape_comments",
+                                   "streams", "warmup")
+]  # fmt: skip
+collect_ignore = [] if HAS_NUMBA else NEED_NUMBA
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "numba: needs Numba; deselected where it is not installed")
+
+
+def pytest_report_header():
+    return None if HAS_NUMBA else f"without Numba: the tests marked numba are deselected, and {', '.join(NEED_NUMBA)} left out"
+
+
+def pytest_collection_modifyitems(config, items):
+    needing = [] if HAS_NUMBA else [item for item in items if item.get_closest_marker("numba")]
+    if needing:
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in needing]
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -124,7 +124,9 @@ def compiler() -> Finding:
     """Numba compiles, and keeps what it compiled for the next process."""
     from ..kernels.compiling import folders
 
-    if find_spec("numba") is None:
+    try:
+        import_module("numba")
+    except ImportError:
         return Finding(NOTE, "there is no Numba: NumPy computes everything, right and some fifty times slower", INSTALL)
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return Finding(NOTE, "NUMBA_DISABLE_JIT is set: right numbers, a hundred times slower", "Unset it")
