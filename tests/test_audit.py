@@ -81,6 +81,7 @@ def test_dead_parameters_are_listed():
     assert audit_model(backend="numpy").notes == [said]
 
 
+@pytest.mark.numba
 def test_kernels_and_numpy_agree():
 
     quantities = {row.quantity for row in audit_model().rows if row.check == "kernel"}

@@ -14,6 +14,7 @@ from linattn_np.training import loop
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
+@pytest.mark.numba
 def test_this_machine_is_ready(capsys):
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -96,6 +97,7 @@ def test_what_is_wrong_is_one_line_with_what_to_do(how, check, said, remedy, mon
     assert last == "not ready: 1 of 2 are not ok"
 
 
+@pytest.mark.numba
 def test_notes_do_not_make_a_machine_unready(monkeypatch):
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     assert doctor.compiler().mark == doctor.NOTE

@@ -37,7 +37,10 @@ def test_importing_the_library_changes_no_handler_and_loads_nothing():
 
 
 @pytest.mark.parametrize("number", STATUS)
-@pytest.mark.parametrize("module", ["argparse", "numpy", "numpy.random", "linattn_np.training.runs", "numba", "llvmlite"])
+@pytest.mark.parametrize(
+    "module",
+    ["argparse", "numpy", "numpy.random", "linattn_np.training.runs", "numba", pytest.param("llvmlite", marks=pytest.mark.numba)],
+)
 def test_a_signal_during_imports_is_one_line(module, number, tmp_path):
     code = AT_IMPORT.format(module=module, number=int(number), arguments=[*SWEEP, "--workers", "1", "--out", str(tmp_path)])
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

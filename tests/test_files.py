@@ -177,6 +177,7 @@ def test_a_broken_file_is_set_aside_or_its_checksum_holds(tmp_path, whole, histo
     assert len(list(tmp_path.glob("*.aside*"))) >= 300 and len(kinds) >= 10
 
 
+@pytest.mark.numba
 def test_a_file_says_what_computed_it(tmp_path, history):
     folder = runs.RunFolder(tmp_path)
     folder.save(RUN, history)
@@ -190,6 +191,7 @@ def test_a_file_says_what_computed_it(tmp_path, history):
     assert again.made_by == {RUN.file_name(): made}
 
 
+@pytest.mark.numba
 @pytest.mark.parametrize("environment, expected", [({}, "numba"), ({"NUMBA_DISABLE_JIT": "1"}, "interpreted"), (None, "numpy")])
 def test_what_was_not_compiled_has_a_name_of_its_own(environment, expected):
     code = (
@@ -205,6 +207,7 @@ def test_what_was_not_compiled_has_a_name_of_its_own(environment, expected):
     assert how == expected and name == (f"{stem}.npz" if expected == "numba" else f"{stem}-{expected}.npz")
 
 
+@pytest.mark.numba
 def test_a_run_without_numba_is_not_taken_for_one_with(tmp_path, history):
     folder = runs.RunFolder(tmp_path)
     folder.save(RUN, history, {**provenance.provenance(), "backend": "numpy"})

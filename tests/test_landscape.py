@@ -293,6 +293,7 @@ def test_threads_do_not_change_a_bit():
     assert np.array_equal(found[0], found[0].T)
 
 
+@pytest.mark.numba
 def test_a_diagonal_at_the_papers_size_takes_a_moment():
     params, Z, y = model_point(3, 1, False, batch=1000, d=5, n=20)
     landscape.hessian_diagonal(params, Z[:17], y[:17])  # compiled

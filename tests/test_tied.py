@@ -192,6 +192,7 @@ def test_training_equals_training_all_weights_and_projecting_by_hand():
     assert relative(found - start, w - start) < 1e-12
 
 
+@pytest.mark.numba
 def test_kernels_serve_a_tied_model():
     w = normal(1, 1, 2, 4)
     models = [tied(LinearTransformer(4, L, backend=backend), Looped(), Diagonal()) for backend in ("numba", "numpy")]
