@@ -1,4 +1,4 @@
-"""The wait for the compiler: announced once for each d, counted apart from the training, whatever threads and Ctrl-C do."""
+"""The wait for the compiler: announced, once for all sizes, counted apart from the training, whatever threads and Ctrl-C do."""
 
 import threading
 import time
@@ -62,22 +62,27 @@ def test_it_is_kept_with_the_run(tmp_path):
     assert folder.load(run) is None
 
 
-def test_each_d_is_announced_once_and_only_while_our_kernels_are_compiled(monkeypatch, capsys):
+def test_it_is_announced_once_for_each_module_of_kernels_and_for_nothing_else(monkeypatch, capsys):
     monkeypatch.setattr(compiling, "_said", set())
     monkeypatch.setenv("LINATTN_PROGRESS", "1")
-    la.LinearTransformer(d=5).passes()
-    for _ in range(2):
-        fresh_function()(2.0)
-    la.Composed(d=7, hidden=3).passes()
-    fresh_function()(2.0)
+    for module in ("linear", "linear", "tokens"):
+        fresh_function(f"linattn_np.kernels.{module}")(2.0)
     fresh_function("a.readers.own")(2.0)
     monkeypatch.setenv("LINATTN_PROGRESS", "0")
-    la.LinearTransformer(d=11).passes()
-    fresh_function()(2.0)
+    fresh_function("linattn_np.kernels.composed")(2.0)
     said = capsys.readouterr().err.splitlines()
     assert said == [
-        f"linattn_np: compiling the kernels for d = {d} (linear; some seconds, once on this machine) ..." for d in (5, 7)
+        f"linattn_np: compiling the kernels ({module}; some seconds, once on this machine for all sizes) ..."
+        for module in ("linear", "tokens")
     ]
+
+
+def test_a_second_d_compiles_nothing():
+    for d in (3, 4):
+        before = compiling.compiled()
+        for settings in ({}, {"full": True}, {"attention": "softmax"}, {"hidden": 2}):
+            la.train(la.RegressionTask(n=5, d=d), la.optimizers.SGD(0.01), 1, batch=3, progress=False, **settings)
+    assert compiling.compiled() == before
 
 
 def test_what_was_compiled_is_known_by_name():

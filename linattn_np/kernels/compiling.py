@@ -1,4 +1,4 @@
-"""What the compiler costs the user: announced for each new d, and its seconds counted apart from those of the work.
+"""What the compiler costs the user: announced, and its seconds counted apart from those of the work.
 
 Importing this loads no Numba, so that training on NumPy needs none: :func:`listen` is called where Numba is loaded.
 """
@@ -48,19 +48,12 @@ class _Wait:
 
 
 _wait = _Wait()
-_wanted = ""  # what the kernels are needed for: "d = 5"
-_said: set[tuple[str, str]] = set()  # module and what for, as announced
+_said: set[str] = set()  # the modules whose compilation was announced
 _compiled: list[str] = []  # the functions that were compiled, in order, without those that they call
 quiet = False  # True: who compiles says so in words of their own
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_wait.clear)
-
-
-def wanted_for(what: str) -> None:
-    """Say what the kernels will be needed for next, such as "d = 5": the announcement repeats it."""
-    global _wanted
-    _wanted = what
 
 
 def seconds() -> float:
@@ -125,9 +118,8 @@ def listen() -> None:
 
 
 def announce(module: str) -> None:
-    """Say on standard error, once for each kind of kernel and each d, that the user waits for the compiler."""
-    if quiet or (module, _wanted) in _said or os.environ.get("LINATTN_PROGRESS", "1") == "0":
+    """Say on standard error, once for each module of kernels, that the user waits for the compiler."""
+    if quiet or module in _said or os.environ.get("LINATTN_PROGRESS", "1") == "0":
         return
-    _said.add((module, _wanted))
-    what = f" for {_wanted}" if _wanted else ""
-    print(f"linattn_np: compiling the kernels{what} ({module}; some seconds, once on this machine) ...", file=sys.stderr)
+    _said.add(module)
+    print(f"linattn_np: compiling the kernels ({module}; some seconds, once on this machine for all sizes) ...", file=sys.stderr)

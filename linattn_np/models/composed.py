@@ -18,7 +18,6 @@ import numpy as np
 
 from .._checks import as_count, as_numbers, as_prompts, as_real, as_rng, check_memory, one_of
 from .._types import Array
-from ..kernels import compiling
 from ..kernels.random_numpy import normals_from
 from ..layers import gram, mlp
 from ..layers.marks import keep
@@ -122,7 +121,6 @@ class Composed:
 
     def passes(self, *arrays: Array) -> Passes:
         """What computes this model's numbers, for params and other arrays of these types."""
-        compiling.wanted_for(f"d = {self.d}")
         return (CompiledPasses if can_compile(self.backend, *arrays) else NumpyPasses)(self)
 
     def tokens(self, weights: list[Array], Z: Array, mark: Callable, network: ModuleType) -> tuple[Array, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import batches
 from .._types import Array
-from ..kernels import compiling, draws_numpy
+from ..kernels import draws_numpy
 from ..prompts import RegressionTask
 from .attentions import attention_of
 from .backends import BACKENDS, can_compile, kernels
@@ -34,7 +34,6 @@ def run_shares(passes: Passes, work: Callable[[int, int], None], count: int) -> 
 def transformer_passes(model: Any, *arrays: Array) -> Passes:
     """The passes that serve a LinearTransformer."""
     twin = {"lanes": LanePasses, "tokens": TokenPasses, None: NumpyPasses}[attention_of(model.attention).kernel]
-    compiling.wanted_for(f"d = {model.d}")
     return twin(model) if can_compile(model.backend, *arrays) else NumpyPasses(model)
 
 

@@ -33,7 +33,7 @@ class History:
     updates       {t: what update t+1 added to snapshot t}, for every snapshot but the last
     seconds       wall time of the training alone
     model         what was trained
-    compile_seconds  beside that, the wait for the compiler: once on a machine for each d, later a moment for loading
+    compile_seconds  beside that, the wait for the compiler: seconds, once on a machine; later a moment for loading
     """
 
     loss: Array
