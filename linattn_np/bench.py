@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """-> exit status 0."""
+    """-> exit status 0. Raises ValueError, or ModuleNotFoundError, where there is no compiled code to compare with."""
+    if not kernels.available():
+        raise ValueError("NUMBA_DISABLE_JIT is set: nothing is compiled, so there is nothing to compare")
     rounds = as_count("--rounds", args.rounds) if args.rounds is not None else (5 if args.quick else 15)
     threads = sorted({1, processors()})
     record: dict[str, Any] = {"threads": threads, "batch": BATCH, "rounds": rounds}

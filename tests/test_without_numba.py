@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import linattn_np as la
+from linattn_np.experiments import doctor
 from linattn_np.models.passes import can_compile
 
 ROOT = Path(__file__).parents[1]
@@ -87,7 +88,8 @@ def test_fifty_steps_are_those_of_the_compiled_code(kind, without, compiled):
 @pytest.mark.numba
 @pytest.mark.parametrize("what", ["noise", "hessian"])
 def test_what_is_measured_is_that_of_the_compiled_code(what, without, compiled):
-    np.testing.assert_allclose(without[what], compiled[what], rtol=1e-9, atol=1e-9)
+    ours, theirs = np.array(compiled[what]), np.array(without[what])
+    assert np.abs(ours - theirs).max() < 1e-9 * np.abs(ours).max()
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +99,14 @@ def compiled():
     return found
 
 
-@pytest.mark.parametrize("command", ["--help", "doctor", "audit --layer linear", "bench --quick", "warmup"])
-def test_commands(command):
-    """Those that are about compiled code say in one line that it is missing; the others work."""
+@pytest.mark.parametrize("command", ["bench --quick", "warmup"])
+def test_commands_about_compiled_code_say_in_one_line_that_there_is_none(command):
     code = f"{REFUSE}\nfrom linattn_np.__main__ import main\nsys.argv[1:] = {command.split()!r}\nsys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    wanted, said = {
-        "doctor": (0, "there is no Numba: NumPy computes everything"), "audit --layer linear": (0, "ok"), "--help": (0, "warmup"),
-        "bench --quick": (2, "needs Numba"), "warmup": (2, "there is no Numba"),
-    }[command]  # fmt: skip
-    assert (done.returncode, said in done.stdout + done.stderr) == (wanted, True), done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+    assert {"bench --quick": "this needs Numba", "warmup": "there is no Numba here"}[command] in done.stderr
+
+
+def test_the_doctor_says_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert doctor.compiler().mark == doctor.NOTE and "NumPy computes everything" in doctor.compiler().what
