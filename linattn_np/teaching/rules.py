@@ -6,7 +6,7 @@ from typing import Any
 
 from . import handout
 from .exercise import of_lesson
-from .sources import Lesson, Notebook, equations_in, equations_quoted, exercises_in, prose, read_card
+from .sources import Lesson, Notebook, equations_in, equations_quoted, exercises_in, main_line, prose, read_card
 
 SECTIONS = (
     "1. Predict", "2. Derive", "3. On paper", "4. Code it", "5. Audit it", "6. Experiment", "7. The paper and us", "8. Exercises",
@@ -81,8 +81,9 @@ def _sections(lesson: Lesson, notebook: Notebook) -> list[str]:
 
 
 def count_words(notebook: Notebook) -> int:
-    """Words to be read in sequence: folded parts, formulas and code left out."""
-    text = re.sub(r"<details>.*?</details>|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|```.*?```|<[^>]*>", " ", prose(notebook), flags=re.S)
+    """Words that everybody reads: folded and optional parts, formulas and code left out."""
+    said = "\n\n".join(text for kind, text in main_line(notebook) if kind == "markdown")
+    text = re.sub(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|```.*?```|<[^>]*>", " ", said, flags=re.S)
     return len(re.findall(r"[A-Za-z][\w'’-]*", text))
 
 
