@@ -4,9 +4,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from linattn_np.__main__ import COMMANDS
+from linattn_np.experiments.papers.maybe_all_you_need import released_code
+from linattn_np.experiments.papers.maybe_all_you_need.published import RATIOS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -23,6 +26,20 @@ def test_losses_in_the_caption_are_the_figures():
     panel = json.loads((ROOT / "figures" / "adam_vs_sgd.json").read_text())["panels"]["setting1"]
     adam, sgd = (panel[name]["test"]["median"][-1] for name in ("Adam", "SGD"))
     assert f"{adam:.2e} with Adam and {sgd:.2e} with SGD" in TEXT
+
+
+def test_the_opening_is_what_the_command_prints_and_the_figure_holds():
+    numbers = json.loads((ROOT / "figures" / "released_code.json").read_text())
+    quick = {key: value for key, value in numbers.items() if key not in ("setting1", "setting3")}  # --quick runs Setting 2 alone
+    opening = TEXT[: TEXT.index("## Start")]
+    assert "\n".join(released_code.table(quick)) in opening and "reproduce released_code --quick" in opening
+    for t in released_code.IN_TABLE:
+        ours, paper = np.mean(numbers["setting1"]["condition_ratio"][str(t)]), RATIOS["setting1", t][0]
+        assert re.search(rf"{ours:.2f} against (the printed )?{paper:.2f}", opening)
+        means = np.mean(numbers["rounding"]["setting1"][str(t)], axis=1)
+        assert not means.min() <= paper <= means.max()  # no rounding bridges it
+        means = np.mean(numbers["rounding"]["setting3"][str(t)], axis=1)
+        assert re.search(rf"from {means.min():.3g}\s+to\s+{means.max():.3g}", opening)
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"python -m linattn_np (\w+)", TEXT))))

@@ -19,6 +19,7 @@ from .settings import NAMES
 
 IN_TABLE = (750, 1250)  # the iterations that the paper prints
 MOVED = 1.05  # fragile: of the means of runs that differ by rounding the largest is more than this many times the smallest
+PARTED = 0.02  # two runs have parted where a ratio differs by more
 LAST_PLOTTED = {10_000: 9_950}  # the released plot ends one point before the end
 AFTER = 5_000  # from where on Adam's plotted loss is level
 KEYS = {o: o.lower() for o in OPTIMIZERS}  # names in the JSON
@@ -113,10 +114,30 @@ def rounding_in_words(setting: str, iteration: int, numbers: Numbers) -> str:
     means = rounded_means(setting, iteration, numbers)
     if not means:
         return ""
-    verdict = (
-        "FRAGILE, rounding decides this number" if is_fragile(setting, iteration, numbers) else "rounding does not change it"
+    printed = to_the_digit(RATIOS[setting, iteration][0], "mean")
+    where = "inside" if printed.low <= max(means) and min(means) <= printed.high else "outside"
+    fragile = is_fragile(setting, iteration, numbers)
+    verdict = f"FRAGILE, rounding moves it by more than {MOVED - 1:.0%}" if fragile else "not fragile"
+    return (
+        f"means of {len(means)} runs whose initial weights differ by 1e-7: {min(means):.3g} to {max(means):.3g}, "
+        f"the paper's lies {where}; {verdict}"
     )
-    return f"means of {len(means)} runs whose initial weights differ by 1e-7: {min(means):.3g} to {max(means):.3g}: {verdict}"
+
+
+def parting(setting: str, numbers: Numbers) -> int:
+    """The last iteration up to which rounding the initial weights by 1e-7 changes no seed's ratio by more than PARTED."""
+    last = 0
+    for t, change in numbers["parting"][setting].items():
+        if change is None or change > PARTED:
+            break
+        last = int(t)
+    return last
+
+
+def parting_in_words(setting: str, numbers: Numbers) -> str:
+    """How far along the run the numbers of single seeds mean something."""
+    last = parting(setting, numbers)
+    return f"{NAMES[setting]}: rounding by 1e-7 changes no seed's ratio by more than {PARTED:.0%} up to iteration {last}, and does after it"
 
 
 # ---------------------------------------------------------------- the claims
