@@ -68,12 +68,7 @@ class RegressionTask:
 
     def covariance_root(self) -> Array | None:
         """C, lower triangular with C C^T = covariance (d, d), or None where the covariance is the identity."""
-        if self.covariance is None:
-            return None
-        try:
-            return np.linalg.cholesky(np.array(self.covariance))
-        except np.linalg.LinAlgError:
-            raise ValueError("covariance: expected a positive definite matrix, got one with an eigenvalue <= 0") from None
+        return None if self.covariance is None else triangular_root(np.array(self.covariance))
 
     def draw_covariates(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         """Covariates of the task's law: ``shape`` + (d,)."""
@@ -105,6 +100,22 @@ class RegressionTask:
         if self.label_noise:
             Z[:, :-1, -1] += self.label_noise * rng.standard_normal((batch, self.n))
         return Prompts(Z, labels[:, -1].copy())
+
+
+def triangular_root(covariance: Array) -> Array:
+    """Cholesky's C (d, d), lower triangular with C C^T = covariance, row by row; LAPACK's last bits depend on the processor.
+
+    Raises ValueError where the covariance is not positive definite.
+    """
+    C = np.zeros_like(covariance)  # (d, d)
+    for i in range(len(C)):
+        for j in range(i):
+            C[i, j] = (covariance[i, j] - (C[i, :j] * C[j, :j]).sum()) / C[j, j]
+        square = covariance[i, i] - (C[i, :i] ** 2).sum()
+        if not square > 0:
+            raise ValueError("covariance: expected a positive definite matrix, got one with an eigenvalue <= 0")
+        C[i, i] = np.sqrt(square)
+    return C
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""The bits of a linear model depend on the seed alone: not on the number of threads, nor on the processor, its BLAS or its libm.
+"""The bits of a run depend on the seed alone: not on the number of threads, nor on the processor, its BLAS or its C library.
 
-The same runs are done in processes that take their processor for another one: OPENBLAS_CORETYPE chooses BLAS's code, NUMBA_CPU_NAME
-what Numba compiles for, GLIBC_TUNABLES what the mathematical functions of the C library use, NPY_DISABLE_CPU_FEATURES NumPy's loops.
+The same runs are done in processes that take their machine for another one: OPENBLAS_CORETYPE chooses BLAS's code, NUMBA_CPU_NAME
+what Numba compiles for, GLIBC_TUNABLES what the C library's functions use. What is promised stands in ``training/provenance.py``;
+``test_sweeps.py`` holds it for any number of workers.
 """
 
 import hashlib
@@ -27,6 +28,11 @@ KINDS = {
     "sphere": ({"covariates": "sphere"}, {}),
     "two heads": ({}, {"heads": 2}),
     "full": ({}, {"full": True}),
+    "label noise": ({"label_noise": 0.3}, {}),
+    "covariance": ({"covariates": "sphere", "covariance": ((2.0, 0.3, 0.1), (0.3, 1.7, -0.6), (0.1, -0.6, 1.1))}, {}),
+    "softmax": ({}, {"attention": "softmax"}),
+    "ReLU": ({}, {"attention": "relu"}),
+    "a network before the attention": ({}, {"hidden": 7}),
 }
 BATCH, STEPS = 2 * 256 + 7, 20  # three chunks
 
@@ -34,7 +40,7 @@ BATCH, STEPS = 2 * 256 + 7, 20  # three chunks
 def digest(kind, seed=3):
     """A hash of the losses and params of a run."""
     task, model = KINDS[kind]
-    task = la.RegressionTask(n=7, d=5, **task)
+    task = la.RegressionTask(n=7, d=len(task.get("covariance", range(5))), **task)
     history = la.train(task, la.optimizers.Adam(0.02, beta2=0.9), STEPS, BATCH, seed=seed, progress=False, **model)
     return hashlib.sha256(history.loss.tobytes() + history.params.tobytes()).hexdigest()
 

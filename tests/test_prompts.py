@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import linattn_np as la
+from linattn_np.prompts import triangular_root
 
 
 def sample(batch=4000, **settings):
@@ -82,3 +83,9 @@ def test_same_seed_same_bits_and_tasks_compare():
 def test_one_covariate_and_one_example_work(covariates):
     Z, y = sample(5, n=1, d=1, covariates=covariates)
     assert Z.shape == (5, 2, 2) and np.isfinite(Z).all() and np.isfinite(y).all()
+
+
+def test_the_root_of_a_covariance_is_choleskys():
+    A = np.random.default_rng(0).standard_normal((7, 5))
+    C, wanted = triangular_root(A.T @ A), np.linalg.cholesky(A.T @ A)
+    assert np.abs(C - wanted).max() < 1e-13 * np.abs(wanted).max() and (np.triu(C, 1) == 0).all()

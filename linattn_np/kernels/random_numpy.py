@@ -27,6 +27,7 @@ stream, and no other lane notices: what a lane draws depends on that lane alone,
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -35,10 +36,11 @@ from .._types import Array
 
 LN2_HIGH = float.fromhex("0x1.62e42feep-1")  # log 2 but for its low bits: times a whole number below 2^20 it is exact
 LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")  # the rest
-LN2, LOG2_E, HALF_PI = math.log(2), 1 / math.log(2), math.pi / 2
+LN2 = float.fromhex("0x1.62e42fefa39efp-1")  # log 2, not as a library rounds it; for the same reason powers are exact fractions
+LOG2_E, HALF_PI = 1 / LN2, Fraction(math.pi / 2)
 LOG = [2 / power for power in range(3, 21, 2)]  # of s^3, s^5, .., s^19, after 2 s
-SIN = [(-1) ** i * HALF_PI ** (2 * i + 1) / math.factorial(2 * i + 1) for i in range(8)]  # of t, t^3, .., t^15
-COS = [(-1) ** i * HALF_PI ** (2 * i) / math.factorial(2 * i) for i in range(9)]  # of 1, t^2, .., t^16
+SIN = [(-1) ** i * float(HALF_PI ** (2 * i + 1)) / math.factorial(2 * i + 1) for i in range(8)]  # of t, t^3, .., t^15
+COS = [(-1) ** i * float(HALF_PI ** (2 * i)) / math.factorial(2 * i) for i in range(9)]  # of 1, t^2, .., t^16
 EXP = [1 / math.factorial(i) for i in range(14)]  # of 1, z, .., z^13
 EXP_LEAST = -708.0  # below it exp gives 0: the smallest number with a whole mantissa is exp(-708.4)
 SQUEEZE = 0.0331

@@ -1,7 +1,14 @@
 """What computed a number: versions, compiled or not, linear algebra, processor. It stands in every file that keeps numbers.
 
-Compiled kernels, kernels that Python interprets (NUMBA_DISABLE_JIT=1) and plain NumPy agree to rounding, not to the bit; so do two
-builds of BLAS, and one build on two types of processor. The same bits are promised for the same versions on the same type.
+**The same bits on every machine** are promised for what compiled training keeps: losses, gradient norms and params of linear, softmax
+and ReLU attention and of the network before it. Between a seed and them stand +, -, *, / and sqrt in a fixed order, which IEEE 754
+rounds in one way only: no BLAS, no LAPACK, no logarithm or exponential of a library, however many threads and workers there are
+(``tests/test_bits.py``). The one exception are the params a run starts from, which NumPy's generator draws: one in 4000 of its normal
+numbers takes log1p from the C library.
+
+**Not promised**: other ways to compute. Kernels that Python interprets (NUMBA_DISABLE_JIT=1) and plain NumPy agree with compiled ones
+to rounding, so what they compute is kept under names of its own. What is measured on prompts that ``sample`` gave, or added up by
+matrix products (Hessians, moments of noise), depends on BLAS in its last digits, and so may a model or a task of your own.
 """
 
 import os
