@@ -1,4 +1,4 @@
-"""Exercises of lesson 05: the state and the kernel."""
+"""Exercises of lesson 05: the state."""
 
 import numpy as np
 
@@ -56,77 +56,42 @@ def _backward(module, dG_next, dz_next, G, z, P, Q, n):
     return dstate.G, dstate.z, dP[0], dQ[0]
 
 
-def _one_use_twice(dG_next, dz_next, G, z, P, Q, n):
-    """dT = 2 dG' T G + dz' z^T, the rest as it should be."""
+def _both_uses_alike(dG_next, dz_next, G, z, P, Q, n):
+    """(5.7) and (5.8) taken for the same: dT = 2 dX G."""
     T = _moved(G, z, P, Q, n)
-    dT = 2 * dG_next @ T @ G + gram.outer(dz_next, z)
+    dX, U = dG_next @ T, G @ Q
+    dT = 2 * dX @ G + gram.outer(dz_next, z)
     dU = P.T @ dT / n
-    return T.mT @ dG_next @ T + dU @ Q.T, gram.times(T.mT, dz_next), (dT @ (G @ Q).mT).sum(axis=0) / n, (G.mT @ dU).sum(axis=0)
+    return T.mT @ dX + dU @ Q.T, gram.times(T.mT, dz_next), (dT @ U.mT).sum(axis=0) / n, (G.mT @ dU).sum(axis=0)
 
 
-def blocks_and_cotangents(rng, s):
-    """Symmetric dS' (B, d, d), ds' and dx' (B, d), dlabel (B,), symmetric S (B, d, d), s and x (B, d), P and Q (d, d), n."""
-    B, d = s["B"], s["d"]
-    dS, X = rng.standard_normal((2, B, d, d))
-    ds, dx, labels, x = rng.standard_normal((4, B, d))
-    P, Q = rng.standard_normal((2, d, d))
-    return dS + dS.mT, ds, dx, rng.standard_normal(B), X @ X.mT, labels, x, P, Q, s["n"]
+def gradient_and_tokens(rng, s):
+    """A general dG (B, D, D), dz (B, D), and tokens Z (B, N, D)."""
+    B, D = s["B"], s["d"] + 1
+    return rng.standard_normal((B, D, D)), rng.standard_normal((B, D)), rng.standard_normal((B, s["n"] + 1, D))
 
 
-def blocks(dS_next, ds_next, dx_next, dlabel, S, s, x, P, Q, n):
-    """dP and dQ of one layer with d x d blocks, from the full state: (5.6) to (5.15) with P = diag(P', 1), Q = diag(Q', 0)."""
-    B, d, _ = S.shape
-    dG, G, z, dz = np.zeros((B, d + 1, d + 1)), np.zeros((B, d + 1, d + 1)), np.zeros((B, d + 1)), np.zeros((B, d + 1))
-    G[:, :d, :d], G[:, :d, d], G[:, d, :d] = S, s, s
-    dG[:, :d, :d], dG[:, :d, d] = dS_next, ds_next  # s' is read in one place, so its gradient stands in one
-    z[:, :d], dz[:, :d], dz[:, d] = x, dx_next, dlabel
-    full_P, full_Q = np.eye(d + 1), np.zeros((d + 1, d + 1))
-    full_P[:d, :d], full_Q[:d, :d] = P, Q
-    _, _, dP, dQ = backward(dG, dz, G, z, full_P, full_Q, n)
-    return dP[:d, :d], dQ[:d, :d]
+def tokens_backward(dG, dz, Z):
+    """dZ (B, N, D) from the gradient of the state, (5.17)."""
+    return gram.compress_backward(State(dG, dz, Z.shape[1] - 1), Z)
 
 
-def _blocks(dS_next, ds_next, dx_next, dlabel, S, s, x, P, Q, n, twice=2.0, far=1.0, s_term=1.0, b_term=1.0, r_term=1.0):
-    """(5.23), (5.24), (5.28), (5.29) with room for mistakes."""
-    U, b = S @ Q, s @ Q / n
-    A = np.eye(len(P)) + P @ U / n
-    r = s + r_term * gram.times(S, b)
-    dA = twice * dS_next @ A @ S + s_term * gram.outer(ds_next, r) + gram.outer(dx_next, x)
-    db = far * gram.times(S, gram.times(A.mT, ds_next)) + dlabel[:, None] * x
-    dU = P.T @ dA / n
-    return (dA @ U.mT).sum(axis=0) / n, (S @ dU + b_term * gram.outer(s, db) / n).sum(axis=0)
+def _tokens_by(matrix, query=True):
+    """dZ = Z times matrix(dG); ``query``: the query's row is dz."""
+
+    def wrong(dG, dz, Z):
+        dZ = Z @ matrix(dG)
+        if query:
+            dZ[:, -1] = dz
+        return dZ
+
+    return wrong
 
 
-def _blocks_with(**mistake):
-    return lambda *inputs: _blocks(*inputs, **mistake)
-
-
-def factor_and_task(rng, s):
-    """Lower triangular R (B, d, d) and w (B, d)."""
-    return np.tril(rng.standard_normal((s["B"], s["d"], s["d"]))), rng.standard_normal((s["B"], s["d"]))
-
-
-def state_from_factor(R, w):
-    """The state G (B, d+1, d+1) of (5.30)."""
-    return _bordered(R @ R.mT, gram.times(R @ R.mT, w), w)
-
-
-def _bordered(S, s, w, corner=None):
-    corner = (s * w).sum(axis=1) if corner is None else corner
-    return np.block([[S, s[..., None]], [s[:, None], corner[:, None, None]]])
-
-
-def _without_s(R, w):
-    return _bordered(R @ R.mT, w, w)
-
-
-def _by_factor(R, w):
-    return _bordered(R @ R.mT, gram.times(R, w), w)
-
-
-def _corner_of_task(R, w):
-    S = R @ R.mT
-    return _bordered(S, gram.times(S, w), w, (w * w).sum(axis=1))
+def _query_added(dG, dz, Z):
+    dZ = Z @ (dG + dG.mT)
+    dZ[:, -1] += dz
+    return dZ
 
 
 def mean_inverse(n, d):
@@ -167,41 +132,33 @@ EXERCISES = (
                 _backward, "T_right_dropped", "T_left_dropped", "T_query_dropped", "T_right_not_turned", "G_scores_dropped",
                 "U_P_not_turned", "P_no_n", "G_not_turned",
             ),
-            Slip("twice one of T's two uses: they are equal where dG' and G are symmetric, and here they are not", _one_use_twice),
+            Slip("dT = 2 dX G takes the two uses of T in T G T^T for one: they are alike only if dG' and G are symmetric", _both_uses_alike),
         ),
     ),
     Exercise(
-        "05.4", "Repair blocks(dS_next, ds_next, dx_next, dlabel, S, s, x, P, Q, n) -> dP, dQ; one term is wrong.", blocks,
-        blocks_and_cotangents, ("dP", "dQ"),
+        "05.4", "Repair tokens(dG, dz, Z) -> dZ (B, N, D): right for a dG that is not symmetric.", tokens_backward, gradient_and_tokens,
+        ("dZ",),
         (
-            Slip("S' = A S A^T uses A twice, and this counts one use", _blocks_with(twice=1.0)),
-            Slip("b is used in r too: what of ds' reaches db?", _blocks_with(far=0.0)),
-            Slip("s' = A r uses A: a term of dA is missing", _blocks_with(s_term=0.0)),
-            Slip("Q is used in b as well as in U", _blocks_with(b_term=0.0)),
-            Slip("the examples' labels have moved in this layer: r is not s", _blocks_with(r_term=0.0)),
+            Slip("that is the function as you found it: it takes dG for symmetric", _tokens_by(lambda dG: 2 * dG)),
+            Slip("one of the two uses of the token is missing: z stands on the left of z z^T too", _tokens_by(lambda dG: dG)),
+            Slip("one of the two uses of the token is missing: z stands on the right of z z^T too", _tokens_by(lambda dG: dG.mT)),
+            Slip("the query is not in the sum: its row is dz", _tokens_by(lambda dG: dG + dG.mT, query=False)),
+            Slip("the query is not in the sum: its row is dz and nothing else", _query_added),
+            Slip("the symmetric part is half of the sum: no half is asked for", _tokens_by(lambda dG: (dG + dG.mT) / 2)),
         ),
     ),
     Exercise(
-        "05.5", "Write state_from_factor(R, w): R (B, d, d) and w (B, d) -> G (B, d+1, d+1).", state_from_factor, factor_and_task, ("G",),
-        (
-            Slip("R^T R in place of R R^T: R is lower triangular here", lambda R, w: state_from_factor(R.mT, w)),
-            Slip("s is a sum over the examples, not the task itself", _without_s),
-            Slip("s = X^T y with y = X w: how does w become s?", _by_factor),
-            Slip("the corner is the sum of squared labels, not of squared weights", _corner_of_task),
-        ),
-    ),
-    Exercise(
-        "05.6", "Write mean_inverse(n, d): the mean of a diagonal entry of the inverse of S, for n > d + 1.", mean_inverse,
+        "05.5", "Write mean_inverse(n, d): the mean of a diagonal entry of the inverse of S, for n > d + 1.", mean_inverse,
         lambda rng, s: (s["n"] + s["d"], s["d"]), ("mean",),
         (
             Slip("the mean of an inverse is not the inverse of the mean", lambda n, d: 1 / n),
             Slip("that is one over the mean of chi^2; the mean of 1/chi^2(k) is larger", lambda n, d: 1 / (n - d + 1)),
             Slip("how many degrees of freedom has the last diagonal entry, with j counted from 0?", lambda n, d: 1 / (n - d - 2)),
-            Slip("that belongs to the first column of R; the last one has lost d - 1 dimensions", lambda n, d: 1 / (n - 2)),
+            Slip("that belongs to the first covariate; the last one has lost d - 1 dimensions", lambda n, d: 1 / (n - 2)),
         ),
     ),
     Exercise(
-        "05.7", "Measure the mean of the first diagonal entry of the inverse of S, for n = 12 and d = 5, to 5 %.", 1 / 6,
+        "05.6", "Measure the mean of the first diagonal entry of the inverse of S, for n = 12 and d = 5, to 5 %.", 1 / 6,
         slips=(
             Slip("that is the inverse of the mean of S", 1 / 12),
             Slip("did you invert the mean of the states, or take n for n - d + 1?", 1 / 8),
@@ -223,9 +180,9 @@ EXERCISES = (
         d="it has the same weights P and Q",
     ),
     choice(
-        "05.t3", "Why does the kernel give the same bits on one thread and on eight?", "d",
-        a="any precision rounds, and another order of summation rounds differently",
-        b="commutative it is, but not associative once it rounds",
-        c="waiting decides when sums are added, not which",
+        "05.t3", "From 1,000 examples to 2,000: what takes twice as long, on the state?", "d",
+        a="a layer works on G and z, whose sizes do not know n",
+        b="the first layer is like the others: it is given G",
+        c="G has to be made once, and it is a sum over the examples",
     ),
 )  # fmt: skip
