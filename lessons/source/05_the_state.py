@@ -20,6 +20,22 @@
 #
 # **Misconception.** The cost of attention must grow with the square of the prompt.
 #
+# **Afterwards you can say.** A layer reads its examples only through the sum of $z z^\top$; once that sum is made, nothing it computes knows how many examples there were. (t3)
+#
+# <details><summary>Symbols of this lesson</summary>
+#
+# | symbol | meaning |
+# |---|---|
+# | $X$ (here) | the product $T G$, half of a step |
+# | $U_h$ | $G Q_h$: what the query will be multiplied by |
+# | $O$, $o_i$ | an orthogonal mixture of the examples; orthonormal vectors |
+# | $S$, $s$, $c$ (here) | blocks of the state: covariates, border, corner |
+# | $\xi_i$ | covariate $i$ of all examples, a vector of length $n$ |
+# | $R$ (here) | triangular factor of $S$; a skip's matrix in lesson 02 |
+# | $\chi^2(k)$ | sum of $k$ squares of independent $N(0, 1)$ numbers |
+#
+# </details>
+#
 # You will replace the tokens of a prompt by a matrix of $(d+1)^2$ numbers, derive the layer and its gradient on it, and draw that matrix without
 # drawing a single example. Lesson 05b, which is optional, brings the result to compiled code.
 
@@ -152,6 +168,16 @@ slider(draw_state, "Two 6 by 6 tables of numbers: the state divided by n, and it
 # all examples, with independent $N(0, 1)$ entries. The upper left block of $G$ is $S_{ik} = \langle \xi_i, \xi_k \rangle$. Orthogonalize the $\xi_i$ one after the other:
 # $\xi_i = \sum_{j \le i} R_{ij}\, o_j$ with orthonormal $o_j$ and $R_{ii} > 0$. Then $S_{ik} = \sum_j R_{ij} R_{kj}$, so $S = R R^\top$. What is the law of $R$?
 #
+# Look before you derive: the mean of each entry's square, over prompts whose examples were drawn one by one.
+
+# %%
+many = la.RegressionTask(n=20, d=5).sample(by_profile(1000, 10_000), np.random.default_rng(SEED))
+R = np.linalg.cholesky(la.gram.compress(many.Z).G[:, :5, :5])  # S = R R^T
+show(pictures.mean_squares((R**2).mean(axis=0), 20),
+     "Left, a triangular table: the mean square of each entry of R, about 20, 19, 18, 17, 16 on "
+     "the diagonal and 1 below it. Right, the diagonal's means on the line n - j.")
+
+# %% [markdown]
 # Take $\xi_i$. Given those before it, $o_0, \ldots, o_{i-1}$ are fixed orthonormal vectors. $\xi_i$ is
 # independent of them and $N(0, I_n)$, so its coordinates in *any* orthonormal basis are independent $N(0, 1)$. Choose one that begins with
 # $o_0, \ldots, o_{i-1}$. The first $i$ coordinates are $R_{i0}, \ldots, R_{i,i-1}$. The length of what is left is $R_{ii}$, and its square is

@@ -10,7 +10,7 @@
 # ---
 
 # %% [markdown]
-# # Lesson 05b. The blocks and the kernel
+# # Lesson 05b. The blocks and the kernel (optional)
 #
 # **Claim.** Written as a list of small operations and run for many prompts side by side, the gradient comes out fast, and in the same bits on any number of threads.
 #
@@ -19,6 +19,22 @@
 # | 40 min | 45 min | 1 min | 4 of 5 | 05 | 5 |
 #
 # **Misconception.** A fast gradient is another gradient: what is compiled cannot be read, and threads change the digits.
+#
+# **Afterwards you can say.** The pieces of the batch and the order of their sums are fixed, so threads decide who computes a piece and never which bits come out. (t1)
+#
+# <details><summary>Symbols of this lesson</summary>
+#
+# | symbol | meaning |
+# |---|---|
+# | $P_h$, $Q_h$ (here) | the trained blocks of a head; the whole matrices elsewhere |
+# | $S$, $s$ (here) | blocks of the state, as in lesson 05 |
+# | $A$, $b$ (here) | blocks of $T$: what moves covariates, what moves the label |
+# | $r$, $V$ (here) | $s + S b$ and $A S$, halves of a step |
+# | $\rho$, $\varphi$ (here) | radius and angle of two normal numbers |
+# | $u$, $k$, $m$, $e$ (here) | random numbers; the series' variable, mantissa and exponent of a logarithm |
+# | $\delta$, $\gamma$, $\tau$ (here) | constants and the scaled variable of the Gamma draw |
+#
+# </details>
 #
 # This lesson is optional: nothing after it needs more than its first page. You will cut the state of lesson 05 into the blocks that the model trains,
 # derive their backward pass line by line, write it as a program of small operations, and run that program on a machine of your own.
@@ -42,9 +58,6 @@ versions(SEED)
 symbols("B n d L H x w y P Q G T params dX")
 
 # %% [markdown]
-# In this lesson $P_h, Q_h$ are the trained $d \times d$ blocks, $S, s$ the blocks of the state, and $A, b, r, V$ intermediates of a layer; $A$ and $V$ are
-# not the scores and values of lesson 02.
-#
 # ## 1. Predict
 #
 # One operation of the gradient, such as a product of two $5 \times 5$ matrices, is done for each of 1,000 prompts. NumPy's way is a product for each prompt; the

@@ -55,6 +55,24 @@ def state_beside_limit(state: Array, limit: Array, n: int) -> Figure:
     return figure
 
 
+def mean_squares(squares: Array, n: int) -> Figure:
+    """Mean squares of a triangular factor's entries (d, d): as a table, and the diagonal against its place."""
+    figure, axes = plotting.new_figure(columns=2, width=3.6, height=2.8)
+    left, right = axes[0]
+    left.imshow(squares, vmin=0, vmax=1.5 * n, cmap="Oranges")
+    for (i, j), value in np.ndenumerate(squares):
+        if i >= j:
+            left.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=9)
+    left.set_axis_off()
+    left.set_title("mean of the square of R's entries", fontsize=10)
+    places = np.arange(len(squares))
+    right.plot(places, n - places, color="0.5", linestyle="--", label="n - j")
+    right.plot(places, np.diag(squares), "o", color=TOKENS["color"], label="measured")
+    right.set(xlabel="place j on the diagonal", ylabel="mean of the square", xticks=places)
+    right.legend(frameon=False, fontsize=9)
+    return figure
+
+
 LOOKS = (
     TOKENS,
     {"color": "#0072B2", "linestyle": "-."},
