@@ -16,9 +16,28 @@
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
-# | 35 min | 40 min | 1 min | 2 of 5 | 02 | 6 |
+# | 35 min | 70 min | 1 min | 2 of 5 | 02 | 6 |
 #
 # **Misconception.** Adam is SGD with a cleverly chosen learning rate.
+#
+# **Afterwards you can say.** Adam gives each coordinate a scale of its own, so its path depends on the axes; SGD's does not, at any learning rate. (t2)
+#
+# <details><summary>Symbols of this lesson</summary>
+#
+# | symbol | meaning |
+# |---|---|
+# | $x$ (here) | the vector of all parameters |
+# | $g$, $t$ | the gradient there; the number of updates, the present one included |
+# | $m$, $v$ (here) | running sum or mean of gradients; of their squares |
+# | $\mu$ | how much of the running sum momentum keeps |
+# | $\alpha$, $\beta_1$, $\beta_2$ | how much of a running mean is kept |
+# | $\omega$ | weight decay |
+# | $\lambda_i$ | curvature of the bench along coordinate $i$ |
+# | $\kappa$ | condition number, largest over smallest curvature |
+# | $\rho$ | a root: what a distance is multiplied by in a step |
+# | $R$ (here) | a rotation of all parameters |
+#
+# </details>
 #
 # You will build Adam from gradient descent, one idea at a time, each tried on two problems that have closed forms. Then you will train the real
 # model with every stage, and turn its 150 parameters by a random rotation to see which optimizers notice.
@@ -32,8 +51,9 @@ import numpy as np
 import linattn_np as la
 from linattn_np import optimizers
 from linattn_np.progress import bar
-from linattn_np.teaching import by_profile, check, facts, knob, predict, profile, reveal, show
-from linattn_np.teaching import slider, symbols, table, versions
+from linattn_np.teaching import by_profile, check, facts, knob, moving, predict, profile, reveal
+from linattn_np.teaching import show, slider, symbols, table, versions
+from linattn_np.teaching.pictures import lesson_06 as pictures
 
 warnings.simplefilter("ignore", la.training.Diverged)  # the tables below say it
 
@@ -42,14 +62,13 @@ versions(SEED)
 symbols("B n d L P Q params")
 
 # %% [markdown]
-# In this lesson $x$ is the vector of all parameters, $g$ the gradient there, $t$ the number of updates including the present one, and lr the
-# learning rate. Products, quotients, roots and signs of vectors are taken coordinate by coordinate.
+# The learning rate is written lr. Products, quotients, roots and signs of vectors are taken coordinate by coordinate.
 #
 # ## 1. Predict
 #
 # A quadratic curves 100 times more in one direction than in the other. Gradient descent at its best rate and momentum at its best rate and decay
 # both run until the distance to the minimum has fallen by a million. How many times fewer steps does momentum need? And: take the real model,
-# replace its parameters $x$ by $Rx$ with a random rotation $R$, and train with Adam at the same rate. The problem is the same, seen from another side. How
+# replace its parameters $x$ by $Rx$ with a random rotation $R$, and train with Adam, each at its own best rate. The problem is the same, seen from another side. How
 # many times as large is the loss after 300 steps?
 
 # %%
@@ -63,34 +82,15 @@ predict("06.p2", "Adam on rotated parameters: loss / loss without the rotation",
 # %% [markdown]
 # ## 2. Derive
 #
-# **Two problems with answers.** The *bench* is $f = \frac{1}{2} \sum_i \lambda_i x_i^2$, with gradient $g_i = \lambda_i x_i$ and condition number
-# $\kappa = \lambda_{\max} / \lambda_{\min}$. The *slope* is $f = \langle g, x \rangle$ with a constant $g$. The first asks whether a method converges,
-# the second what length of step it believes in.
-#
-# **Gradient descent** on the bench is a product. Coordinate by coordinate,
-#
-# $$ x_i(t) = (1 - \mathrm{lr}\, \lambda_i)^t\, x_i(0) \tag{6.9} $$
-#
-# It converges when $\mathrm{lr} < 2 / \lambda_{\max}$. One rate serves all curvatures, so the best makes both ends equally slow:
-# $\mathrm{lr} = 2 / (\lambda_{\min} + \lambda_{\max})$, with the factor $(\kappa - 1) / (\kappa + 1)$ for a step. For $\kappa = 100$ that is 0.98.
+# **Two problems with answers.** The *slope* is $f = \langle g, x \rangle$ with a constant $g$: it shows what length of step a method believes in. The *bench* is
+# $f = \frac{1}{2} \sum_i \lambda_i x_i^2$, with gradient $g_i = \lambda_i x_i$ and condition number $\kappa = \lambda_{\max} / \lambda_{\min}$: it shows whether a method converges, and how fast.
+# First the rules, on the slope. Gradient descent, $x \leftarrow x - \mathrm{lr}\, g$, makes steps of length $\mathrm{lr}\, |g|$.
 #
 # **Idea 1, momentum.** Keep a running sum of gradients and step along it:
 #
 # $$ m \leftarrow \mu\, m + g, \qquad x \leftarrow x - \mathrm{lr}\; m \tag{6.1} $$
 #
-# On the slope $m \to g / (1 - \mu)$: with $\mu = 0.9$ steps grow tenfold. Where gradients alternate, they cancel. On the bench, use
-# $\mathrm{lr}\, m_t = x_{t-1} - x_t$ to remove $m$:
-#
-# $$ x_{t+1} = (1 + \mu - \mathrm{lr}\, \lambda)\, x_t - \mu\, x_{t-1} \tag{6.10} $$
-#
-# Try $x_t = \rho^t$. Then $\rho^2 - (1 + \mu - \mathrm{lr}\, \lambda)\, \rho + \mu = 0$, two roots with product $\mu$. While they are complex, they are conjugate and both have size
-# $\sqrt{\mu}$, *whatever the curvature*. That is so for $(1 - \sqrt{\mu})^2 < \mathrm{lr}\, \lambda < (1 + \sqrt{\mu})^2$. Put
-# $\lambda_{\min}$ and $\lambda_{\max}$ on the ends of this interval:
-#
-# $$ \sqrt{\mu} = \frac{\sqrt{\kappa} - 1}{\sqrt{\kappa} + 1}, \qquad \mathrm{lr} = \frac{(1 + \sqrt{\mu})^2}{\lambda_{\max}} \tag{6.11} $$
-#
-# The condition number has become its root. For a larger $\mathrm{lr}\, \lambda$ the roots are real and one of them grows; where it leaves the unit circle is
-# exercise 06.1.
+# On the slope $m = g\,(1 + \mu + \mu^2 + \ldots) \to g / (1 - \mu)$: with $\mu = 0.9$ steps grow tenfold. Where gradients alternate, they cancel.
 #
 # **Idea 2, a scale.** Gradients can be long where a step should be short. Take the length out. There are two ways, and the whole lesson is
 # about their difference: a sign for each coordinate, or one length for all.
@@ -98,21 +98,29 @@ predict("06.p2", "Adam on rotated parameters: loss / loss without the rotation",
 # $$ \text{sign descent:} \quad m \leftarrow \mu\, m + g, \qquad x \leftarrow x - \mathrm{lr}\; \mathrm{sign}(m) \tag{6.2} $$
 # $$ \text{normalized descent:} \quad m \leftarrow \mu\, m + g, \qquad x \leftarrow x - \mathrm{lr}\; m / \|m\| \tag{6.3} $$
 #
-# On the bench sign descent moves every coordinate by lr, so it needs $|x_i| / \mathrm{lr}$ steps: curvature plays no part. But its steps never shrink, and it
-# ends by jumping to and fro over the minimum.
+# Sign descent moves every coordinate by lr, whatever its gradient. But its steps never shrink, and it ends by jumping to and fro over the minimum.
 #
 # **Idea 3, a scale with a memory.** Let the scale be made of all gradients seen so far:
 #
 # $$ \text{Adagrad:} \quad v \leftarrow v + g^2, \qquad x \leftarrow x - \mathrm{lr}\; \frac{g}{\sqrt{v} + \mathrm{eps}} \tag{6.4} $$
 #
-# On the slope step $t$ has length $\mathrm{lr} / \sqrt{t}$. Steps shrink by themselves. They also never recover, however the landscape changes.
+# On the slope $v = t\, g^2$, so step $t$ has length $\mathrm{lr} / \sqrt{t}$. Steps shrink by themselves. They also never recover, however the landscape changes.
 #
 # **Idea 4, a memory that fades.** A running mean in place of the sum:
 #
 # $$ \text{RMSProp:} \quad v \leftarrow \alpha\, v + (1 - \alpha)\, g^2, \qquad x \leftarrow x - \mathrm{lr}\; \frac{g}{\sqrt{v} + \mathrm{eps}} \tag{6.5} $$
 #
 # On the slope $v_t = (1 - \alpha^t)\, g^2$, so the steps tend to lr. But the first has length $\mathrm{lr} / \sqrt{1 - \alpha}$, ten times lr for $\alpha = 0.99$:
-# $v$ starts at zero and is too small at first.
+# $v$ starts at zero and is too small at first. All of this in one picture, on a slope and on one that is a hundred times steeper:
+
+# %%
+show(pictures.steps_on_slope(),
+     "Length of each step over lr on slopes 1 and 100, logarithmic. Gradient descent and momentum "
+     "are a hundred times higher on the steep slope, momentum growing tenfold; sign and Adam lie "
+     "on the line 1 in both, RMSProp falls from 10 towards 1, Adagrad falls from 1.")
+
+# %% [markdown]
+# On the right gradient descent and momentum are a hundred times higher. The others have not noticed. (On the left gradient descent, sign and Adam lie on one line.)
 #
 # **Idea 5, the bias corrected, and momentum again.** A running mean that starts at zero is
 #
@@ -126,23 +134,72 @@ predict("06.p2", "Adam on rotated parameters: loss / loss without the rotation",
 # This is Adam. On the slope $\hat m = g$ and $\hat v = g^2$ for every $t$, so each step is $\mathrm{lr}\; g / (|g| + \mathrm{eps})$: a step of sign descent from the first
 # update on.
 #
-# **Where eps stands.** It keeps the quotient finite. Outside the root, coordinates with $|g| \gg \mathrm{eps} = 10^{-8}$ step by lr. Under the root,
-# $g / \sqrt{g^2 + \mathrm{eps}}$, the border is $|g| = \sqrt{\mathrm{eps}} = 10^{-4}$. A gradient of $10^{-6}$ moves by lr in the one case and by lr/100 in the other.
+# <details><summary>The small print: where eps stands, and weight decay beside the scale (exercise 06.4)</summary>
 #
-# **Weight decay beside the preconditioner.** To pull weights towards zero one may add $\omega x$ to $g$. In Adam that is divided by
+# *Eps* keeps the quotient finite. Outside the root, coordinates with $|g| \gg \mathrm{eps} = 10^{-8}$ step by lr. Under the root,
+# $g / \sqrt{g^2 + \mathrm{eps}}$, the border is $|g| = \sqrt{\mathrm{eps}} = 10^{-4}$. A gradient of $10^{-6}$ moves by $\frac{100}{101}$ lr in the one case and by lr/100 in the other.
+#
+# *Weight decay.* To pull weights towards zero one may add $\omega x$ to $g$. In Adam that is divided by
 # $\sqrt{\hat v}$ like everything else: on a slope much steeper than $\omega x$ the step is lr in any case, and the pull is gone. AdamW
 # shrinks the weights first, by the same share everywhere:
 #
 # $$ x \leftarrow (1 - \mathrm{lr}\; \omega)\, x, \quad \text{then (6.6)} \tag{6.7} $$
 #
-# **Clipping.** One rare long gradient can throw a run off. Shorten it before the optimizer sees it:
+# </details>
 #
-# $$ g \leftarrow g\; \min\Big( 1, \frac{\theta}{\|g\|} \Big), \qquad \|g\| \text{ of all of } g \text{, of each block } P \text{ or } Q \text{, or } |g_i| \text{ for each coordinate} \tag{6.8} $$
+# **Clipping.** One rare long gradient can throw a run off. Shorten it to a threshold before the optimizer sees it:
 #
-# Clipped globally, a gradient keeps its direction. Let the threshold $\theta$ tend to 0 and look at $g / \theta$: global clipping becomes normalized
-# descent, clipping by coordinates becomes sign descent. So the same choice as in idea 2 returns.
+# $$ g \leftarrow g\; \min\Big( 1, \frac{\mathrm{threshold}}{\|g\|} \Big), \qquad \|g\| \text{ of all of } g \text{, of each block } P \text{ or } Q \text{, or } |g_i| \text{ for each coordinate} \tag{6.8} $$
 #
-# **Two symmetries.** *Scale.* Multiply each $g_i$ by a constant $c_i > 0$. With eps = 0, (6.2), (6.4), (6.5), (6.6) do not change at all. On the bench this
+# Clipped globally, a gradient keeps its direction. Let the threshold tend to 0 and the rate grow in proportion. Without momentum, global clipping becomes normalized
+# descent and clipping by coordinates sign descent: the choice of idea 2 returns. With momentum it becomes neither, since the buffer then adds up unit vectors or signs, where (6.3) and (6.2)
+# take the length or the sign of a sum of gradients.
+#
+# ### What momentum buys, on the bench
+#
+# Gradient descent on the bench is a product. Coordinate by coordinate,
+#
+# $$ x_i(t) = (1 - \mathrm{lr}\, \lambda_i)^t\, x_i(0) \tag{6.9} $$
+#
+# It converges when $\mathrm{lr} < 2 / \lambda_{\max}$. One rate serves all curvatures, so the best makes both ends equally slow:
+# $\mathrm{lr} = 2 / (\lambda_{\min} + \lambda_{\max})$, with the factor $(\kappa - 1) / (\kappa + 1)$ for a step. For $\kappa = 100$ that is 0.98.
+#
+# With momentum, $\mathrm{lr}\, m_t = x_{t-1} - x_t$ removes $m$ from (6.1): $x_{t+1} = x_t - \mathrm{lr}\,(\mu\, m_t + \lambda x_t) = x_t - \mu\,(x_{t-1} - x_t) - \mathrm{lr}\, \lambda x_t$, so
+#
+# $$ x_{t+1} = (1 + \mu - \mathrm{lr}\, \lambda)\, x_t - \mu\, x_{t-1} \tag{6.10} $$
+#
+# Try $x_t = \rho^t$. Then $\rho^2 - (1 + \mu - \mathrm{lr}\, \lambda)\, \rho + \mu = 0$, two roots with product $\mu$. While they are complex, they are conjugate and both have size
+# $\sqrt{\mu}$, *whatever the curvature*. They are complex where $|1 + \mu - \mathrm{lr}\, \lambda| < 2 \sqrt{\mu}$, that is for $(1 - \sqrt{\mu})^2 < \mathrm{lr}\, \lambda < (1 + \sqrt{\mu})^2$. Put
+# $\lambda_{\min}$ and $\lambda_{\max}$ on the ends of this interval and divide one by the other:
+#
+# $$ \sqrt{\mu} = \frac{\sqrt{\kappa} - 1}{\sqrt{\kappa} + 1}, \qquad \mathrm{lr} = \frac{(1 + \sqrt{\mu})^2}{\lambda_{\max}} \tag{6.11} $$
+#
+# The condition number has become its root. (6.11) is the fastest in the long run; at a given number of steps a neighbour may be faster, as section 5 shows. For a larger $\mathrm{lr}\, \lambda$ the roots are real and one of them grows; where it leaves the unit circle is
+# exercise 06.1. Here are curvatures 1 and 25: turn both knobs, find the place where it is fastest, and the edge where it diverges.
+
+# %%
+def roots(lr, mu, curvature):
+    """The two roots of (6.10) for each curvature, complex."""
+    half = (1 + mu - lr * curvature) / 2
+    root = np.sqrt(half.astype(complex) ** 2 - mu)
+    return half + root, half - root
+
+
+def draw_momentum(lr, mu):
+    curvature = np.array([1.0, 25.0])
+    largest = np.abs(roots(lr, mu, curvature)).max()
+    return pictures.momentum_path(lr, mu, curvature, largest)
+
+
+slider(draw_momentum, "Left, a path that spirals into the minimum of an elongated bowl. Right, "
+                      "its distance falls by ten orders in 60 steps, along the root's power.",
+       lr=knob(np.arange(0.01, 0.161, 0.01).round(2), 0.11, "learning rate"),
+       mu=knob(np.arange(0, 1, 0.05).round(2), 0.45, "momentum"))
+
+# %% [markdown]
+# ### Two symmetries
+#
+# *Scale.* Multiply each $g_i$ by a constant $c_i > 0$. With eps = 0, sign descent without momentum, (6.4), (6.5) and (6.6) do not change at all: $c_i$ stands above and below the line. On the bench this
 # means: coordinates that start at the same value stay equal, whatever their curvatures. By induction, if $x_i$ is the same for all $i$ then $g_i = \lambda_i x_i$,
 # the factors $\lambda_i$ cancel, and the next $x_i$ is the same too. For these methods a diagonal bench has no condition number.
 #
@@ -154,6 +211,24 @@ predict("06.p2", "Adam on rotated parameters: loss / loss without the rotation",
 # $g = (1, 0)$ becomes $(1, 1) / \sqrt{2}$, whose sign $(1, 1)$ has another length. Nor does anything that divides coordinate by coordinate.
 # A method that follows has the same loss curve in every coordinate system. The others have one for each.
 #
+# What does a rotation do to the real model? Here are the sizes of its 150 coordinates, over 20 batches, on the axes on which the model is written and after more and more of a random
+# rotation. The length of the gradient is the same in every frame. What goes is the difference between coordinates, and that is all that a scale for each coordinate can use.
+
+# %%
+task = la.papers.maybe_all_you_need.SETTINGS["setting1"].task
+rng = np.random.default_rng(SEED)
+gradients = np.stack([la.loss_and_grad(la.init_params(rng), *task.sample(1000, rng))[1].ravel()
+                      for _ in range(20)])  # (20, 150)
+R = np.linalg.qr(rng.standard_normal((150, 150)))[0]
+R[0] *= np.sign(np.linalg.det(R))  # a rotation, without a reflection
+moving(
+    pictures.sorted_scales(gradients, pictures.part_of_rotation(R)),
+    "Sizes of the coordinates of the gradient, largest first, logarithmic: on the model's axes they "
+    "fall steeply and a sixth is zero; turned, the curve becomes flatter and flatter.",
+    share=knob((0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0), 0.1, "share of the rotation"),
+)
+
+# %% [markdown]
 # > **Where people slip**
 # > - *A sum or a mean.* (6.1) is not damped: its buffer grows to $g / (1 - \mu)$. In (6.6) it is a mean. Learning rates of the two differ by that factor.
 # > - *Counting from 0.* At $t = 0$ the correction divides by zero.
@@ -220,47 +295,7 @@ for by in optimizers.CLIPPINGS:
 # %% [markdown]
 # ## 4. Code it
 #
-# First look at (6.11). The bench with curvatures 1 and 25: the path on the left, the distance to the minimum on the right, with the size of the largest
-# root to the power $t$ beside it. Turn both knobs. Find the place where it is fastest, and the edge where it diverges.
-
-# %%
-def roots(lr, mu, curvature):
-    """The two roots of (6.10) for each curvature, complex."""
-    half = (1 + mu - lr * curvature) / 2
-    root = np.sqrt(half.astype(complex) ** 2 - mu)
-    return half + root, half - root
-
-
-def draw_momentum(lr, mu):
-    curvature, start = np.array([1.0, 25.0]), np.array([9.0, 1.0])
-    x, m, path = start, 0 * start, [start]
-    for _ in range(60):
-        m = mu * m + curvature * x
-        x = np.clip(x - lr * m, -1e6, 1e6)  # a diverging run stays on the page
-        path.append(x)
-    path, rate = np.array(path), np.abs(roots(lr, mu, curvature)).max()
-    figure, axes = la.plotting.new_figure(columns=2, width=3.9, height=3.2)
-    left, right = axes[0]
-    turn = np.linspace(0, 2 * np.pi, 60)
-    for size in (3, 6, 9, 12):  # lines of equal loss are ellipses
-        left.plot(size * np.cos(turn), size * np.sin(turn) / 5, color="0.8", linewidth=1)
-    left.plot(*path.T, color="#D55E00", marker="o", markersize=3, linewidth=1)
-    left.set(xlim=(-10, 10), ylim=(-3, 3), xlabel="x1, curvature 1", ylabel="x2, curvature 25")
-    right.plot(np.log10((path**2).sum(axis=1)) / 2, color="#D55E00", label="of the distance")
-    power = np.log10(start @ start) / 2 + np.arange(61) * np.log10(rate)
-    right.plot(power, color="k", linestyle=":", label="of the largest root to the power t")
-    right.set(ylim=(-8, 3), xlabel="step t", ylabel="log10", title=f"largest root {rate:.2f}")
-    right.legend(frameon=False, fontsize=9)
-    return figure
-
-
-slider(draw_momentum, "Left, a path that spirals into the minimum of an elongated bowl. Right, "
-                      "its distance falls by ten orders in 60 steps, along the root's power.",
-       lr=knob(np.arange(0.01, 0.161, 0.01).round(2), 0.11, "learning rate"),
-       mu=knob(np.arange(0, 1, 0.05).round(2), 0.45, "momentum"))
-
-# %% [markdown]
-# Now every idea as a rule of two or three lines. First Adam as (6.6) says it for one parameter after the other, in plain numbers:
+# Every idea as a rule of two or three lines. First Adam as (6.6) says it for one parameter after the other, in plain numbers:
 
 # %%
 def adam_by_loops(x, gradients, lr, beta1, beta2, eps):
@@ -345,16 +380,16 @@ table(("compared on 11 random gradients", "largest difference"), rows)
 
 # %% [markdown]
 # **On the bench**, with curvatures 1 and 100 from $x = (1, 1)$, and on the same bench turned by 30 degrees. Gradient descent and momentum get
-# their best settings, (6.9) and (6.11); the methods with a scale get lr = 0.03, Adagrad, whose steps shrink, 0.3.
+# the settings of (6.9) and (6.11); the methods with a scale get lr = 0.03, Adagrad, whose steps shrink, 0.3.
 
 # %%
 LADDER = {
-    "gradient descent": (optimizers.SGD(2 / 101), la.plotting.STYLES["gradient"]),
-    "momentum": (optimizers.SGD((2 / 11) ** 2, (9 / 11) ** 2), la.plotting.STYLES["SGD"]),
-    "sign": (optimizers.SignDescent(0.03), la.plotting.STYLES["sign"]),
-    "Adagrad": (optimizers.Adagrad(0.3), {"color": "#CC79A7", "linestyle": (0, (5, 1, 1, 1))}),
-    "RMSProp": (optimizers.RMSProp(0.03, 0.9), {"color": "#56B4E9", "linestyle": (0, (4, 2))}),
-    "Adam": (optimizers.Adam(0.03, 0.9, 0.9), la.plotting.STYLES["Adam"]),
+    "gradient descent": optimizers.SGD(2 / 101),
+    "momentum": optimizers.SGD((2 / 11) ** 2, (9 / 11) ** 2),
+    "sign": optimizers.SignDescent(0.03),
+    "Adagrad": optimizers.Adagrad(0.3),
+    "RMSProp": optimizers.RMSProp(0.03, 0.9),
+    "Adam": optimizers.Adam(0.03, 0.9, 0.9),
 }
 
 
@@ -372,8 +407,9 @@ def bench(optimizer, degrees=0, steps=150):
 
 figure, axes = la.plotting.new_figure(columns=2, width=4.1, height=3.4)
 for ax, degrees in zip(axes[0], (0, 30), strict=True):
-    for name, (optimizer, style) in LADDER.items():
-        ax.semilogy(bench(optimizer, degrees)[0] + 1e-12, label=name, **style)
+    for name, optimizer in LADDER.items():
+        losses, _ = bench(optimizer, degrees)
+        ax.semilogy(losses + 1e-12, label=name, **pictures.LOOKS[name])
     ax.set(ylim=(1e-6, 3e4), xlabel="step", title=f"bench turned by {degrees} degrees")
 axes[0, 0].set_ylabel("loss")
 axes[0, 1].legend(frameon=False, fontsize=9)
@@ -512,26 +548,42 @@ table(("what", "one way", "", "the other", ""), [
 # The closed forms are 100/101 and 1/100 for the step, nearly; $1 - 0.5 - 0.995^{50} + 2 (1 - 0.995^{50})$ and almost 0 for the pull; 1 and
 # $101 / \sqrt{2 \cdot 10001}$ for the cosine.
 #
-# And the first guess, counted:
+# And the first guess, counted. Each method's best is searched on a grid, many settings side by side:
 
 # %%
-def steps_needed(optimizer, factor=1e-6):
-    """Steps until the distance to the minimum of the bench has fallen by the factor."""
-    x = np.ones(2)
-    state, t = optimizer.init(x), 0
-    while np.sqrt(x @ x) > factor * np.sqrt(2):
-        x, state = optimizer.update(x, curvature * x, state)
-        t += 1
-    return t
+def steps_needed(lr, mu, factor=1e-6, limit=1000):
+    """Steps of momentum from (1, 1) until the distance has fallen by the factor; lr, mu arrays."""
+    x, m = np.ones((2, lr.size)), np.zeros((2, lr.size))
+    needed = np.full(lr.size, limit)
+    for t in range(limit):
+        arrived = (x**2).sum(axis=0) <= 2 * factor**2
+        needed = np.where(arrived & (needed == limit), t, needed)
+        m = mu * m + curvature[:, None] * x
+        x = np.clip(x - lr * m, -1e9, 1e9)  # what diverges stays finite
+    return needed
 
 
-slow = steps_needed(optimizers.SGD(2 / 101))
-fast = steps_needed(optimizers.SGD((2 / 11) ** 2, (9 / 11) ** 2))
+def best_of(lr, mu):
+    """The fewest steps on a grid, and where."""
+    lr, mu = (grid.ravel() for grid in np.meshgrid(lr, mu))
+    needed = steps_needed(lr, mu)
+    at = int(needed.argmin())
+    return needed[at], float(lr[at]), float(mu[at])
+
+
+slow = best_of(np.linspace(0.018, 0.02, 101), [0.0])
+fast = best_of(np.linspace(0.02, 0.04, 41), np.linspace(0.5, 0.9, 81))
+formulas = steps_needed(np.array([2 / 101, (2 / 11) ** 2]), np.array([0, (9 / 11) ** 2]))
+table(("", "steps at the formula's settings", "fewest on the grid", "lr", "mu"), [
+    ("gradient descent", int(formulas[0]), *slow), ("momentum", int(formulas[1]), *fast)])
 promised = np.log(9 / 11) / np.log(99 / 101)
-reveal("06.p1", round(slow / fast, 2), f"{slow} steps and {fast}. The two rates alone promise "
-       f"{promised:.0f} times fewer; exercise 06.7 asks what is lost.")
+reveal("06.p1", round(slow[0] / fast[0], 1), f"At the settings of (6.9) and (6.11) "
+       f"{formulas[0] / formulas[1]:.1f} times; the two rates alone promise {promised:.0f}.")
 
 # %% [markdown]
+# (6.11) is not the fastest way to a million. At both ends of its interval the two roots coincide, and the general solution is $(a + b\, t)\, \rho^t$: a factor that grows with $t$ comes on top
+# (exercise 06.7). A little more momentum makes the roots complex at both ends and takes it away.
+#
 # ## 6. Experiment
 #
 # One question: what does each idea buy on the real model? Setting 1, three layers, 150 parameters, batches of 1,000 fresh prompts, gradients clipped at 1 as in
@@ -552,7 +604,6 @@ METHODS = {
 FOUND = {"gradient descent": 0.64, "momentum": 0.16, "normalized": 0.16, "sign": 0.02,
          "Adagrad": 1.28, "RMSProp": 0.04, "Adam": 0.08, "AdamW": 0.04}  # by search()
 RATES, SEEDS, STEPS = 0.005 * 2.0 ** np.arange(10), 3, by_profile(20, 300)
-task = la.papers.maybe_all_you_need.SETTINGS["setting1"].task
 Z_test, y_test = task.sample(by_profile(250, 1000), np.random.default_rng(SEED))
 
 
@@ -588,25 +639,14 @@ with bar(len(METHODS), "methods", unit="method") as shown:
         shown.update()
 
 # %%
-looks = {name: style for name, (_, style) in LADDER.items()}
-looks |= {"normalized": {"color": "#009E73", "linestyle": ":"},
-          "AdamW": {"color": "#000000", "linestyle": ":"}}
 panels = {
     "one length for all coordinates": ("gradient descent", "momentum", "normalized", "Adam"),
     "a scale for each coordinate": ("sign", "Adagrad", "RMSProp", "Adam", "AdamW"),
 }
-figure, axes = la.plotting.new_figure(columns=2, width=4.1, height=4.2)
-for ax, (title, names) in zip(axes[0], panels.items(), strict=True):
-    for name in names:
-        lr, times, quartiles = curves[name]
-        label = f"{name}, lr {lr:g}"
-        la.plotting.median_band(ax, times, quartiles, label, **looks[name])
-    ax.set(yscale="log", ylim=(1e-3, 10), xlabel="iteration", title=title)
-    ax.legend(frameon=False, fontsize=9, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
-axes[0, 0].set_ylabel(f"test loss, median of {SEEDS} seeds")
-show(figure, "Test loss against iteration on Setting 1, logarithmic, in two panels. Left, one "
-             "length for all coordinates: momentum is lowest of three, well above Adam. "
-             "Right, a scale for each: sign, Adagrad and RMSProp above, Adam and AdamW lowest.")
+show(pictures.curves_in_two_panels(curves, panels, SEEDS),
+     "Test loss against iteration on Setting 1, logarithmic, in two panels. Left, one "
+     "length for all coordinates: momentum is lowest of three, well above Adam. "
+     "Right, a scale for each: sign, Adagrad and RMSProp above, Adam and AdamW lowest.")
 final = {name: quartiles[1, -1] for name, (_, _, quartiles) in curves.items()}
 rows = [(name, f"{curves[name][0]:g}", f"{loss:.2g}", f"{loss / final['Adam']:.1f}")
         for name, loss in final.items()]
@@ -619,8 +659,9 @@ table(("method", "learning rate", "final test loss", "times Adam's"), rows)
 # so short a run its decay has little to do. The last column compares noisy ends of runs at rates from a coarse grid, so a factor of 2 means little;
 # lesson 07 measures the gap properly.
 #
-# **The rotation, on the real model.** Draw a random rotation $R$ of the 150 parameters. The optimizer sees $Rx$ and $Rg$; the model is given $x$. Nothing else changes: seeds,
-# batches, and the paper's rate 0.02 for both methods. If Adam were SGD with a cleverly chosen rate, it could not notice.
+# **The rotation, on the real model.** Draw a random rotation $R$ of the 150 parameters. The optimizer sees $Rx$ and $Rg$; the model is given $x$. Nothing else changes: the same seeds, the same
+# batches. If Adam were SGD with a cleverly chosen rate, it could not notice. But a rate that suits Adam on the model's axes need not suit it on others. So each method runs at five rates, and is
+# judged at its own best one.
 
 # %%
 class Turned:
@@ -638,24 +679,48 @@ class Turned:
         return (self.R.T @ x).reshape(params.shape), state
 
 
+@cache
+def rotation(seed):
+    rng = np.random.default_rng([SEED, seed])
+    return np.linalg.qr(rng.standard_normal((150, 150)))[0]
+
+
 # %%
-rows, ratios = [], {}
-for name in ("momentum", "Adam"):
-    optimizer, pairs = METHODS[name](0.02), []  # the paper's rate for both
-    for seed in range(SEEDS):
-        rng = np.random.default_rng([SEED, seed])
-        R = np.linalg.qr(rng.standard_normal((150, 150)))[0]
-        straight, turned = (last(o, seed) for o in (optimizer, Turned(optimizer, R)))
-        pairs.append(turned / straight)
-        rows.append((name, seed, f"{straight:.3g}", f"{turned:.3g}", f"{pairs[-1]:.10f}"))
-    ratios[name] = np.median(pairs)
-table(("method", "seed", "final loss", "on rotated parameters", "ratio"), rows)
-reveal("06.p2", round(ratios["Adam"], 2), "The median of the seeds. Momentum: 1 to rounding.")
+FEW_RATES = (0.01, 0.02, 0.04, 0.08, 0.16)
+NAMES = ("momentum", "Adam", "Adam on rotated parameters")
+ends = {name: np.zeros((len(FEW_RATES), SEEDS)) for name in NAMES}
+with bar(len(FEW_RATES) * SEEDS, "rates", unit="rate") as shown:
+    for i, lr in enumerate(FEW_RATES):
+        for seed in range(SEEDS):
+            ends["momentum"][i, seed] = last(METHODS["momentum"](lr), seed)
+            ends["Adam"][i, seed] = last(METHODS["Adam"](lr), seed)
+            turned = Turned(METHODS["Adam"](lr), rotation(seed))
+            ends[NAMES[2]][i, seed] = last(turned, seed)
+            shown.update()
+show(pictures.against_rate(FEW_RATES, ends, SEEDS),
+     "Final test loss against the learning rate for momentum, Adam and Adam on rotated "
+     "parameters, the best rate of each ringed. Adam's ring is lowest; rotated Adam's lies "
+     "several times higher, near momentum's.")
+
+# %%
+middle = {name: np.median(losses, axis=1) for name, losses in ends.items()}
+best = {name: float(values.min()) for name, values in middle.items()}
+rows = [(name, f"{FEW_RATES[int(np.argmin(middle[name]))]:g}", f"{best[name]:.4f}",
+         f"{best[name] / best['Adam']:.1f}", f"{middle[name][1] / middle['Adam'][1]:.1f}")
+        for name in NAMES]
+table(("method", "best rate", "loss there", "times Adam's best", "all three at 0.02"), rows)
+at_best = METHODS["momentum"](FEW_RATES[int(np.argmin(middle["momentum"]))])
+pairs = [last(Turned(at_best, rotation(seed)), seed) / last(at_best, seed)
+         for seed in range(SEEDS)]
+print("momentum, rotated over straight:", *(f"{pair:.10f}" for pair in pairs))
+reveal("06.p2", round(best[NAMES[2]] / best["Adam"], 1), "Medians of the seeds, each at its "
+       f"best rate. Momentum, at its best: {best['momentum'] / best['Adam']:.1f} times Adam.")
 
 # %% [markdown]
-# Momentum cannot tell the two apart: its ratio is 1 to rounding. For Adam the same problem is another problem. Each new coordinate is a mixture of all
-# 150 old ones, so large and small gradients are no longer kept apart by the axes, and a scale for each coordinate has less to
-# work with. Whatever rate you give SGD, it has no such dependence. That is the difference between the two methods, and a learning rate is not.
+# Momentum cannot tell the two apart: its ratio is 1 to rounding, at any rate. For Adam the same problem is another problem, and no rate brings back what it has lost. What the rotation leaves of Adam, at its best
+# rate, is close to momentum at *its* best; the larger part of Adam's lead stands on the axes. (At the paper's common rate, 0.02, rotated Adam still looks far better than momentum: there momentum's rate is too small,
+# and one would have called the scale alone a success.) The mechanism is the moving picture of section 2: each new coordinate is a mixture of all
+# 150 old ones, so large and small gradients are no longer kept apart, and a scale for each coordinate has nothing to work with. Three seeds and a coarse grid decide no factor of 1.5; *why* the model's own axes are so good is open here.
 #
 # **Clipping.** Momentum at the paper's rate with the three clippings at 1, and with none:
 
@@ -819,7 +884,7 @@ check("06.6", alpha_for_five)
 # For curvatures 1 and 400 the rate in (6.11) promises $\ln 10^6 / \ln \frac{21}{19} \approx 138$ steps. Count the steps that momentum really needs from $x = (1, 1)$, until
 # $\|x\| \le 10^{-6} \sqrt{2}$. Then say why it is more. *Done:* within 5 percent.
 #
-# <details><summary>Hint 1</summary>Take steps_needed of section 5 with another curvature, and the settings of (6.11).</details>
+# <details><summary>Hint 1</summary>A loop over optimizers.SGD(lr, mu) with the settings of (6.11), or steps_needed of section 5 with another curvature.</details>
 # <details><summary>Hint 2</summary>At the two ends of the interval both roots are the same number.</details>
 #
 # <!-- ### BEGIN SOLUTION -->
