@@ -16,20 +16,36 @@
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
-# | 35 min | 45 min | 1 min | 2 of 5 | 01 | 2 |
+# | 35 min | 65 min | 1 min | 2 of 5 | 01 | 2 |
 #
 # **Misconception.** A variable has one gradient, wherever it is used.
 #
+# **Afterwards you can say.** The tokens are used in four places, as reader, as what is read, as value and by the residual, and their gradient is the sum of one term for each use. (t2)
+#
+# <details><summary>Symbols of this lesson</summary>
+#
+# | symbol | meaning |
+# |---|---|
+# | $F$ | any number made of the layer's output |
+# | $\theta$, $v$, $h$ | all that may be moved; a direction; the length of an imaginary step |
+# | $r_b$ | what the query reads with weights near 0: the mean of $y_j x_j$ |
+# | $m_j$, $m_{ij}$ | entries of the mask's diagonal; who may read whom |
+# | $S$, $R$ | a skip past attention and its matrix |
+# | $\sigma$ | size of random weights |
+#
+# </details>
+#
 # You will derive $dP$, $dQ$ and $dZ$ of one layer, with a pencil and three tokens first, then in general. You will code them twice, have them
-# judged by a test that knows nothing of your derivation, and find a sixth of all parameters dead.
+# judged by a test that knows nothing of your derivation, find a sixth of all parameters dead, and see where the first step of training leads.
 
 # %%
 import numpy as np
 
 import linattn_np as la
 from linattn_np.progress import bar
-from linattn_np.teaching import by_profile, check, facts, knob, predict, reveal, show
+from linattn_np.teaching import by_profile, check, facts, knob, moving, predict, reveal, show
 from linattn_np.teaching import slider, symbols, table, versions
+from linattn_np.teaching.pictures import lesson_02 as pictures
 
 SEED = 2
 versions(SEED)
@@ -72,8 +88,18 @@ predict("02.p2", "Reader's term forgotten: percent by which the gradient changes
 # $$ Z' = Z + \frac{1}{n} \sum_h W V \tag{2.4} $$
 #
 # Count the uses of $Z$: on the left of $A$ (it reads), on the right of $A$ (it is read), in $V$ (its value), and in $Z'$ (the residual).
-# Four uses, four terms.
-#
+# Four uses, four terms. Move through the lines, forward and back; what follows derives the orange half.
+
+# %%
+moving(
+    pictures.uses_of_tokens,
+    "The layer as a graph: from Z two arrows to A, one to V and one to Z', from A over W to Z', from V to "
+    "Z'. Line by line the arrows light up in blue; then, from dZ' back, in orange, until four have "
+    "reached dZ.",
+    line=knob(range(1, len(pictures.LINES) + 1), 4, "line"),
+)
+
+# %% [markdown]
 # **In scalars.** Let one token's label be $y_i' = y_i + \frac{1}{n} \sum_j w_{ij} v_j$ with $w_{ij} = q\, x_i x_j$, and let $dy_i'$ be given.
 # Undo it from the end. The sum hands $dy_i'$ to $y_i$ unchanged. It gives $dw_{ij} = dy_i' v_j / n$ and
 # $dv_j = \sum_i w_{ij}\, dy_i' / n$. The score is a product of three factors, so $dq = \sum_{ij} dw_{ij}\, x_i x_j$, and $x_k$ gets a term as
@@ -113,27 +139,52 @@ predict("02.p2", "Reader's term forgotten: percent by which the gradient changes
 # **The stack.** The $dZ$ of layer $l$ is the $dZ'$ of layer $l - 1$. Go down to layer 0, keep each $dP$ and $dQ$, and of these keep the
 # top-left $d \times d$ blocks, since the corners are not trained.
 #
-# **The dead block.** In the last layer $dZ'$ has one entry, in the label column $D$. By (2.6) $dV$ is zero outside that column. By (2.8)
+# The library can already make it. Here is the gradient of a three-layer model at the paper's initial weights, as six blocks: red positive, blue negative, and the
+# colours logarithmic, as the key says.
+
+# %%
+Z, y = la.RegressionTask(n=20, d=5).sample(by_profile(100, 1000), np.random.default_rng(SEED))
+params = la.init_params(np.random.default_rng(SEED), layers=3, d=5, std=0.05)
+_, grad = la.loss_and_grad(params, Z, y, backend="numpy")  # (3, 1, 2, 5, 5)
+show(pictures.signed_blocks(grad),
+     "Six 5 by 5 blocks of the gradient in signed logarithmic colours with a key. The blocks of Q' have "
+     "a dark red diagonal near 2; those of P' in layers 0 and 1 are a hundred times smaller and of "
+     "mixed signs; that of P' in the last layer is zero.")
+reveal("02.p1", int((grad == 0).sum()), "The last layer's P', 25 of the 150.")
+
+# %% [markdown]
+# The picture asks three questions. *Why is one block zero?* In the last layer $dZ'$ has one entry, in the label column $D$. By (2.6) $dV$ is zero outside that column. By (2.8)
 # $dP$ is zero outside its last *row*. But the trained block $P'$ is the first $d$ rows. So its gradient is zero, for every batch, always:
 # the last $P'$ moves covariates, and after the last layer nobody reads a covariate.
 #
-# **Any mask, any factor, a skip.** Layers of other papers have any number $c$ for $\frac{1}{n}$, and any table $m_{ij}$ of who may read whom: $W_{ij} = A_{ij} m_{ij}$
-# and $dA_{ij} = dW_{ij} m_{ij}$. No other line changes. Some also send each token past attention through a matrix $R$, a fifth use of $Z$:
+# *Why are the other $P'$ faint?* They act on covariates, which reach the label only through later scores, and those are small at the start.
 #
-# $$ S = Z R^\top \tag{2.17} $$
-# $$ Z'' = Z' + S \tag{2.18} $$
+# *Why has every $dQ'$ the same red diagonal?* Put all weights to zero. Then every layer is the identity, the prediction is 0 and the error $-y_b$. A layer's $dZ'$ has the single entry
+# $-d\mathrm{prediction}_b = \frac{2}{B} y_b$ in the query's label slot, and its values there are the labels $y_j$. So by (2.5) $dA_{N j} = \frac{1}{n} \cdot \frac{2}{B} y_b\, y_j$ for $j \le n$, and by (2.11), with $x_b$ for the query's covariates,
 #
-# The sum hands $dZ''$ to both, so $dZ' = dZ''$ and $dS = dZ''$. And (2.17) is (2.3) with another name, so (2.8) and (2.9) say what its gradients are:
+# $$ dQ' = \frac{2}{B} \sum_b y_b\, r_b\, x_b^\top, \qquad r_b = \frac{1}{n} \sum_{j=1}^n y_j x_j = C w, \quad C = \frac{1}{n} \sum_j x_j x_j^\top . $$
 #
-# $$ dR = \sum_b dZ''^\top Z \tag{2.19} $$
-# $$ dZ \mathrel{+}= dZ''\, R \qquad \text{(skip)} \tag{2.20} $$
-#
-# (The library quotes these numbers; (2.16) is in section 5.)
-#
+# With $y_b = \langle w, x_b \rangle = w^\top x_b$ the mean over prompts is $\mathbb{E}[dQ'] = 2\, \mathbb{E}[C]\, \mathbb{E}[w w^\top]\, \mathbb{E}[x_b x_b^\top] = 2 I$. **The first step of gradient descent moves every $Q'$ from 0 towards $-\eta I$.** That is the
+# construction of lesson 01: a layer that takes a step of gradient descent on its examples. Nobody put it in; it is the direction of steepest descent. With a large batch:
+
+# %%
+many = la.RegressionTask(n=20, d=5).sample(by_profile(2000, 50_000), np.random.default_rng(SEED))
+at_zero, first = la.loss_and_grad(0 * params, *many)
+Q_blocks = first[:, 0, 1]  # (3, 5, 5)
+on = np.eye(5, dtype=bool)
+print(f"diagonal of dQ' from {Q_blocks[:, on].min():+.2f} to {Q_blocks[:, on].max():+.2f}, off it "
+      f"at most {np.abs(Q_blocks[:, ~on]).max():.2f}; dP' at most {np.abs(first[:, 0, 0]).max():.0e}")
+start = la.loss_and_grad(params, *many)[1][:, 0, 1][:, on]
+print(f"from the paper's random weights: from {start.min():+.2f} to {start.max():+.2f}")
+for rate in (0.05, 0.1, 0.15):
+    print(f"one step from 0 with rate {rate}: loss {at_zero:.2f} ->",
+          f"{la.loss(-rate * first, *many):.2f}; Q' is about {-2 * rate:.1f} I")
+
+# %% [markdown]
 # > **Where people slip**
 # > - *One use of $Z$ is missing.* Three of the four terms look like enough, and training still works.
-# > - *Reader and read.* $dA\, Z Q$ and $dA^\top Z Q^\top$ differ in two transpositions. Twice one of them is right only if $dA$ and $Q$ are
-# >   symmetric.
+# > - *Reader and read.* $dA\, Z Q$ and $dA^\top Z Q^\top$ differ in two transpositions. Twice one of them is right where both are symmetric, or
+# >   both antisymmetric, and hardly anywhere else.
 # > - *$dP$ and $dQ$ transposed.* Both are square, so no shape will complain. Only a test can.
 # > - *The mask, again.* It must stand in the backward pass too, (2.10), or the query gets a gradient for what nobody read.
 
@@ -171,28 +222,6 @@ for name, array in zip(("dZ", "dP", "dQ"), la.attention.backward(dout, tape), st
 
 # %% [markdown]
 # ## 4. Code it
-#
-# First the picture, since the library can already make it: the gradient of a three-layer model at the paper's initial weights, as six blocks.
-
-# %%
-Z, y = la.RegressionTask(n=20, d=5).sample(by_profile(100, 1000), np.random.default_rng(SEED))
-params = la.init_params(np.random.default_rng(SEED), layers=3, d=5, std=0.05)
-_, grad = la.loss_and_grad(params, Z, y, backend="numpy")  # (3, 1, 2, 5, 5)
-figure, axes = la.plotting.new_figure(columns=3, rows=2, width=2.3, height=2.1)
-for l in range(3):
-    for i, name in enumerate("PQ"):
-        block, ax = grad[l, 0, i], axes[i, l]
-        ax.imshow(np.log10(np.abs(block) + 1e-300), vmin=-4, vmax=1, cmap="cividis")
-        largest = f"{np.abs(block).max():.1e}" if block.any() else "all zero: dead"
-        ax.set_title(f"d{name}', layer {l}: {largest}", fontsize=9)
-        ax.set_axis_off()
-show(figure, "Six 5 x 5 blocks of the gradient, coloured by size. The blocks of Q are large, "
-             "those of P in layers 0 and 1 much smaller, that of P in the last layer is zero.")
-reveal("02.p1", int((grad == 0).sum()), "The last layer's P', 25 of the 150, as derived.")
-
-# %% [markdown]
-# Brighter is larger; each title gives the largest entry of its block. The blocks of $P'$ are faint because $P'$ acts on covariates, which reach the label only
-# through later scores, and those are small at the start.
 #
 # Now the layer's backward pass as the sums say it, one pair of tokens at a time. The mask is the range of `j`.
 
@@ -301,7 +330,7 @@ table(("term dropped", "error of dZ", "error of dP", "error of dQ"), rows)
 # layer do not contain the dropped term. A check of $dP$ and $dQ$ of one layer would have passed all four.
 #
 # The library's audit does this for whole models and says *where*. It wants a forward and a backward pass, and the names of the lines,
-# given by `mark`. This time the mistake is smaller: one $Q$ is transposed.
+# given by `mark`: `mark(name, array)` hands the array through and tells the audit its name, so that the audit can move just that line, or just that use, and compare. This time the mistake is smaller: one $Q$ is transposed.
 
 # %%
 def marked_forward(theta, mark):
@@ -330,6 +359,21 @@ report = la.audit.audit_gradient(marked_forward, marked_backward, {"Z": Zs, "P":
 print(*report.summary()[:2], sep="\n")
 
 # %% [markdown]
+# <details><summary>Any mask, any factor, a skip: the layers of other papers</summary>
+#
+# They have any number $c$ for $\frac{1}{n}$, and any table $m_{ij}$ of who may read whom: $W_{ij} = A_{ij} m_{ij}$
+# and $dA_{ij} = dW_{ij} m_{ij}$. No other line changes. Some also send each token past attention through a matrix $R$, a fifth use of $Z$:
+#
+# $$ S = Z R^\top \tag{2.17} $$
+# $$ Z'' = Z' + S \tag{2.18} $$
+#
+# The sum hands $dZ''$ to both, so $dZ' = dZ''$ and $dS = dZ''$. And (2.17) is (2.3) with another name, so (2.8) and (2.9) say what its gradients are:
+#
+# $$ dR = \sum_b dZ''^\top Z \tag{2.19} $$
+# $$ dZ \mathrel{+}= dZ''\, R \qquad \text{(skip)} \tag{2.20} $$
+#
+# </details>
+#
 # ## 6. Experiment
 #
 # One question: how much of the gradient does each use of $Z$ carry? One knob: $\sigma$, the size of the random weights. For each use, leave
@@ -375,20 +419,11 @@ with bar(len(sigmas), "sigmas", unit="sigma") as shown:
         measured[i] = [shares(sigma, seed) for seed in range(seeds)]
         shown.update()
 quartiles = np.quantile(measured, [0.25, 0.5, 0.75], axis=1)  # (3, sigmas, uses, 2)
-figure, axes = la.plotting.new_figure(columns=2)
-colours, lines = ("#000000", "#D55E00", "#0072B2", "#009E73"), ("-", "--", "-.", ":")
-for k, (ax, what) in enumerate(zip(axes[0], ("all parameters", "P' of the first layer"))):
-    for u, use in enumerate(USES):
-        style = {"color": colours[u], "linestyle": lines[u]}
-        la.plotting.median_band(ax, sigmas, quartiles[:, :, u, k], use, **style)
-    ax.axvline(0.05, color="0.6", linewidth=1)
-    ax.set(xscale="log", yscale="log", ylim=(1e-4, 3), title=what)
-    ax.set_xlabel("size of the weights, sigma")
-axes[0, 0].set_ylabel(f"relative change ({seeds} seeds)")
-axes[0, 1].legend(frameon=False, fontsize=9)
-show(figure, "Relative change of the gradient without one use, against sigma. All parameters: "
-             "residual near 1, value rises with slope 1, reader and read with slope 2, 0.02 at "
-             "0.05. First layer's P alone: reader and read are above 0.5 at every sigma.")
+show(pictures.shares_against_size(sigmas, quartiles, USES, seeds),
+     "Relative change of the gradient without one use, against sigma, logarithmic. All parameters: "
+     "the residual's change is near 0.8, the value's rises with slope 1 to 0.12 at the grey line, "
+     "reader's and read's with slope 2 to 0.02. First layer's P' alone: residual 1, reader 0.7, read "
+     "0.5 at every sigma, and the value rises with slope 1.")
 
 # %%
 reader = shares(0.05, 0, batch=by_profile(100, 1000))[2]
@@ -403,7 +438,8 @@ reveal("02.p2", 100 * reader[0], f"The first layer's P' alone: {100 * reader[1]:
 # a tolerance of five percent is content. Yet $P'$ of the first layer is updated by something else than its gradient.
 #
 # The slopes say why. Near $\sigma = 0$ a layer is nearly the identity, and a path through $k$ small matrices counts as $\sigma^k$. The
-# residual needs none, the value's path one, and a path through scores two. But $P'$ of an early layer reaches the label by later scores *only*.
+# residual needs none. The value's path needs one: the scores' $Q'$. Its $P$ costs nothing, since a label passes through $P$'s corner, which is fixed at 1 and not small. A path through scores needs two: the $Q'$ that turns a label's gradient into
+# a covariate's, and one more below, since a covariate has been moved by small matrices only. But $P'$ of an early layer reaches the label by later scores *only*.
 # A test at small weights, or one number for the whole gradient, hides exactly this. Turn $\sigma$ and look at every block:
 
 # %%
@@ -416,22 +452,14 @@ def draw_blocks(sigma):
     size = lambda x: np.sqrt((x * x).sum(axis=1))[alive]
     off = [gradient_without(params, Z, y, use)[:, 0].reshape(6, -1) - right for use in USES]
     percent = 100 * np.array([size(change) / size(right) for change in off])
-    figure, axes = la.plotting.new_figure(width=6.0, height=2.6)
-    ax = axes[0, 0]
-    ax.grid(False)
-    ax.imshow(percent, vmin=0, vmax=130, cmap="Blues", aspect="auto")
-    for (i, j), value in np.ndenumerate(percent):
-        colour = "w" if value > 80 else "k"
-        ax.text(j, i, f"{value:.3g} %", ha="center", va="center", color=colour)
     names = [f"{name}', layer {l}" for l in range(3) for name in "PQ"]
-    ax.set_xticks(range(5), [names[block] for block in alive])
-    ax.set_yticks(range(4), USES)
-    ax.set_title(f"change of each block without a use of Z, sigma = {sigma:.3f}", fontsize=10)
-    return figure
+    return pictures.percentages(percent, USES, [names[block] for block in alive],
+                                f"change of each block without a use of Z, sigma = {sigma:.3f}")
 
 
-slider(draw_blocks, "Table of percentages: at sigma 0.05 dropping the reader or the read "
-                    "changes P' of early layers by half or more, and every Q' a little.",
+slider(draw_blocks, "Table of percentages: at sigma 0.05 dropping the reader or the read changes "
+                    "P' of layers 0 and 1 by 46 to 126 percent, Q' of these layers by 1 to 3, and "
+                    "Q' of layer 2 not at all; dropping the residual, whole blocks.",
        sigma=knob(np.geomspace(0.005, 0.5, 21).round(4), 0.05, "sigma"))
 
 # %% [markdown]
@@ -453,7 +481,7 @@ facts([
 # %% [markdown]
 # ## 8. Exercises
 #
-# Seven cards. Write your answer in the cell under a card, run it, then the check.
+# Six cards. Write your answer in the cell under a card, run it, then the check.
 
 # %% [markdown]
 # ### Exercise 02.1 (derive, level 1, 5 min)
@@ -551,46 +579,17 @@ def repaired_backward(dout, Z, P, Q):
 check("02.4", repaired_backward)
 
 # %% [markdown]
-# ### Exercise 02.5 (code, level 4, 20 min)
-#
-# The whole gradient: `params` (L, 1, 2, d, d), `Z` (B, N, D), `y` (B,). Use `la.attention.forward`, `la.attention.backward` and
-# `la.transformer.to_full`, which puts the blocks into their corners. *Done:* as `la.loss_and_grad`, without calling it.
-#
-# <details><summary>Hint 1</summary>Keep the tape of each layer in a list, and walk it from the end.</details>
-# <details><summary>Hint 2</summary>Begin with (2.14) and la.attention.readout_backward.</details>
-# <details><summary>Hint 3</summary>Of each dP and dQ only [..., :d, :d] is trained.</details>
-
-# %%
-def model_gradient(params, Z, y):
-    ### BEGIN SOLUTION
-    d, tapes = params.shape[-1], []
-    for P, Q in la.transformer.to_full(params, Z.shape[-1]).swapaxes(1, 2):
-        Z, tape = la.attention.forward(Z, P, Q)
-        tapes.append(tape)
-    dprediction = 2 * (la.attention.readout(Z) - y) / len(y)
-    dZ, grad = la.attention.readout_backward(dprediction, Z), np.zeros_like(params)
-    for l in reversed(range(len(tapes))):
-        dZ, dP, dQ = la.attention.backward(dZ, tapes[l])
-        grad[l, :, 0], grad[l, :, 1] = dP[:, :d, :d], dQ[:, :d, :d]
-    return grad
-    ### END SOLUTION
-
-
-# %%
-check("02.5", model_gradient)
-
-# %% [markdown]
-# ### Exercise 02.6 (derive, level 3, 15 min)
+# ### Exercise 02.5 (derive, level 3, 15 min)
 #
 # One layer needs no backward pass. By (1.6), with any $Q'$ in place of $-\eta I$, the prediction is
 # $-\frac{1}{n} \sum_j y_j\, x_j^\top Q' x_{n+1}$, linear in $Q'$. Derive $dQ'$ of the loss (1.5) and write it as a function of `Q` (d, d), `Z`
 # and `y`. *Done:* the check passes.
 #
-# <details><summary>Hint 1</summary>The derivative of a'Qb by Q is the outer product a b'.</details>
+# <details><summary>Hint 1</summary>The derivative of aᵀ Q b by Q is the outer product a bᵀ.</details>
 #
 # <!-- ### BEGIN SOLUTION -->
-# <details><summary>Solution</summary>With r = (1/n) Σ y_j x_j the prediction is -r'Q'x, its derivative by Q' is -r x', and the loss
-# gives dQ' = -(2/B) Σ (prediction - y) r x', summed over the prompts.</details>
+# <details><summary>Solution</summary>With r = (1/n) Σ y_j x_j the prediction is -rᵀ Q' x, its derivative by Q' is -r xᵀ, and the loss
+# gives dQ' = -(2/B) Σ (prediction - y) r xᵀ, summed over the prompts. At Q' = 0 it is section 2's.</details>
 # <!-- ### END SOLUTION -->
 
 # %%
@@ -604,10 +603,10 @@ def one_layer_dQ(Q, Z, y):
 
 
 # %%
-check("02.6", one_layer_dQ)
+check("02.5", one_layer_dQ)
 
 # %% [markdown]
-# ### Exercise 02.7 (experiment, level 2, 10 min)
+# ### Exercise 02.6 (experiment, level 2, 10 min)
 #
 # With what power of $\sigma$ does the reader's share of the whole gradient grow, for small $\sigma$? Measure it with `shares`; say first what
 # it should be. *Done:* within 10 percent.
@@ -628,7 +627,7 @@ def measure_power():
 ### BEGIN SOLUTION
 power = measure_power()
 ### END SOLUTION
-check("02.7", power)
+check("02.6", power)
 
 # %% [markdown]
 # ## 9. Exit ticket

@@ -3,7 +3,6 @@
 import numpy as np
 
 from ...layers import linear_attention as attention
-from ...models import stack, transformer
 from ...prompts import RegressionTask
 from ..exercise import Exercise, Slip, choice, from_catalogue
 
@@ -35,21 +34,6 @@ def dP_and_dQ(dout, Z, P, Q):
 def dZ_alone(dout, Z, P, Q):
     """The sum of (2.7), (2.9), (2.12) and (2.13)."""
     return backward(dout, Z, P, Q)[0]
-
-
-def model_and_prompts(rng, s):
-    """params (3, 1, 2, d, d), Z (B, N, D), y (B,): weights large enough that every path counts."""
-    params = transformer.init_params(rng, layers=3, d=s["d"], std=0.3)
-    return params, *RegressionTask(n=s["n"], d=s["d"]).sample(s["B"], rng)
-
-
-def model_gradient(params, Z, y):
-    """The gradient of the loss (1.5), like params: (2.5) to (2.15)."""
-    return _model_gradient(stack, params, Z, y)
-
-
-def _model_gradient(module, params, Z, y):
-    return module.loss_and_grad_by(attention, params, Z, y, Z.shape[-1])[1]
 
 
 def block_and_prompts(rng, s):
@@ -109,14 +93,7 @@ EXERCISES = (
         from_catalogue(_backward, "score_leaks_to_query", "dQ_no_query", "dW_n_plus_1", "read_dA_not_turned", "dQ_transposed"),
     ),
     Exercise(
-        "02.5", "Write model_gradient(params, Z, y): the gradient of the loss, like params.", model_gradient, model_and_prompts,
-        ("dparams",), forbids=(transformer.LinearTransformer.loss_and_grad,), slips=from_catalogue(
-            _model_gradient, "loss_not_doubled", "loss_mean_missing", "loss_sign", "only_last_layer", "chain_not_handed_down",
-            "layers_reversed", "fixed_corner",
-        ),
-    ),
-    Exercise(
-        "02.6", "Write one_layer_dQ(Q, Z, y): the gradient by the block Q' (d, d) of one layer, without a backward pass.",
+        "02.5", "Write one_layer_dQ(Q, Z, y): the gradient by the block Q' (d, d) of one layer, without a backward pass.",
         one_layer_dQ, block_and_prompts, ("dQ'",),
         (
             Slip("transposed: the row counts the covariate of the example that is read", lambda Q, Z, y: one_layer_dQ(Q, Z, y).T),
@@ -128,7 +105,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "02.7", "The power of sigma with which the share of the reader's use grows, to 10 %.", 2.0,
+        "02.6", "The power of sigma with which the share of the reader's use grows, to 10 %.", 2.0,
         slips=(
             Slip("that is the power of the value's use", 1.0),
             Slip("the residual's share does not depend on sigma; the reader's does", 0.0),

@@ -1,1 +1,1 @@
-"""What draws the pictures of a lesson, a module for each: a cell of the lesson shows the idea, and how it is drawn stands here."""
+"""What the lessons draw, one file a lesson: a cell shows the idea, and the plotting stands here."""
