@@ -75,15 +75,6 @@ def _dropping(*names):
     return lambda *inputs: _by_hand(*inputs, drop=names)
 
 
-def hP_and_hQ(dout, hout, Z, P, Q, vZ, vP, vQ):
-    """(4.8) and (4.11)"""
-    return backward_tangent(dout, hout, Z, P, Q, vZ, vP, vQ)[1:]
-
-
-def _hP_hQ_dropping(*names):
-    return lambda *inputs: _by_hand(*inputs, drop=names)[1:]
-
-
 def product_and_shape(rng, s):
     """A linear map of arrays like params, not symmetric so that rows and columns differ, and their shape."""
     shape = (2, 1, 2, s["d"], s["d"])
@@ -152,20 +143,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "04.3", "Write hP_and_hQ(dout, hout, Z, P, Q, vZ, vP, vQ): the tangents of dP and dQ of one layer.", hP_and_hQ,
-        backward_and_tangents, ("hP", "hQ"),
-        (
-            Slip("only hout has been carried through: each product has a second factor that moves", _hP_hQ_dropping(*EVERY)),
-            Slip("hP: dV^T vZ is missing in (4.8)", _hP_hQ_dropping("d in P")),
-            Slip("hV: vW^T dout is missing in (4.6)", _hP_hQ_dropping("d in V")),
-            Slip("hW: dout vV^T is missing in (4.5)", _hP_hQ_dropping("d in W")),
-            Slip("hQ: (4.11) has three terms, the one with vZ on the left is missing", _hP_hQ_dropping("left in Q")),
-            Slip("hQ: (4.11) has three terms, the one with vZ on the right is missing", _hP_hQ_dropping("right in Q")),
-            Slip("the mask is missing in hA (4.10)", _hP_hQ_dropping("mask")),
-        ),
-    ),
-    Exercise(
-        "04.4", "Repair backward_tangent(dout, hout, Z, P, Q, vZ, vP, vQ) -> hZ, hP, hQ; its Hessian comes out symmetric and wrong.",
+        "04.3", "Repair backward_tangent(dout, hout, Z, P, Q, vZ, vP, vQ) -> hZ, hP, hQ; its Hessian comes out symmetric and wrong.",
         backward_tangent, backward_and_tangents, ("hZ", "hP", "hQ"),
         (
             Slip("that is the function as you found it: the Gauss-Newton product", _dropping(*EVERY)),
@@ -179,7 +157,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "04.5", "Write hessian_from(product, shape): the matrix (p, p) of a linear map of arrays of this shape, in C order.", hessian_from,
+        "04.4", "Write hessian_from(product, shape): the matrix (p, p) of a linear map of arrays of this shape, in C order.", hessian_from,
         product_and_shape, ("H",),
         (
             Slip("the products were stacked as rows; they are columns. Of a Hessian you would not have noticed",
@@ -191,7 +169,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "04.6", "Write one_layer_hessian(Z): the Hessian (d d, d d) of a one-layer model by its block Q', without any pass.",
+        "04.5", "Write one_layer_hessian(Z): the Hessian (d d, d d) of a one-layer model by its block Q', without any pass.",
         one_layer_hessian, prompts, ("H",), forbids=(transformer.hessian, transformer.LinearTransformer.hvp), slips=(
             Slip("the factor 2 of the square is lost", lambda Z: _outer_products(Z) / 2),
             Slip("the mean over the batch is missing", lambda Z: _outer_products(Z, total=True)),
@@ -202,7 +180,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "04.7", "The power of sigma with which the block of the first layer's P' shrinks, to 10 %.", 3.0,
+        "04.6", "The power of sigma with which the block of the first layer's P' shrinks, to 10 %.", 3.0,
         slips=(
             Slip("that is the power of the Gauss-Newton part alone; the other part is larger here", 4.0),
             Slip("that is the power of the block between P' and Q'", 1.0),
