@@ -16,9 +16,24 @@
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
-# | 25 min | 30 min | 1 min | 1 of 5 | – | 1 |
+# | 30 min | 55 min | 1 min | 1 of 5 | – | 1 |
 #
 # **Misconception.** Learning in context changes the weights.
+#
+# **Afterwards you can say.** The weights do not move; what learns is in the tokens: after each layer their label slots hold what one more step of gradient descent has left unexplained. (t1)
+#
+# <details><summary>Symbols of this lesson</summary>
+#
+# | symbol | meaning |
+# |---|---|
+# | $P'$, $Q'$ | the trained $d \times d$ blocks of $P$ and $Q$ |
+# | $q$ | the only entry of $Q'$ when $d = 1$ |
+# | $\eta$ | step length of a layer |
+# | $u_l$ | the fitted vector after $l$ steps of gradient descent |
+# | $C$ | mean of $x x^\top$ over a prompt's examples |
+# | $f$ | the loss |
+#
+# </details>
 #
 # You will write down one prompt, push it through one layer with a pencil, then in code, and find out what each part of the layer is for:
 # the number of examples $n$, the number of covariates $d$, the mask $M$, and the minus sign of the prediction.
@@ -28,8 +43,9 @@ import numpy as np
 
 import linattn_np as la
 from linattn_np.progress import bar
-from linattn_np.teaching import by_profile, check, facts, knob, predict, reveal, show
+from linattn_np.teaching import by_profile, check, facts, knob, moving, predict, reveal, show
 from linattn_np.teaching import slider, symbols, table, versions
+from linattn_np.teaching.pictures import lesson_01 as pictures
 
 SEED = 1
 versions(SEED)
@@ -74,8 +90,12 @@ predict("01.p2", "Without the mask M: percent of predictions that change", chang
 #
 # $$ z_i' = z_i + \frac{1}{n} \sum_{j=1}^{n} \left( z_j^\top Q\, z_i \right) P z_j . $$
 #
-# **In matrices.** In the paper's columns the sum is $P Z M (Z^\top Q Z)$, with the mask $M = \mathrm{diag}(1, \ldots, 1, 0)$ in place of
-# the sum's upper end. Our rows are the transpose of it:
+# **In matrices.** In the paper's columns, $Z$ has $z_j$ as column $j$. Then $z_j^\top Q\, z_i$ is entry $(j, i)$ of $Z^\top Q Z$, the mask $M = \mathrm{diag}(1, \ldots, 1, 0)$ keeps the rows
+# $j \le n$ of it, and the sum over $j$ of $P z_j$ times such an entry is column $i$ of a product:
+#
+# $$ \sum_{j=1}^{n} P z_j \left( z_j^\top Q\, z_i \right) = \sum_{j=1}^{N} (P Z)_{:,j}\, M_{jj}\, (Z^\top Q Z)_{ji} = \left[ P Z M (Z^\top Q Z) \right]_{:,i} . $$
+#
+# Our rows are the transpose, $(P Z M Z^\top Q Z)^\top = (Z^\top Q^\top Z)\, M\, Z^\top P^\top$. Now call the rows $Z$ instead of $Z^\top$:
 #
 # $$ \mathrm{Attn}_{P,Q}(Z) = \left( Z Q^\top Z^\top M \right) Z P^\top \tag{1.2} $$
 #
@@ -87,10 +107,21 @@ predict("01.p2", "Without the mask M: percent of predictions that change", chang
 #
 # $$ \mathrm{prediction} = -[Z_L]_{N, D} \tag{1.4} $$
 #
-# The loss is the mean square of the error over $B$ prompts. It is not halved.
+# The loss is the mean square of the error over $B$ prompts, where $y_b = \langle w_b, x_{n+1} \rangle$ is the label asked for in prompt $b$. It is not halved.
 #
 # $$ f = \frac{1}{B} \sum_{b=1}^{B} (\mathrm{prediction}_b - y_b)^2 \tag{1.5} $$
 #
+# Here is a layer at work on a prompt with two examples, the one that you will do with a pencil in section 3. Do not check the numbers yet; look at what moves where.
+
+# %%
+moving(
+    pictures.pencil_prompt,
+    "Five tables of numbers that fill up step by step: three tokens, their scores, the scores after the "
+    "mask with an empty last column, what each token has read, and the new tokens.",
+    step=knob(range(1, pictures.STEPS + 1), 5, "step"),
+)
+
+# %% [markdown]
 # **Which entries are trained.** Only the top-left $d \times d$ blocks $P'$ and $Q'$: the layer uses $P = \mathrm{diag}(P', 1)$ and
 # $Q = \mathrm{diag}(Q', 0)$. So scores look at covariates only, and labels are read as they are. With three layers and $d = 5$ that makes
 # $2 \cdot 3 \cdot 25 = 150$ numbers.
@@ -105,22 +136,52 @@ predict("01.p2", "Without the mask M: percent of predictions that change", chang
 # $$ u_{l+1} = u_l + \frac{\eta}{n} \sum_{j=1}^{n} \left( y_j - \langle u_l, x_j \rangle \right) x_j \tag{1.7} $$
 #
 # Compare the two for $l = 0$. The vector inside (1.6) is $u_1$. So after one layer the label slot of example $i$ holds
-# $y_i - \langle u_1, x_i \rangle$, its *residual*. Feed residuals into the next layer and it computes the next step of (1.7): after $L$
-# layers the slots hold $y_i - \langle u_L, x_i \rangle$. The query's slot began at 0, so it holds $0 - \langle u_L, x_{n+1} \rangle$.
+# $y_i - \langle u_1, x_i \rangle$, its *residual*, and the query's slot, which began at 0, holds $0 - \langle u_1, x_{n+1} \rangle$. Now suppose that after $l$ layers the slots hold
+# $y_i - \langle u_l, x_i \rangle$ and $-\langle u_l, x_{n+1} \rangle$. The next layer does (1.6) with these in place of the labels: it subtracts
+# $\langle \frac{\eta}{n} \sum_j (y_j - \langle u_l, x_j \rangle)\, x_j,\; x_i \rangle$, and the vector in it is $u_{l+1} - u_l$ by (1.7). So the slots then hold
+# $y_i - \langle u_l, x_i \rangle - \langle u_{l+1} - u_l, x_i \rangle = y_i - \langle u_{l+1}, x_i \rangle$, and likewise the query's. By induction that is so for every number of layers.
 # **That is what the minus sign is for:** minus the slot is the fitted answer. The weights have not moved. What learned is $u$, and it
-# lives in the tokens.
-#
+# lives in the tokens. The picture shows 300 prompts: each dot is one, its true answer to the right, the model's upwards, on the dashed line where it is perfect. Turn $\eta$ and
+# the number of layers; what leaves the page is drawn at its edge.
+
+# %%
+def step_params(eta, layers, d=5):
+    """(layers, 1, 2, d, d): P' = 0 and Q' = -eta I, so each layer is one step of (1.7)."""
+    params = np.zeros((layers, 1, 2, d, d))
+    params[:, :, 1] = -eta * np.eye(d)
+    return params
+
+
+dots = la.RegressionTask(n=20, d=5).sample(300, np.random.default_rng(SEED))
+
+
+def draw_answers(eta, layers):
+    answers = la.predict(step_params(eta, layers), dots.Z)
+    loss = ((answers - dots.y) ** 2).mean()
+    title = f"step {eta:.2f}, layers {layers}: loss {loss:.3g}"
+    return pictures.answers_against_labels(dots.y, answers, title)
+
+
+slider(
+    draw_answers, "Predictions against true answers for 300 prompts: a cloud of dots along the dashed "
+    "diagonal, flatter than it.",
+    eta=knob(np.arange(0, 2.01, 0.05).round(2), 0.75, "step"),
+    layers=knob(range(1, 9), 1, "layers"),
+)
+
+# %% [markdown]
 # **The best step.** Write $C = \frac{1}{n} \sum_j x_j x_j^\top$. After one layer $u_1 = \eta\, C w$, so the error is
 # $\langle (\eta C - I) w, x_{n+1} \rangle$. Average its square over $x_{n+1}$ and $w$, which are both $N(0, I)$:
 #
 # $$ f(\eta) = \mathrm{tr}\, \mathbb{E}\big[ (I - \eta C)^2 \big] = d - 2 \eta\, d + \eta^2\, \mathrm{tr}\, \mathbb{E}[C^2] \tag{1.8} $$
 #
 # since $\mathbb{E}[C] = I$. In $C^2 = \frac{1}{n^2} \sum_{i,j} x_i x_i^\top x_j x_j^\top$ the $n(n-1)$ pairs with $i \ne j$ give $I$ each.
-# The $n$ others give $\mathbb{E}[\|x\|^2 x x^\top]$, whose diagonal is $\mathbb{E}[x_1^4] + (d-1)\, \mathbb{E}[x_1^2 x_2^2] = 3 + (d - 1)$. So
+# The $n$ others give $\mathbb{E}[\|x\|^2 x x^\top]$. Let $x$ have the entries $\xi_1, \ldots, \xi_d$. Off the diagonal the mean is 0, and on it
+# $\mathbb{E}[\|x\|^2 \xi_1^2] = \mathbb{E}[\xi_1^4] + (d-1)\, \mathbb{E}[\xi_1^2 \xi_2^2] = 3 + (d - 1)$. Together $\frac{1}{n^2} \left( n (n - 1) + n (d + 2) \right) I$, so
 #
 # $$ \mathbb{E}[C^2] = \Big( 1 + \frac{d + 1}{n} \Big) I \tag{1.9} $$
 #
-# and the parabola (1.8) has its minimum where
+# and the parabola (1.8), $d - 2 \eta\, d + \eta^2 d\, (1 + \frac{d+1}{n})$, has its minimum where
 #
 # $$ \eta^* = \frac{n}{n + d + 1}, \qquad f(\eta^*) = \frac{d (d + 1)}{n + d + 1} \tag{1.10} $$
 #
@@ -134,7 +195,8 @@ predict("01.p2", "Without the mask M: percent of predictions that change", chang
 # ## 3. On paper
 #
 # Take $d = 1$, $n = 2$, $w = 2$, covariates 1 and 3, and the query 1. The labels are 2 and 6, and the answer asked for is 2. Let
-# $P = \mathrm{diag}(1, 1)$ and $Q = \mathrm{diag}(-1, 0)$. Do it with a pencil before you look.
+# $P = \mathrm{diag}(1, 1)$ and $Q = \mathrm{diag}(-1, 0)$, so $P' = 1$ and $\eta = 1$. (With $P' = 1$ the covariates move too. After a single layer nobody reads them, so (1.6) still says what
+# the labels become.) Do it with a pencil before you look.
 #
 # $$ Z = \begin{pmatrix} 1 & 2 \\ 3 & 6 \\ 1 & 0 \end{pmatrix}, \quad
 # A = Z Q^\top Z^\top = \begin{pmatrix} -1 & -3 & -1 \\ -3 & -9 & -3 \\ -1 & -3 & -1 \end{pmatrix}, \quad
@@ -202,40 +264,6 @@ table(("compared", "largest difference"), [
     ("loops and matrices", f"{np.abs(loops - matrices).max():.0e}"),
     ("matrices and library", f"{np.abs(matrices - library).max():.0e}"),
 ])
-
-# %% [markdown]
-# Now the layer with one number in it. `step_params` builds the $d \times d$ blocks $P' = 0$ and $Q' = -\eta I$ for $L$ layers; the library
-# adds the fixed corner. The picture shows 300 prompts: each dot is one, its true answer to the right, the model's upwards. Turn $\eta$ and
-# the number of layers. The dashed line is a perfect answer.
-
-# %%
-def step_params(eta, layers, d=5):
-    """(layers, 1, 2, d, d): P' = 0 and Q' = -eta I, so each layer is one step of (1.7)."""
-    params = np.zeros((layers, 1, 2, d, d))
-    params[:, :, 1] = -eta * np.eye(d)
-    return params
-
-
-dots = la.RegressionTask(n=20, d=5).sample(300, np.random.default_rng(SEED))
-
-
-def draw_answers(eta, layers):
-    answers = la.predict(step_params(eta, layers), dots.Z)
-    figure, axes = la.plotting.new_figure(width=5.0, height=3.6)
-    ax = axes[0, 0]
-    ax.plot([-8, 8], [-8, 8], color="0.5", linestyle="--", linewidth=1)
-    ax.scatter(dots.y, answers, s=9, color="#0072B2", alpha=0.6)
-    ax.set(xlim=(-8, 8), ylim=(-8, 8), xlabel="label asked for, y", ylabel="prediction")
-    loss = ((answers - dots.y) ** 2).mean()
-    ax.set_title(f"step {eta:.2f}, layers {layers}: loss {loss:.2f}", fontsize=10)
-    return figure
-
-
-slider(
-    draw_answers, "Predictions against true answers for 300 prompts: dots along the diagonal.",
-    eta=knob(np.arange(0, 2.01, 0.05).round(2), 0.75, "step"),
-    layers=knob(range(1, 9), 1, "layers"),
-)
 
 # %% [markdown]
 # ## 5. Audit it
@@ -328,23 +356,16 @@ theory = d - 2 * etas * d + etas**2 * d * (1 + (d + 1) / n)  # (1.8) with (1.9)
 best = etas[quartiles[1].argmin()], quartiles[1].min()
 
 # %%
-figure, axes = la.plotting.new_figure(width=5.6, height=3.6)
-ax = axes[0, 0]
-ax.plot(etas, theory, color="0.4", linestyle=":", linewidth=2, label="derived, (1.8)")
-label = f"measured, median and quartiles of {seeds} seeds"
-la.plotting.median_band(ax, etas, quartiles, label, color="#0072B2")
-ax.axvline(n / (n + d + 1), color="0.6", linewidth=1)
-ax.set(xlabel="step length of the layer, eta", ylabel="loss, f", ylim=(0, 8))
-ax.text(n / (n + d + 1) + 0.02, 5.2, "best step, (1.10)", fontsize=9)
-ax.legend(frameon=False, fontsize=9)
-show(figure, "Loss against step length: a parabola from 5 at step 0 to a minimum near 1.15 "
-             "at step 0.77, the measured medians on the derived curve.")
+show(pictures.loss_against_step(etas, theory, quartiles, n / (n + d + 1), seeds),
+     "Loss against step length: a parabola from 5 at step 0 to a minimum near 1.15 "
+     "at step 0.77, the measured medians on the derived curve.")
 reveal("01.p1", d * (d + 1) / (n + d + 1),
        f"Measured: {best[1]:.2f} at eta = {best[0]:.2f}. One step cannot reach 0: C is not I.")
 
 # %% [markdown]
 # The number to keep: $30/26 \approx 1.15$. More examples bring $C$ closer to $I$ and the loss down like $1/n$; more covariates raise it like
-# $d^2$. And since $1/n$ stands in the layer, the best step hardly depends on how many examples there are. That is what $1/n$ is for.
+# $d^2$. And since $1/n$ stands in the layer, the best step $n / (n + d + 1)$ stays between 0 and 1 and tends to 1 as examples are added: 0.45 for $n = 5$ (exercise 01.6), 0.77 for 20, 0.94 for 100. Without it the best step
+# would be $1 / (n + d + 1)$, and weights that suit one length of prompt would suit no other. That is what $1/n$ is for.
 
 # %% [markdown]
 # ## 7. The paper and us

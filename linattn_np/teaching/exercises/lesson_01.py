@@ -201,7 +201,7 @@ EXERCISES = (
         "01.t3",
         "Without the factor 1/n: how does the best eta change from n = 20 to n = 40, for d = 5?",
         "a",
-        b="with 1/n it hardly changes; without, the sum it multiplies doubles",
+        b="with 1/n it changes little; without, the sum it multiplies doubles",
         c="more examples make a longer sum, so the step must be shorter, not longer",
         d="1/n does not cancel: the sum over the examples grows with n",
     ),

@@ -28,7 +28,7 @@ class Running:
             memory[place] = value
         self.memories = []
         for step in self.steps:
-            one = operations.Program(passes.gradient.sizes, steps=[step])
+            one = operations.Program(steps=[step])
             operations.evaluate(one, memory, params)
             self.memories.append(memory[:, 0].copy())
         self.names: dict[int, str] = {}  # where each name stands, in the order in which the program meets them
