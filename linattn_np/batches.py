@@ -4,7 +4,7 @@ The chunks of a batch are drawn and used by different threads, and because chunk
 depend on how many threads there are (``kernels/draws_numpy.py`` says which numbers, and in which order). Where the covariates are
 Gaussian the linear model gets its states (G, z) drawn directly.
 
-(5.30) For X (n, d) with rows N(0, I), X^T X has the law of R R^T with R lower triangular (d, min(n, d)): R_jj^2 ~ chi^2(n-j),
+(5.18) For X (n, d) with rows N(0, I), X^T X has the law of R R^T with R lower triangular (d, min(n, d)): R_jj^2 ~ chi^2(n-j),
 j = 0, 1, .., and R_ij ~ N(0, 1) for i > j, all independent (Bartlett 1933). The rows of the state follow from labels y = X w:
 S = R R^T, s = X^T y = S w, c = y^T y = w^T S w. For d = 5 these are 25 random numbers for a prompt with its query and task
 vector instead of (n+2) d; the law is the same, so what is learned is too. Derived in lesson 05.
@@ -31,12 +31,12 @@ def generators(seed: int, count: int) -> list[np.random.Generator]:
 
 
 def can_draw_states(task: RegressionTask) -> bool:
-    """Whether the states of the task's prompts have the shortcut (5.30): plain Gaussian covariates and clean linear labels."""
+    """Whether the states of the task's prompts have the shortcut (5.18): plain Gaussian covariates and clean linear labels."""
     return type(task) is RegressionTask and task.covariates == "gaussian" and task.covariance is None and not task.label_noise
 
 
 def draw_gaussian(task: RegressionTask, batch: int, rng: np.random.Generator) -> Array:
-    """The random numbers of (5.30) for a batch: (d, min(n, d)) triangle in rows, column by column, then w, then x.
+    """The random numbers of (5.18) for a batch: (d, min(n, d)) triangle in rows, column by column, then w, then x.
 
     -> (min(n, d) + (entries below the diagonal) + 2 d, batch); the diagonal comes first.
     """
@@ -52,7 +52,7 @@ def draw_gaussian(task: RegressionTask, batch: int, rng: np.random.Generator) ->
 
 
 def gaussian_state(task: RegressionTask, draws: Array) -> tuple[State, Array]:
-    """The states (5.30) and labels y (B,) made from :func:`draw_gaussian`'s numbers."""
+    """The states (5.18) and labels y (B,) made from :func:`draw_gaussian`'s numbers."""
     n, d = task.n, task.d
     m, batch = min(n, d), draws.shape[1]
     R = np.zeros((batch, d, m))

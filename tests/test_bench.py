@@ -19,8 +19,8 @@ def test_exponent_of_a_power_law():
 def test_flops_of_one_product_and_growth_with_d():
     A, x = Operand("A", 0, 3, 3, 3, 1), Operand("x", 9, 3, 1, 1, 0)
     program = Program()
-    program.set(A, A @ A, "5.22")
-    program.set(x, A @ x, "5.20")
+    program.set(A, A @ A, "5b.5")
+    program.set(x, A @ x, "5b.3")
     assert program.flops == 2 * (27 + 9)
     small, large = (programs.passes(3, 1, k, False, 20).gradient.flops for k in (5, 40))
     assert 6.5 < np.log2(large / small) < 9  # cubic, with a square part

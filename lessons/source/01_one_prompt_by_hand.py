@@ -116,8 +116,8 @@ predict("01.p2", "Without the mask M: percent of predictions that change", chang
 # %%
 moving(
     pictures.pencil_prompt,
-    "Five tables of numbers that fill up step by step: three tokens, their scores, the scores after the "
-    "mask with an empty last column, what each token has read, and the new tokens.",
+    "Five tables of numbers that fill up step by step: three tokens, their scores, the scores "
+    "after the mask with an empty last column, what each token has read, and the new tokens.",
     step=knob(range(1, pictures.STEPS + 1), 5, "step"),
 )
 
@@ -163,7 +163,8 @@ def draw_answers(eta, layers):
 
 
 slider(
-    draw_answers, "Predictions against true answers for 300 prompts: a cloud of dots along the dashed "
+    draw_answers,
+    "Predictions against true answers for 300 prompts: a cloud of dots along the dashed "
     "diagonal, flatter than it.",
     eta=knob(np.arange(0, 2.01, 0.05).round(2), 0.75, "step"),
     layers=knob(range(1, 9), 1, "layers"),

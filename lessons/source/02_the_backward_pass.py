@@ -93,9 +93,9 @@ predict("02.p2", "Reader's term forgotten: percent by which the gradient changes
 # %%
 moving(
     pictures.uses_of_tokens,
-    "The layer as a graph: from Z two arrows to A, one to V and one to Z', from A over W to Z', from V to "
-    "Z'. Line by line the arrows light up in blue; then, from dZ' back, in orange, until four have "
-    "reached dZ.",
+    "The layer as a graph: from Z two arrows to A, one to V and one to Z', from A over W to "
+    "Z', from V to Z'. Line by line the arrows light up in blue; then, from dZ' back, in "
+    "orange, until four have reached dZ.",
     line=knob(range(1, len(pictures.LINES) + 1), 4, "line"),
 )
 
@@ -147,9 +147,9 @@ Z, y = la.RegressionTask(n=20, d=5).sample(by_profile(100, 1000), np.random.defa
 params = la.init_params(np.random.default_rng(SEED), layers=3, d=5, std=0.05)
 _, grad = la.loss_and_grad(params, Z, y, backend="numpy")  # (3, 1, 2, 5, 5)
 show(pictures.signed_blocks(grad),
-     "Six 5 by 5 blocks of the gradient in signed logarithmic colours with a key. The blocks of Q' have "
-     "a dark red diagonal near 2; those of P' in layers 0 and 1 are a hundred times smaller and of "
-     "mixed signs; that of P' in the last layer is zero.")
+     "Six 5 by 5 blocks of the gradient in signed logarithmic colours with a key. The blocks "
+     "of Q' have a dark red diagonal near 2; those of P' in layers 0 and 1 are a hundred "
+     "times smaller and of mixed signs; that of P' in the last layer is zero.")
 reveal("02.p1", int((grad == 0).sum()), "The last layer's P', 25 of the 150.")
 
 # %% [markdown]
@@ -168,12 +168,14 @@ reveal("02.p1", int((grad == 0).sum()), "The last layer's P', 25 of the 150.")
 # construction of lesson 01: a layer that takes a step of gradient descent on its examples. Nobody put it in; it is the direction of steepest descent. With a large batch:
 
 # %%
-many = la.RegressionTask(n=20, d=5).sample(by_profile(2000, 50_000), np.random.default_rng(SEED))
+rng, size = np.random.default_rng(SEED), by_profile(2000, 50_000)
+many = la.RegressionTask(n=20, d=5).sample(size, rng)
 at_zero, first = la.loss_and_grad(0 * params, *many)
 Q_blocks = first[:, 0, 1]  # (3, 5, 5)
 on = np.eye(5, dtype=bool)
-print(f"diagonal of dQ' from {Q_blocks[:, on].min():+.2f} to {Q_blocks[:, on].max():+.2f}, off it "
-      f"at most {np.abs(Q_blocks[:, ~on]).max():.2f}; dP' at most {np.abs(first[:, 0, 0]).max():.0e}")
+print(f"diagonal of dQ' from {Q_blocks[:, on].min():+.2f} to {Q_blocks[:, on].max():+.2f}, "
+      f"off it at most {np.abs(Q_blocks[:, ~on]).max():.2f}; dP' at most "
+      f"{np.abs(first[:, 0, 0]).max():.0e}")
 start = la.loss_and_grad(params, *many)[1][:, 0, 1][:, on]
 print(f"from the paper's random weights: from {start.min():+.2f} to {start.max():+.2f}")
 for rate in (0.05, 0.1, 0.15):
@@ -420,10 +422,10 @@ with bar(len(sigmas), "sigmas", unit="sigma") as shown:
         shown.update()
 quartiles = np.quantile(measured, [0.25, 0.5, 0.75], axis=1)  # (3, sigmas, uses, 2)
 show(pictures.shares_against_size(sigmas, quartiles, USES, seeds),
-     "Relative change of the gradient without one use, against sigma, logarithmic. All parameters: "
-     "the residual's change is near 0.8, the value's rises with slope 1 to 0.12 at the grey line, "
-     "reader's and read's with slope 2 to 0.02. First layer's P' alone: residual 1, reader 0.7, read "
-     "0.5 at every sigma, and the value rises with slope 1.")
+     "Relative change of the gradient without one use, against sigma, logarithmic. All "
+     "parameters: the residual's change is near 0.8, the value's rises with slope 1 to 0.12 "
+     "at the grey line, reader's and read's with slope 2 to 0.02. First layer's P' alone: "
+     "residual 1, reader 0.7, read 0.5 at every sigma, and the value rises with slope 1.")
 
 # %%
 reader = shares(0.05, 0, batch=by_profile(100, 1000))[2]
@@ -457,9 +459,10 @@ def draw_blocks(sigma):
                                 f"change of each block without a use of Z, sigma = {sigma:.3f}")
 
 
-slider(draw_blocks, "Table of percentages: at sigma 0.05 dropping the reader or the read changes "
-                    "P' of layers 0 and 1 by 46 to 126 percent, Q' of these layers by 1 to 3, and "
-                    "Q' of layer 2 not at all; dropping the residual, whole blocks.",
+slider(draw_blocks, "Table of percentages: at sigma 0.05 dropping the reader or the read "
+                    "changes P' of layers 0 and 1 by 46 to 126 percent, Q' of these layers by "
+                    "1 to 3, and Q' of layer 2 not at all; dropping the residual, whole "
+                    "blocks.",
        sigma=knob(np.geomspace(0.005, 0.5, 21).round(4), 0.05, "sigma"))
 
 # %% [markdown]

@@ -154,8 +154,9 @@ def draw_errors(exponent):
     return pictures.errors_against_step(steps, errors, exponent)
 
 
-slider(draw_errors, "Relative error against step size. The three differences fall, turn and rise again, "
-                    "to 1 and above; the complex step falls to 1e-15 and stays there, down to 1e-30.",
+slider(draw_errors, "Relative error against step size. The three differences fall, turn and "
+                    "rise again, to 1 and above; the complex step falls to 1e-15 and stays "
+                    "there, down to 1e-30.",
        exponent=knob(range(0, -31, -1), -8, "exponent of h"))
 best = {name: min(values) for name, values in errors.items()}
 reveal("03.p2", round(-np.log10(best["forward difference"]), 1),
@@ -215,9 +216,9 @@ reveal("03.p2", round(-np.log10(best["forward difference"]), 1),
 # %%
 moving(
     pictures.angle_and_length,
-    "The true gradient c as an arrow to the right and g beside it, with a half disc of directions in "
-    "which the loss falls and a narrow wedge in which the cosine is above 0.99; beside them, which "
-    "of four tests let g pass.",
+    "The true gradient c as an arrow to the right and g beside it, with a half disc of "
+    "directions in which the loss falls and a narrow wedge in which the cosine is above 0.99; "
+    "beside them, which of four tests let g pass.",
     angle=knob((0, 5, 15, 45, 85, 120), 45, "angle, degrees"),
     length=knob((0.5, 1.0, 2.0), 1.0, "length of g over c"),
 )
@@ -274,8 +275,8 @@ print("forward, central, complex:", square(1) - square(0), (square(1) - square(-
 for name, cotangent in (("dout", dout), ("ones", np.ones((3, 3)))):
     pushed = -(np.outer(u, x) + np.outer(x, u))  # J u
     reader, read = -(u @ cotangent @ x), -(u @ cotangent.T @ x)
-    print(f"{name}: <J u, dout> = {(pushed * cotangent).sum():.0f}, backward {reader + read:.0f},"
-          f" twice the reader {2 * reader:.0f}")
+    print(ff"{name}: <J u, dout> = {(pushed * cotangent).sum():.0f}, backward "
+           f"{reader + read:.0f}, twice the reader {2 * reader:.0f}")
 
 # %% [markdown]
 # ## 4. Code it
@@ -410,10 +411,11 @@ reveal("03.p1", round(100 * caught[0] / len(asked)),
        "The others lead downhill all the same, as (3.12) allows.")
 
 # %%
-missed = ", ".join(f"{len(asked) - k} for {test}" for test, k in zip(TESTS, caught, strict=True))
+missed = ", ".join(f"{len(asked) - k} for {test}"
+                   for test, k in zip(TESTS, caught, strict=True))
 show(pictures.caught_and_missed([in_words(m) for m in asked], answers, TESTS),
-     f"{len(asked)} wrong derivations by row, tests by column, a disc for caught and a cross for "
-     f"missed. Crosses: {missed}.")
+     f"{len(asked)} wrong derivations by row, tests by column, a disc for caught and a cross "
+     f"for missed. Crosses: {missed}.")
 
 # %% [markdown]
 # A disc is a mistake caught, a cross one that passes. "The loss falls" is nearly no test at all. The cosine forgives every factor and every
@@ -473,7 +475,8 @@ def at_point(id, **point):
     wrong = gradient_with(KNOWN[id], theta, Z, y)
     report = la.audit.audit_model(backend="numpy", **sizes)
     words = ", ".join(f"{key} = {value}" for key, value in point.items()) or "generic"
-    return words, in_words(KNOWN[id]), f"{np.abs(wrong - c).max() / np.abs(c).max():.0e}", report.verdict
+    error = np.abs(wrong - c).max() / np.abs(c).max()
+    return words, in_words(KNOWN[id]), f"{error:.0e}", report.verdict
 
 
 points = (("value_P_transposed", {}), ("value_P_transposed", {"symmetric": True}),
@@ -531,9 +534,10 @@ ends = "; ".join(f"{name} from {counts[1, 0, k]:.0f} to {counts[1, -1, k]:.0f}"
                  for k, name in enumerate(names))
 steepest = chosen[in_words(KNOWN[ids[0]])]
 show(pictures.caught_against_size(sigmas, counts, names, deltas, chosen, seeds),
-     f"Left, caught of {len(linear)} from the smallest to the largest sigma: {ends}. Right, relative "
-     "errors on logarithmic axes: flat for a transposed dQ, slope 1 and 2 for W and for what is "
-     f"read, and steepest for P transposed, from {steepest[0]:.0e} to {steepest[-1]:.0e}.")
+     f"Left, caught of {len(linear)} from the smallest to the largest sigma: {ends}. Right, "
+     "relative errors on logarithmic axes: flat for a transposed dQ, slope 1 and 2 for W and "
+     f"for what is read, and steepest for P transposed, from {steepest[0]:.0e} to "
+     f"{steepest[-1]:.0e}.")
 
 # %% [markdown]
 # What a loose tolerance lets pass is not a small mistake. It is a large mistake at small weights. As in lesson 02, a path through $k$
@@ -550,9 +554,10 @@ def draw_names(sigma):
 
 middle = int(np.argmin(np.abs(sigmas - 0.05)))
 passed = int((np.median(measured[middle, :, :, 2], axis=0) <= 0.5).sum())
-slider(draw_names, f"Relative errors of {len(linear)} wrong gradients by name, sorted, on a logarithmic "
-                   f"axis, from {deltas[middle].min():.0e} to {deltas[middle].max():.0e}; {passed} of them "
-                   "are crosses, which the cosine lets pass.",
+slider(draw_names, ff"Relative errors of {len(linear)} wrong gradients by name, sorted, on a "
+                    f"logarithmic axis, from {deltas[middle].min():.0e} to "
+                    f"{deltas[middle].max():.0e}; {passed} of them are crosses, which the "
+                    "cosine lets pass.",
        sigma=knob(sigmas, 0.05, "sigma"))
 
 # %% [markdown]

@@ -76,11 +76,13 @@ predict("04.p2", "Negative eigenvalues, of 150, at the initial weights", negativ
 Z, y = la.RegressionTask(n=20, d=5).sample(by_profile(8, 30), np.random.default_rng(SEED))
 params = la.init_params(np.random.default_rng(SEED), layers=3, d=5, std=0.05)
 H_library = la.hessian(params, Z, y, backend="numpy")
-show(pictures.hessian_with_key(H_library, "the Hessian at the initial weights; grey: exactly 0"),
-     "A 150 by 150 matrix in 6 by 6 blocks, red positive, blue negative: all blocks between Qs are "
-     "strong, with dark red diagonals; those between P0, P1 and Q fainter; P0 and P1 among themselves "
-     "nearly white; the row and the column of P2 grey, exactly zero.")
-reveal("04.p1", int((H_library == 0).sum()), "150² - 125²: rows and columns of the last layer's P'.")
+show(pictures.hessian_with_key(H_library, "the Hessian at the initial weights; grey: exactly "
+                                          "0"),
+     "A 150 by 150 matrix in 6 by 6 blocks, red positive, blue negative: all blocks between "
+     "Qs are strong, with dark red diagonals; those between P0, P1 and Q fainter; P0 and P1 "
+     "among themselves nearly white; the row and the column of P2 grey, exactly zero.")
+reveal("04.p1", int((H_library == 0).sum()),
+       "150² - 125²: rows and columns of the last layer's P'.")
 
 # %% [markdown]
 # Why is a sixth of it zero, why are the $Q'$ blocks strong and the $P'$ blocks nearly white, and does it curve downwards anywhere? And how does one compute it? As a matrix $H$ is large, but its product
@@ -160,8 +162,9 @@ weights = {t: one.snapshots[t] for t in iterations} | {0: params}
 found = {t: (la.hessian(x, Z, y), pictures.gauss_newton(x, Z, y)) for t, x in weights.items()}
 moving(
     pictures.two_parts(found),
-    "Left, the norms of the 36 blocks; right, the eigenvalues in order, signed and logarithmic. Without "
-    "the error part none is negative; with it dozens are, and they shrink as training goes on.",
+    "Left, the norms of the 36 blocks; right, the eigenvalues in order, signed and "
+    "logarithmic. Without the error part none is negative; with it dozens are, and they "
+    "shrink as training goes on.",
     iteration=knob(iterations, 0, "iteration"),
     share=knob((0.0, 0.25, 0.5, 1.0), 1.0, "share of the error part"),
 )
@@ -350,7 +353,8 @@ without = np.stack([product(params, Z, y, e, "every d").ravel() for e in units],
 table(("compared", "relative difference"), [
     ("150 products of yours and la.hessian", gap(H, H_library)),
     ("H and its transpose", gap(H, H.T)),
-    ("yours without the d terms, and Gauss-Newton", gap(without, pictures.gauss_newton(params, Z, y))),
+    ("yours without the d terms, and Gauss-Newton",
+     gap(without, pictures.gauss_newton(params, Z, y))),
 ])
 
 # %% [markdown]
@@ -372,7 +376,8 @@ one_gradient = pictures.count_products(gradient_of_a_layer, Z, P, Q)
 one_product = pictures.count_products(product_of_a_layer, Z, P, Q)
 table(("one layer", "matrix products", "multiply-adds"), [
     ("gradient", *one_gradient), ("H v", *one_product),
-    ("H v over gradient", *(f"{b / a:.2f}" for a, b in zip(one_gradient, one_product, strict=True)))])
+    ("H v over gradient",
+     *(f"{b / a:.2f}" for a, b in zip(one_gradient, one_product, strict=True)))])
 
 # %% [markdown]
 # Why are the diagonals of all nine $Q'Q'$ blocks dark red? At small weights the three layers act alike: the prediction is about $-r_b^\top (Q'_0 + Q'_1 + Q'_2)\, x_b$ with
@@ -485,13 +490,13 @@ square = (hessians**2).sum(axis=(2, 3))
 by_block = hessians.reshape(*square.shape, 6, 25, 6, 25) ** 2
 inside = sum(by_block[:, :, i, :, i].sum(axis=(2, 3)) for i in range(6)) / square
 diagonal = (np.diagonal(hessians, axis1=2, axis2=3) ** 2).sum(axis=-1) / square
-curves_of = {"largest": spectra[..., -1], "minus smallest": -spectra[..., 0], "negative": negative,
-             "six blocks": inside, "diagonal entries": diagonal}
+curves_of = {"largest": spectra[..., -1], "minus smallest": -spectra[..., 0],
+             "negative": negative, "six blocks": inside, "diagonal entries": diagonal}
 quartiles = {name: np.quantile(x, [0.25, 0.5, 0.75], axis=0) for name, x in curves_of.items()}
 show(pictures.while_learning(times, quartiles, seeds),
-     "Three panels against the iteration. The largest eigenvalue falls about eightfold, the most "
-     "negative one about twentyfold; 40 to 60 stay negative; the six blocks hold 20 to 60 percent of "
-     "the squared norm, the diagonal entries about 20.")
+     "Three panels against the iteration. The largest eigenvalue falls about eightfold, the "
+     "most negative one about twentyfold; 40 to 60 stay negative; the six blocks hold 20 to "
+     "60 percent of the squared norm, the diagonal entries about 20.")
 
 # %%
 def draw_iteration(iteration):

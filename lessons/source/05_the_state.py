@@ -91,9 +91,9 @@ predict("05.p2", "Random numbers for one prompt with n = 20 and d = 5", numbers_
 # %%
 moving(
     pictures.brackets,
-    "Left, two squares to scale: the scores, whose side grows with n, and the state, always 6 by 6. "
-    "Right, multiply-adds of a layer against n on logarithmic axes: by scores the line steepens to "
-    "slope 2, by the state it is flat at first and then has slope 1.",
+    "Left, two squares to scale: the scores, whose side grows with n, and the state, always 6 "
+    "by 6. Right, multiply-adds of a layer against n on logarithmic axes: by scores the line "
+    "steepens to slope 2, by the state it is flat at first and then has slope 1.",
     n=knob((1, 2, 4, 8, 16, 32, 48, 64), 16, "examples n"),
 )
 
@@ -171,11 +171,12 @@ slider(draw_state, "Two 6 by 6 tables of numbers: the state divided by n, and it
 # Look before you derive: the mean of each entry's square, over prompts whose examples were drawn one by one.
 
 # %%
-many = la.RegressionTask(n=20, d=5).sample(by_profile(1000, 10_000), np.random.default_rng(SEED))
+rng, size = np.random.default_rng(SEED), by_profile(1000, 10_000)
+many = la.RegressionTask(n=20, d=5).sample(size, rng)
 R = np.linalg.cholesky(la.gram.compress(many.Z).G[:, :5, :5])  # S = R R^T
 show(pictures.mean_squares((R**2).mean(axis=0), 20),
-     "Left, a triangular table: the mean square of each entry of R, about 20, 19, 18, 17, 16 on "
-     "the diagonal and 1 below it. Right, the diagonal's means on the line n - j.")
+     "Left, a triangular table: the mean square of each entry of R, about 20, 19, 18, 17, 16 "
+     "on the diagonal and 1 below it. Right, the diagonal's means on the line n - j.")
 
 # %% [markdown]
 # Take $\xi_i$. Given those before it, $o_0, \ldots, o_{i-1}$ are fixed orthonormal vectors. $\xi_i$ is
@@ -183,11 +184,11 @@ show(pictures.mean_squares((R**2).mean(axis=0), 20),
 # $o_0, \ldots, o_{i-1}$. The first $i$ coordinates are $R_{i0}, \ldots, R_{i,i-1}$. The length of what is left is $R_{ii}$, and its square is
 # a sum of $n - i$ squares. This law does not depend on what came before, so all entries are independent:
 #
-# $$ S = R R^\top, \quad R_{jj}^2 \sim \chi^2(n - j), \quad R_{ij} \sim N(0, 1) \text{ for } i > j; \qquad s = S w, \quad c = w^\top S w \tag{5.30} $$
+# $$ S = R R^\top, \quad R_{jj}^2 \sim \chi^2(n - j), \quad R_{ij} \sim N(0, 1) \text{ for } i > j; \qquad s = S w, \quad c = w^\top S w \tag{5.18} $$
 #
 # The rest of $G$ follows: the labels are $\sum_k w_k \xi_k$, so the border has $s_i = \langle \xi_i, \sum_k w_k \xi_k \rangle = (S w)_i$ and the corner $c = \sum_i w_i s_i$.
 # A prompt costs $d(d+1)/2$ numbers for $R$, $d$ for $w$, $d$ for the query. (If $n < d$, the $\xi_i$ span everything after $n$ steps: $R$ is $d \times n$, and its
-# rows from $n$ on are Gaussian throughout. The numbers (5.18) to (5.29) are free; the blocks that had them are in lesson 05b.)
+# rows from $n$ on are Gaussian throughout.)
 #
 # > **Where people slip**
 # > - *A use of $T$.* $T G T^\top$ has two, the query a third. With a single layer nobody misses the first two (section 5).
@@ -349,7 +350,7 @@ table(("forgotten", "1 layer", "2 layers", "3 layers"), rows)
 # With one layer nobody reads $G'$, so three of four mistakes change nothing at all. An audit of a single layer from the loss would have
 # passed them. The library audits a layer from a generic $dG'$ instead.
 #
-# **The draw.** (5.30) claims a law, so test moments. $\mathbb{E}[S] = n I$, and (1.9) of lesson 01 times $n^2$ gives $\mathbb{E}[S^2] = n (n + d + 1) I$. The determinant
+# **The draw.** (5.18) claims a law, so test moments. $\mathbb{E}[S] = n I$, and (1.9) of lesson 01 times $n^2$ gives $\mathbb{E}[S^2] = n (n + d + 1) I$. The determinant
 # is the product of the $R_{jj}^2$, so $\mathbb{E}[\det S] = n (n-1) \cdots (n-d+1)$. The planted mistake takes $\chi^2(n)$ everywhere.
 
 # %%
@@ -360,7 +361,7 @@ def moments(S):
 
 
 def drawn(task, count, rng, slip=False):
-    """States by (5.30); ``slip``: chi-square with n degrees of freedom in every column."""
+    """States by (5.18); ``slip``: chi-square with n degrees of freedom in every column."""
     draws = la.batches.draw_gaussian(task, count, rng)
     if slip:
         draws[: task.d] = np.sqrt(rng.chisquare(task.n, (task.d, count)))
@@ -378,7 +379,7 @@ names = ("mean of S[0, 0]", "mean of S[4, 4]", "mean of S²[0, 0]", "mean of S²
 columns = zip(names, derived, moments(S_tokens), moments(S_drawn), moments(S_slip), strict=True)
 words = lambda v: v if v == "-" else f"{v:,.4g}" if v < 1e4 else f"{v:,.0f}"
 rows = [(name, *map(words, values)) for name, *values in columns]
-table(("moment", "derived", "from tokens", "drawn by (5.30)", "with the mistake"), rows)
+table(("moment", "derived", "from tokens", "drawn by (5.18)", "with the mistake"), rows)
 reveal("05.p2", numbers, "15 for R, 5 for the task, 5 for the query. The law is the same.")
 
 # %% [markdown]
@@ -387,7 +388,7 @@ reveal("05.p2", numbers, "15 for R, 5 for the task, 5 for the query. The law is 
 # ## 6. Experiment
 #
 # One question: how does the time of one gradient grow with $n$? One knob: $n$, with $B = 16$ prompts, $L = 3$, $d = 5$, several seeds. Four ways: tokens in
-# NumPy, which forms the scores; state in NumPy; tokens to state to gradient in Numba; and Numba on states drawn by (5.30), which never sees $n$
+# NumPy, which forms the scores; state in NumPy; tokens to state to gradient in Numba; and Numba on states drawn by (5.18), which never sees $n$
 # at all, the drawing included. Beside them the multiply-adds, counted: by tokens the 14 products of lesson 02's lines in each layer, seven of them with $N^2 D$
 # and seven with $N D^2$; by the state $n D (D + 1) / 2$ for the sum, then 12 products of $D \times D$ matrices in each layer.
 
@@ -441,8 +442,8 @@ NAMES = ("tokens, NumPy", "state, NumPy", "state, Numba", "state drawn, Numba")
 counts = np.array([counted(int(n), int(n) + 1) for n in sizes])  # (sizes, 2)
 figure, exponents = pictures.times_and_counts(sizes, quartiles, NAMES, counts, seeds)
 show(figure, "Time of a gradient against n on logarithmic axes. Tokens rise along the line of "
-             "their multiply-adds, slope 2; the state in NumPy and in Numba is flat at first and "
-             "turns to slope 1, as its line does; drawn states stay flat.")
+             "their multiply-adds, slope 2; the state in NumPy and in Numba is flat at first "
+             "and turns to slope 1, as its line does; drawn states stay flat.")
 reveal("05.p1", round(exponents[0][0], 2), "On the state only the sum (5.16) grows, linearly; "
        f"measured there: {exponents[1][0]:.2f} in NumPy, {exponents[2][0]:.2f} in Numba.")
 table(("way", "at its largest n, time grows like n to the", "multiply-adds, counted"), [
@@ -576,7 +577,7 @@ check("05.4", repaired_tokens)
 # %% [markdown]
 # ### Exercise 05.5 (derive, level 4, 15 min)
 #
-# A least-squares fit to the examples multiplies $s$ by $S^{-1}$. Derive $\mathbb{E}[(S^{-1})_{d,d}]$, the last diagonal entry, from (5.30), and write it as a
+# A least-squares fit to the examples multiplies $s$ by $S^{-1}$. Derive $\mathbb{E}[(S^{-1})_{d,d}]$, the last diagonal entry, from (5.18), and write it as a
 # function of `n` and `d`, for $n > d + 1$. *Done:* the check passes.
 #
 # <details><summary>Hint 1</summary>The last column of the inverse of a triangular R has one entry.</details>
@@ -664,5 +665,5 @@ check("05.t3", t3)
 # - Katharopoulos et al., *Transformers are RNNs*, arXiv 2006.16236. The same change of brackets for language models, where the state is updated
 #   token by token.
 # - Bartlett, *On the theory of statistical regression*, 1933; Muirhead, *Aspects of Multivariate Statistical Theory*, 1982, chapter 3. The decomposition
-#   (5.30) and what follows from it.
+#   (5.18) and what follows from it.
 # - Lesson 08 draws states by the million to see the noise of gradients.

@@ -104,8 +104,8 @@ predict("05b.p2", "Two pieces in place of one: entries of 150 with the same bits
 running = pictures.Running(np.array([1.0, 1, 0, -1]), S=2, s=2, x=1, y=1, n=2)
 moving(
     running,
-    "Left, the operations around the present one, with their equations; right, every number of the "
-    "memory, the one that is written in orange and those that are read in blue.",
+    "Left, the operations around the present one, with their equations; right, every number "
+    "of the memory, the one that is written in orange and those that are read in blue.",
     operation=knob(range(1, len(running.steps) + 1), 9, "operation"),
 )
 
@@ -357,7 +357,7 @@ table(("gradient of three layers", "against tokens"), rows)
 
 # %%
 def log_by_series(u, terms=10):
-    """(5b.14): frexp gives m in [1/2, 1) and e; a small m is doubled, and e is then one less."""
+    """(5b.14): frexp gives m in [1/2, 1) and e; a small m is doubled, and e one less."""
     m, e = np.frexp(u)
     m, e = np.where(m < 0.5**0.5, 2 * m, m), e - (m < 0.5**0.5)
     k = (m - 1) / (m + 1)
@@ -387,16 +387,17 @@ table(("degrees of freedom k", "kept", "mean (k)", "variance (2 k)"), rows)
 
 # %% [markdown]
 # With ten terms only rounding is left. The library has both, in NumPy (`kernels.random_numpy`) and compiled (`kernels.random`), over the bits of xoshiro256++ with one state a lane. No
-# library's logarithm or cosine is called, so the two should agree to the last bit. Training draws with NumPy's generator.
+# library's logarithm or cosine is called, so the two should agree to the last bit. Training draws its prompts with them.
 
 # %%
 ours, defined = random.lane_states(SEED, 0), random_numpy.lane_states(SEED, 0)
-numbers_in_lanes, chis = np.empty((2000, 64)), np.empty(10_000)
+numbers_in_lanes, gammas = np.empty((2000, 64)), np.empty((5, 64))
+halves = np.arange(10, 7.5, -0.5)  # half the degrees of freedom
 random.fill_normals(ours, numbers_in_lanes)
-random.fill_chis(ours, 20.0, chis)
+random.fill_gammas(ours, halves, gammas, np.empty((2, 64)))
 same = [np.array_equal(numbers_in_lanes, random_numpy.normals(defined, 2000)),
-        np.array_equal(chis, random_numpy.chis(defined, 20, 10_000))]
-print("normals, chis: the same bits compiled and in NumPy:", *same)
+        np.array_equal(gammas, random_numpy.gammas(defined, halves))]
+print("normals, gammas: the same bits compiled and in NumPy:", *same)
 generator = np.random.default_rng(SEED)
 slow, fast = (min(timeit.repeat(work, number=3, repeat=7)) for work in (
     lambda: generator.standard_normal(out=numbers_in_lanes),

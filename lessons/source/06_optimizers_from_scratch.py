@@ -115,9 +115,10 @@ predict("06.p2", "Adam on rotated parameters: loss / loss without the rotation",
 
 # %%
 show(pictures.steps_on_slope(),
-     "Length of each step over lr on slopes 1 and 100, logarithmic. Gradient descent and momentum "
-     "are a hundred times higher on the steep slope, momentum growing tenfold; sign and Adam lie "
-     "on the line 1 in both, RMSProp falls from 10 towards 1, Adagrad falls from 1.")
+     "Length of each step over lr on slopes 1 and 100, logarithmic. Gradient descent and "
+     "momentum are a hundred times higher on the steep slope, momentum growing tenfold; sign "
+     "and Adam lie on the line 1 in both, RMSProp falls from 10 towards 1, Adagrad falls from "
+     "1.")
 
 # %% [markdown]
 # On the right gradient descent and momentum are a hundred times higher. The others have not noticed. (On the left gradient descent, sign and Adam lie on one line.)
@@ -223,8 +224,9 @@ R = np.linalg.qr(rng.standard_normal((150, 150)))[0]
 R[0] *= np.sign(np.linalg.det(R))  # a rotation, without a reflection
 moving(
     pictures.sorted_scales(gradients, pictures.part_of_rotation(R)),
-    "Sizes of the coordinates of the gradient, largest first, logarithmic: on the model's axes they "
-    "fall steeply and a sixth is zero; turned, the curve becomes flatter and flatter.",
+    "Sizes of the coordinates of the gradient, largest first, logarithmic: on the model's "
+    "axes they fall steeply and a sixth is zero; turned, the curve becomes flatter and "
+    "flatter.",
     share=knob((0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0), 0.1, "share of the rotation"),
 )
 
@@ -552,7 +554,7 @@ table(("what", "one way", "", "the other", ""), [
 
 # %%
 def steps_needed(lr, mu, factor=1e-6, limit=1000):
-    """Steps of momentum from (1, 1) until the distance has fallen by the factor; lr, mu arrays."""
+    """Steps from (1, 1) until the distance has fallen by the factor; lr, mu arrays."""
     x, m = np.ones((2, lr.size)), np.zeros((2, lr.size))
     needed = np.full(lr.size, limit)
     for t in range(limit):
@@ -571,6 +573,7 @@ def best_of(lr, mu):
     return needed[at], float(lr[at]), float(mu[at])
 
 
+# %%
 slow = best_of(np.linspace(0.018, 0.02, 101), [0.0])
 fast = best_of(np.linspace(0.02, 0.04, 41), np.linspace(0.5, 0.9, 81))
 formulas = steps_needed(np.array([2 / 101, (2 / 11) ** 2]), np.array([0, (9 / 11) ** 2]))

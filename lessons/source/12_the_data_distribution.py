@@ -115,8 +115,8 @@ predict("12.p2", "p99/p50 of the noise at squared length 5 over that at 1", tail
 # for one prompt, and a $B$-th of it for a batch. No $\mu$ is left: the noise relative to the signal is a matter of the tail alone. Higher moments of the noise bring higher $\kappa_m$; in Setting 3
 # $\kappa_4 = 7161$.
 #
-# **How a scale enters.** Let $x \to c x$. Labels are $\langle w, x \rangle$ and follow, so $Z \to c Z$, and the state (5.16) of lesson 05 becomes $c^2 G$. Divide all $Q'$ by $c^2$. Then $S Q$ and $Q^\top s$ in (5.18), (5.19) are what they were, so
-# are $A$ and $b$; by (5.20) to (5.22) tokens leave the layer $c$ times as long and states $c^2$ times as large, ready for the next layer. The prediction comes out times $c$, as does $y$. Call the loss on stretched prompts $f_c$, collect
+# **How a scale enters.** Let $x \to c x$. Labels are $\langle w, x \rangle$ and follow, so $Z \to c Z$, and the state (5.16) of lesson 05 becomes $c^2 G$. Divide all $Q'$ by $c^2$. Then $S Q$ and $Q^\top s$ in (5b.1), (5b.2) of lesson 05b are what they were, so
+# are $A$ and $b$; by (5b.3) to (5b.5) tokens leave the layer $c$ times as long and states $c^2$ times as large, ready for the next layer. The prediction comes out times $c$, as does $y$. Call the loss on stretched prompts $f_c$, collect
 # $D = \mathrm{diag}(1 \text{ for } P', c^2 \text{ for } Q')$, and
 #
 # $$ f_c(\theta) = c^2 f(D \theta) . \tag{12.11} $$

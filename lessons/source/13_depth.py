@@ -91,7 +91,7 @@ predict("13.p2", "Of seven rates: with how many does Adam stay finite, L = 8", r
 #
 # $$ 2 \sum_{l < L} (2 \cdot 3^l - 1) = 2\, (3^L - 1 - L) = 2,\ 12,\ 46,\ 152,\ \ldots \tag{13.6} $$
 #
-# The blocks (5.18) to (5.22) of lesson 05 have the same factors in the same places, so this holds for any matrices and along any line. In the prompt's scale the degree is $2 \cdot 3^L$, (7.11) of lesson 07.
+# The blocks (5b.1) to (5b.5) of lesson 05b have the same factors in the same places, so this holds for any matrices and along any line. In the prompt's scale the degree is $2 \cdot 3^L$, (7.11) of lesson 07.
 #
 # **The gradient at small weights.** By (13.2) $\mathrm{prediction} = -\sum_l r^\top Q_l'\, x_{n+1} + O(\sigma^2)$, with $r = C w$ and weights of size $\sigma$. The error is near $-y$, so
 #
@@ -119,7 +119,7 @@ predict("13.p2", "Of seven rates: with how many does Adam stay finite, L = 8", r
 #
 # For $L = 1$ this is twice $\eta^*$ of (1.10). Both limits fall like $1 / L$. They are about the first steps and nothing later.
 #
-# **The price of a step.** A layer costs four products of $d \times d$ matrices forward and seven backward, for each prompt, (5.18) to (5.29). So $L$ enters the time as a factor, and $n$ only where the state is made.
+# **The price of a step.** A layer costs four products of $d \times d$ matrices forward and seven backward, for each prompt, (5b.1) to (5b.12). So $L$ enters the time as a factor, and $n$ only where the state is made.
 #
 # > **Where people slip**
 # > - *One rate for all depths.* Then depth and distance from the best rate are one knob.
@@ -137,7 +137,7 @@ predict("13.p2", "Of seven rates: with how many does Adam stay finite, L = 8", r
 #
 # Degree 6, so the loss $\rho^2$ has 12. It is 1 at $t = 0$, 0 at $t = \frac{1}{2}$, 1 again at $t = 1$, and at $t = 2$ already $585^2 = 342225$.
 #
-# **Backward at $t = 1$**, with the blocks of lesson 05. $S = s = 4$:
+# **Backward at $t = 1$**, with the blocks of lesson 05b. $S = s = 4$:
 #
 # $$ A = -1, \quad b = -2, \quad x' = -1, \quad \mathrm{label}' = -2, \quad r = -4, \quad s' = 4; \qquad b_1 = -2, \quad \mathrm{label}'' = 0, \quad d\mathrm{label} = 2 $$
 # $$ dq_1 = -4, \quad ds' = 1, \quad dx' = -4; \qquad dA = -8, \quad dr = -1, \quad db = -2, \quad dU = -4, \quad dp_0 = 16, \quad dq_0 = -20 $$
@@ -160,7 +160,7 @@ print("dp0, dq0, dp1, dq1 =", grad.ravel().astype(int).tolist())
 # %% [markdown]
 # ## 4. Code it
 #
-# **The degree, exactly.** Python's integers have no size limit. Run (5.18) to (5.22) with $d = n = 1$ on integers, at $t = 2^{64}$ and at $2^{65}$. Where only the top power is left, the logarithm to base 2
+# **The degree, exactly.** Python's integers have no size limit. Run (5b.1) to (5b.5) with $d = n = 1$ on integers, at $t = 2^{64}$ and at $2^{65}$. Where only the top power is left, the logarithm to base 2
 # of the ratio is the degree.
 
 # %%
@@ -169,9 +169,9 @@ def slot_in_integers(L, t):
     S, s, x, label = 1, 1, 1, 0
     for l in range(L):
         p, q = (l + 2) * t, (2 * l + 1) * t
-        A, b = 1 + p * S * q, q * s  # (5.18), (5.19)
-        x, label = A * x, label + b * x  # (5.20)
-        s, S = A * (s + S * b), A * A * S  # (5.21), (5.22)
+        A, b = 1 + p * S * q, q * s  # (5b.1), (5b.2)
+        x, label = A * x, label + b * x  # (5b.3)
+        s, S = A * (s + S * b), A * A * S  # (5b.4), (5b.5)
     return label
 
 
@@ -212,7 +212,7 @@ show(figure, "Squared error of the median prompt against the size of random weig
 
 # %%
 def gradient_by_loops(params, Z, y):
-    """(5.18) to (5.29), prompt by prompt: like params (L, 1, 2, d, d)."""
+    """(5b.1) to (5b.12), prompt by prompt: like params (L, 1, 2, d, d)."""
     grad, n, d = np.zeros_like(params), Z.shape[1] - 1, params.shape[-1]
     for prompt, answer in zip(Z, y):
         X = prompt[:n, :d]
@@ -558,7 +558,7 @@ show(figure, "Loss against depth at each depth's own rates, new seeds: both opti
 
 # %%
 def prompts_of_step(seed, t):
-    """The states (5.30) and labels of a run's batch of step t, drawn again."""
+    """The states (5.18) and labels of a run's batch of step t, drawn again."""
     chunk = random_numpy.chunk_states(seed, 1)[0]
     for _ in range(t + 1):
         states = draws_numpy.states(task, 128, chunk)

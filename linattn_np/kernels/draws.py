@@ -24,7 +24,7 @@ class Law(NamedTuple):
 
     N: int  # tokens of a prompt, made-up ones where ``triangle``
     d: int
-    triangle: bool  # whether (5.30) stands for the examples
+    triangle: bool  # whether (5.18) stands for the examples
     kind: int
     normals: int  # rows of normal numbers
     shapes: Array  # of the gamma numbers
@@ -44,7 +44,7 @@ class Law(NamedTuple):
 
 @lru_cache(maxsize=64)
 def law_of(task: RegressionTask, triangle: bool = False) -> Law:
-    """The law of a task's prompts, or of the made-up ones that have its states (5.30)."""
+    """The law of a task's prompts, or of the made-up ones that have its states (5.18)."""
     n, d, m = task.n, task.d, min(task.n, task.d)
     kind = {"gaussian": PLAIN, "sphere": ON_SPHERE, "gamma": SCALED}[task.covariates]
     root, scale = task.covariance_root(), float(task.gamma_scale or 0)
@@ -84,7 +84,7 @@ def draw_block(law, state, room):
 
 @compiled
 def place_triangle(m, d, numbers, gammas, room):
-    """(5.30): the columns of R as covariates of m tokens, then the query's."""
+    """(5.18): the columns of R as covariates of m tokens, then the query's."""
     D, row = d + 1, 2 * d
     for j in range(m):
         for i in range(d):

@@ -6,9 +6,9 @@ A run has one state (4, lanes) for each chunk of its batch (``random_numpy.lane_
 - normals: the task vector w (d), the tokens' covariates (n+1 times d), and with noise one number for each example's label (n);
 - gammas, where the covariates are scaled by them: one for each token (n+1).
 
-(5.30) Where the covariates are plain Gaussian, n examples matter through X^T X = R R^T only, R lower triangular (d, m), m = min(n, d).
+(5.18) Where the covariates are plain Gaussian, n examples matter through X^T X = R R^T only, R lower triangular (d, m), m = min(n, d).
 So m made-up examples stand for them, the columns of R: R_jj^2 ~ chi^2(n-j), R_ij ~ N(0, 1) below the diagonal, zeros above it
-(Bartlett 1933). Normals: w (d), the query (d), R below its diagonal column by column; then chis: the diagonal. Derived in lesson 05.
+(Bartlett 1933). Normals: w (d), the query (d), R below its diagonal column by column; then chis: the diagonal. Derived in lessons 05 and 05b.
 ``draws`` is the compiled twin of both.
 """
 
@@ -26,7 +26,7 @@ def prompts(task: RegressionTask, batch: int, state: Array) -> Prompts:
 
 
 def states(task: RegressionTask, batch: int, state: Array) -> tuple[State, Array]:
-    """States and labels y (batch,) of a plain Gaussian task, from made-up examples (5.30)."""
+    """States and labels y (batch,) of a plain Gaussian task, from made-up examples (5.18)."""
     Z, y = in_order([tokens(task, *triangle(task, state)) for _ in range(blocks(batch, state))], batch)
     made_up = Z[:, :-1]
     return State(made_up.mT @ made_up, Z[:, -1], task.n), y

@@ -212,7 +212,7 @@ def lanes_from_tokens(Z: Array, y: Array) -> Lanes:
 def drawn_lanes(task: RegressionTask, batch: int, state: Array) -> Lanes:
     """The states of ``batch`` fresh prompts, drawn from the state (4, LANES) of a chunk, which is moved on in place.
 
-    The twin of ``draws_numpy.states`` where a task has the shortcut (5.30), else of ``gram.compress`` on ``draws_numpy.prompts``.
+    The twin of ``draws_numpy.states`` where a task has the shortcut (5.18), else of ``gram.compress`` on ``draws_numpy.prompts``.
     """
     law, D = law_of(task, can_draw_states(task)), task.d + 1
     lanes, mem = empty_lanes(batch, D, task.n), working_memory(D * D + D + 1 + law.rows)
@@ -297,7 +297,7 @@ def hvps(params: Array, lanes: Lanes, directions: Array) -> Array:
 
 @compiled
 def gaussian_chunk(d, m, draws, G, z, y):
-    """(5.30) for the blocks of one part: random numbers (rows, batch) to states in lanes; m = min(n, d)."""
+    """(5.18) for the blocks of one part: random numbers (rows, batch) to states in lanes; m = min(n, d)."""
     batch = draws.shape[1]
     R, w = np.zeros((d, m, LANES)), np.zeros((d, LANES))
     for block in range(len(G)):

@@ -35,7 +35,7 @@ class Gradients(NamedTuple):
     U: list[list[Operand]]
     A: list[Operand]
     E: list[Operand]  # E = dS' A
-    M: list[Operand]  # what (5.25) symmetrizes
+    M: list[Operand]  # what (5b.8) symmetrizes
     label: Operand
     squares: Operand  # error^2, summed over blocks, and after it the parameters' gradient
     P: list[list[Operand]]

@@ -5,8 +5,8 @@ each number once for every prompt, or among the ``shared`` numbers, which are th
 paper: ``A @ B``, ``A.T``, ``2 * (A @ B)``, ``(A @ B) / n``; the result is a :class:`Term`, and ``Program.set`` or ``Program.add``
 writes it into another operand, with the number of its equation:
 
-    program.set(V, A @ S, "5.22")
-    program.add(dA, 2 * (dS @ V), "5.23")
+    program.set(V, A @ S, "5b.5")
+    program.add(dA, 2 * (dS @ V), "5b.6")
 
 :func:`listing` prints a program, :func:`evaluate` runs it in NumPy, ``interpreter.run`` runs its encoding in Numba.
 """
@@ -35,18 +35,18 @@ EQUATIONS = {  # what each number in a listing says; the lessons of these number
     "1.5": "loss = mean of error^2",
     "2.14": "dprediction = 2 error / B",
     "2.15": "dlabel = -dprediction",
-    "5.18": "U = S Q, A = I + sum P U / n",
-    "5.19": "b = sum Q^T s / n",
-    "5.20": "x' = A x, label' = label + b^T x",
-    "5.21": "r = s + S b, s' = A r",
-    "5.22": "V = A S, S' = V A^T",
-    "5.23": "dA = 2 dS' V + ds' r^T + dx' x^T",
-    "5.24": "dr = A^T ds', db = S dr + dlabel x",
-    "5.25": "dS = A^T dS' A + sym(dr b^T + sum dU Q^T)",
-    "5.26": "ds = dr + sum Q db / n",
-    "5.27": "dx = A^T dx' + dlabel b",
-    "5.28": "dU = P^T dA / n, dP = dA U^T / n",
-    "5.29": "dQ = S dU + s db^T / n",
+    "5b.1": "U = S Q, A = I + sum P U / n",
+    "5b.2": "b = sum Q^T s / n",
+    "5b.3": "x' = A x, label' = label + b^T x",
+    "5b.4": "r = s + S b, s' = A r",
+    "5b.5": "V = A S, S' = V A^T",
+    "5b.6": "dA = 2 dS' V + ds' r^T + dx' x^T",
+    "5b.7": "dr = A^T ds', db = S dr + dlabel x",
+    "5b.8": "dS = A^T dS' A + sym(dr b^T + sum dU Q^T)",
+    "5b.9": "ds = dr + sum Q db / n",
+    "5b.10": "dx = A^T dx' + dlabel b",
+    "5b.11": "dU = P^T dA / n, dP = dA U^T / n",
+    "5b.12": "dQ = S dU + s db^T / n",
     "14.1": "A = Z Q^T Z^T",
     "14.2": "E = softmax(A)",
     "14.4": "V = Z P^T",
@@ -270,7 +270,7 @@ def encoded(step: Step) -> list[int]:
 def listing(program: Program) -> str:
     """A program in words, one operation a line: what it sets (=) or adds to (+=), and the number of its equation.
 
-    "of (5.23)" marks a term of the derivative of (5.23). The numbers are explained in EQUATIONS and derived in the lessons.
+    "of (5b.6)" marks a term of the derivative of (5b.6). The numbers are explained in EQUATIONS and derived in the lessons.
     """
     lines = [(str(step), f"{'of ' * step.tangent}({step.equation})") for step in program.steps]
     width = max((len(text) for text, _ in lines), default=0)

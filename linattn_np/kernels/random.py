@@ -133,7 +133,7 @@ def fill_gammas(state: Array, shapes: Array, out: Array, scratch: Array) -> None
 
 @compiled
 def first_taken(state: Array, lane: int, x: float, u: float, c: float, d: float) -> float:
-    """The candidate x if (5.33) takes it, or else the lane's next one that it takes."""
+    """The candidate x if (5b.15) takes it, or else the lane's next one that it takes."""
     while True:
         root, square = 1.0 + c * x, x * x
         v = root * root * root

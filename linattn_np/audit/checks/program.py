@@ -2,7 +2,7 @@
 
 The programs of a gradient and of a Hessian-vector product (``kernels/programs.py``) are data, and ``operations.value_of`` computes
 a row in NumPy. So no compiler is needed to judge one. What an operand must be, for each prompt:
-    X            the layer's tape on the state (``layers/gram.py``), cut into the blocks of (5.18) to (5.22)
+    X            the layer's tape on the state (``layers/gram.py``), cut into the blocks of (5b.1) to (5b.5)
     dX           along a random W, how error^2 moves when X moves: a complex step of the program's own forward
     dP, dQ       the gradient of error^2 in NumPy
     vX, hX       Im X / h and Im dX / h when the weights move along the direction: a complex step of the gradient's program

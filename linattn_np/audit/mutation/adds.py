@@ -23,7 +23,7 @@ PAIRS = (
     ("tangent", "linear_hW_no_hout", "second", "H v of one layer alone never asks with a cotangent that moves"),
     ("purity", "dout_overwritten", "complex", "the gradient is right; the caller's array is spoilt"),
 )
-ROW = ("d x d", "gradient", "5.23", "factor lost")  # a row of a kernel's program
+ROW = ("d x d", "gradient", "5b.6", "factor lost")  # a row of a kernel's program
 AT_A_POINT = (
     "point",
     "residual_dropped",

@@ -94,7 +94,7 @@ def judge_row(case: ProgramCase, shape: str, which: str, index: int, way: str, w
 def why_same(wrong: Step, way: str) -> str:
     """Why a wrong row gives the same sums, where it does for a reason; that it does is measured."""
     if way == "operands exchanged" and "M" in wrong.c.name:
-        return "(5.25) takes the symmetric part of it next"
+        return "(5b.8) takes the symmetric part of it next"
     if way == "not transposed" and wrong.term.a is not None and wrong.term.a.name.lstrip("vdh").startswith("S"):
         return "S and its tangent are symmetric"
     return "it was cleared in the row before" if way == "+= for =" and wrong.c.name.endswith("]") else ""
