@@ -275,8 +275,8 @@ print("forward, central, complex:", square(1) - square(0), (square(1) - square(-
 for name, cotangent in (("dout", dout), ("ones", np.ones((3, 3)))):
     pushed = -(np.outer(u, x) + np.outer(x, u))  # J u
     reader, read = -(u @ cotangent @ x), -(u @ cotangent.T @ x)
-    print(ff"{name}: <J u, dout> = {(pushed * cotangent).sum():.0f}, backward "
-           f"{reader + read:.0f}, twice the reader {2 * reader:.0f}")
+    print(f"{name}: <J u, dout> = {(pushed * cotangent).sum():.0f}, backward "
+          f"{reader + read:.0f}, twice the reader {2 * reader:.0f}")
 
 # %% [markdown]
 # ## 4. Code it
@@ -554,10 +554,10 @@ def draw_names(sigma):
 
 middle = int(np.argmin(np.abs(sigmas - 0.05)))
 passed = int((np.median(measured[middle, :, :, 2], axis=0) <= 0.5).sum())
-slider(draw_names, ff"Relative errors of {len(linear)} wrong gradients by name, sorted, on a "
-                    f"logarithmic axis, from {deltas[middle].min():.0e} to "
-                    f"{deltas[middle].max():.0e}; {passed} of them are crosses, which the "
-                    "cosine lets pass.",
+slider(draw_names, f"Relative errors of {len(linear)} wrong gradients by name, sorted, on a "
+                   f"logarithmic axis, from {deltas[middle].min():.0e} to "
+                   f"{deltas[middle].max():.0e}; {passed} of them are crosses, which the "
+                   "cosine lets pass.",
        sigma=knob(sigmas, 0.05, "sigma"))
 
 # %% [markdown]

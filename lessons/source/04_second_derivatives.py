@@ -503,7 +503,7 @@ def draw_iteration(iteration):
     at = list(times).index(iteration)
     title = (f"iteration {iteration}: loss {test_loss[0, at]:.2g}, "
              f"{negative[0, at]} negative eigenvalues")
-    return pictures.hessian_with_key(hessians[0, at], title)
+    return pictures.hessian_with_key(hessians[0, at], title, width=5.2)
 
 
 slider(draw_iteration, "The Hessian of one run, coloured as above: after 100 iterations the "

@@ -37,9 +37,9 @@ def draw_hessian(ax: Axes, H: Array, floor: float = 1e-3) -> AxesImage:
     return image
 
 
-def hessian_with_key(H: Array, title: str, floor: float = 1e-3) -> Figure:
+def hessian_with_key(H: Array, title: str, floor: float = 1e-3, width: float = 6.6) -> Figure:
     """One Hessian and what its colours say."""
-    figure, axes = plotting.new_figure(width=6.6, height=5.2)
+    figure, axes = plotting.new_figure(width=width, height=0.79 * width)
     image = draw_hessian(axes[0, 0], H, floor)
     values = np.array([-100, -1, -0.01, 0, 0.01, 1, 100])
     key = figure.colorbar(image, ax=axes[0, 0], shrink=0.8)
