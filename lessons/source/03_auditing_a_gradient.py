@@ -36,7 +36,7 @@
 # | $J$ | Jacobian of a layer |
 # | $\mathrm{dout}$ | cotangent: the gradient that a layer's output is handed |
 # | $a_l$, $b_l$ (here) | degrees of covariates and labels in the weights |
-# | $\eta$ | learning rate; in lesson 01 the step of a layer |
+# | $\eta$ (here) | learning rate; in lesson 01 the step of a layer |
 #
 # </details>
 #

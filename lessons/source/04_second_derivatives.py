@@ -29,7 +29,6 @@
 # | $f$, $\theta$, $v$ | the loss, all parameters, a direction of them |
 # | $H$ (here) | the Hessian of the loss; heads elsewhere |
 # | $p_b$, $e_b$ (here) | prediction and error of prompt $b$ |
-# | $\sigma$ | size of the random weights |
 # | $K$, $C$ (here) | blocks of the Hessian between $P'$ and $Q'$, and among the $Q'$ |
 # | $u$, $s$ (here) | any vector, and a small number, in (4.19) |
 # | $\varphi$, $R_2$ | the loss along a line, and what two terms leave of it |
@@ -110,6 +109,21 @@ reveal("04.p1", int((H_library == 0).sum()),
 # $$ vV = vZ\, P^\top + Z\, vP^\top \tag{4.3} $$
 # $$ vZ' = vZ + \frac{1}{n} \sum_h \left( vW\, V + W\, vV \right) \tag{4.4} $$
 #
+# A tangent is an arrow on each number. Here are the tokens of the pencil prompt after two layers with small weights, as points: covariate to the right, label upwards. Each has its tangent for a
+# direction that moves $Q$ alone, as an arrow, and the dotted curve along which it goes when $Q$ really moves.
+
+# %%
+prompt = np.array([[[1.0, 2], [3, 6], [1, 0]]])  # (1, N, D)
+small_P, small_Q = np.diag([0.1, 1.0])[None], np.diag([-0.2, 0.0])[None]  # (H, D, D)
+moved_Q = np.array([[[1.0, 0.3], [0, 0]]])
+one_layer = lambda Z, t: la.attention.forward(Z, small_P, small_Q + t * moved_Q)[0]
+after_two = lambda t: one_layer(one_layer(prompt, t), t)[0]  # (N, D)
+path = np.array([after_two(t) for t in np.linspace(-0.15, 0.15, 41)])
+show(pictures.arrows_on_tokens(path, after_two(1e-30j).imag / 1e-30, 0.15),
+     "Three points in the plane, each on a dotted curve that bends, with a straight arrow that "
+     "touches the curve at the point: the tangents of the tokens.")
+
+# %% [markdown]
 # **Backward.** Two inputs now: $dZ'$ and its tangent $hZ'$. The tangents of (2.5) to (2.7), which undo the sum:
 #
 # $$ hW = \frac{1}{n} \left( hZ'\, V^\top + dZ'\, vV^\top \right) \tag{4.5} $$

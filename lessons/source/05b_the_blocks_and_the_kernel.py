@@ -31,6 +31,7 @@
 # | $A$, $b$ (here) | blocks of $T$: what moves covariates, what moves the label |
 # | $r$, $V$ (here) | $s + S b$ and $A S$, halves of a step |
 # | $\rho$, $\varphi$ (here) | radius and angle of two normal numbers |
+# | $\pi$ | half the circumference of the unit circle |
 # | $u$, $k$, $m$, $e$ (here) | random numbers; the series' variable, mantissa and exponent of a logarithm |
 # | $\delta$, $\gamma$, $\tau$ (here) | constants and the scaled variable of the Gamma draw |
 #

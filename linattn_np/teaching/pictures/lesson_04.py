@@ -48,6 +48,22 @@ def hessian_with_key(H: Array, title: str, floor: float = 1e-3, width: float = 6
     return figure
 
 
+def arrows_on_tokens(path: Array, tangents: Array, reach: float) -> Figure:
+    """The tokens (N, 2) in the middle of a path (T, N, 2), each with its tangent times ``reach`` as an arrow."""
+    figure, axes = plotting.new_figure(width=5.0, height=3.4)
+    ax = axes[0, 0]
+    now = path[len(path) // 2]
+    for k, name in enumerate(("token 1", "token 2", "query")):
+        colour = (RED["color"], "#000000", BLUE["color"])[k]
+        ax.plot(path[:, k, 0], path[:, k, 1], color=colour, linewidth=1, linestyle=":")
+        ax.plot(*now[k], "o", color=colour, label=name)
+        arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", xy=tuple(now[k] + reach * tangents[k]), xytext=tuple(now[k]), arrowprops=arrow)
+    ax.set(xlabel="covariate", ylabel="label")
+    ax.legend(frameon=False, fontsize=9)
+    return figure
+
+
 # ---------------------------------------------------------------- its two parts
 
 
