@@ -28,9 +28,9 @@
 # |---|---|
 # | $P'$, $Q'$ | the trained $d \times d$ blocks of $P$ and $Q$ |
 # | $q$ | the only entry of $Q'$ when $d = 1$ |
-# | $\eta$ | step length of a layer |
-# | $u_l$ | the fitted vector after $l$ steps of gradient descent |
-# | $C$ | mean of $x x^\top$ over a prompt's examples |
+# | $\eta$ (here) | step length of a layer |
+# | $u_l$ (here) | the fitted vector after $l$ steps of gradient descent |
+# | $C$ (here) | mean of $x x^\top$ over a prompt's examples |
 # | $f$ | the loss |
 #
 # </details>

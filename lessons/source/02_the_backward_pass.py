@@ -26,12 +26,12 @@
 #
 # | symbol | meaning |
 # |---|---|
-# | $F$ | any number made of the layer's output |
-# | $\theta$, $v$, $h$ | all that may be moved; a direction; the length of an imaginary step |
-# | $r_b$ | what the query reads with weights near 0: the mean of $y_j x_j$ |
+# | $F$ (here) | any number made of the layer's output |
+# | $\theta$, $v$, $h$ (here) | all that may be moved; a direction; the length of an imaginary step |
+# | $r_b$ (here) | what the query reads with weights near 0: the mean of $y_j x_j$ |
 # | $m_j$, $m_{ij}$ | entries of the mask's diagonal; who may read whom |
-# | $S$, $R$ | a skip past attention and its matrix |
-# | $\sigma$ | size of random weights |
+# | $S$, $R$ (here) | a skip past attention and its matrix |
+# | $\sigma$ (here) | size of random weights |
 #
 # </details>
 #

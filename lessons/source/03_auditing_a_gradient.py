@@ -26,14 +26,14 @@
 #
 # | symbol | meaning |
 # |---|---|
-# | $f$, $\theta$ | the loss, and all that it depends on |
+# | $f$, $\theta$ (here) | the loss, and all that it depends on |
 # | $c$, $g$ (here) | the true gradient; what the code returns |
-# | $v$, $u$ | a direction of $\theta$; a direction of a layer's input |
-# | $\varphi(t)$ | the loss along a line |
-# | $h$, $\varepsilon$ | length of a step; relative error of a rounded number |
+# | $v$, $u$ (here) | a direction of $\theta$; a direction of a layer's input |
+# | $\varphi(t)$ (here) | the loss along a line |
+# | $h$, $\varepsilon$ (here) | length of a step; relative error of a rounded number |
 # | $R(t)$ (here) | what is left of $\varphi$ after its linear part |
-# | $\tau$, $\delta$ | a tolerance; a relative error |
-# | $J$ | Jacobian of a layer |
+# | $\tau$, $\delta$ (here) | a tolerance; a relative error |
+# | $J$ (here) | Jacobian of a layer |
 # | $\mathrm{dout}$ | cotangent: the gradient that a layer's output is handed |
 # | $a_l$, $b_l$ (here) | degrees of covariates and labels in the weights |
 # | $\eta$ (here) | learning rate; in lesson 01 the step of a layer |

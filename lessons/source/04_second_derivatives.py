@@ -26,12 +26,13 @@
 #
 # | symbol | meaning |
 # |---|---|
-# | $f$, $\theta$, $v$ | the loss, all parameters, a direction of them |
+# | $f$, $\theta$, $v$ (here) | the loss, all parameters, a direction of them |
 # | $H$ (here) | the Hessian of the loss; heads elsewhere |
 # | $p_b$, $e_b$ (here) | prediction and error of prompt $b$ |
+# | $\sigma$ (here) | size of the random weights |
 # | $K$, $C$ (here) | blocks of the Hessian between $P'$ and $Q'$, and among the $Q'$ |
 # | $u$, $s$ (here) | any vector, and a small number, in (4.19) |
-# | $\varphi$, $R_2$ | the loss along a line, and what two terms leave of it |
+# | $\varphi$, $R_2$ (here) | the loss along a line, and what two terms leave of it |
 #
 # </details>
 #
