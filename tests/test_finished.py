@@ -151,6 +151,10 @@ def test_a_plan_that_is_too_long_or_old_fails(checked, tmp_path):
     said, status = checked(source=source)
     assert status == 1 and "README.md: plan: 01.1 of lesson 01 alone takes 101 minutes, more than 100" in said
     assert "README.md: its map or plan differs from the lessons' cards" in said
+    assert main(["lessons", "map", "--folder", str(tmp_path)]) == 0
+    assert "| 2 | 01: 01.1 | 101 |" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "README.md").write_text("no marks", encoding="utf-8")
+    assert main(["lessons", "map", "--folder", str(tmp_path)]) == 1
 
 
 def test_the_sitting_is_made_from_the_cards(tmp_path):

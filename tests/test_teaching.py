@@ -155,6 +155,8 @@ def test_a_wrong_value_says_where_and_how_far(registered):
         out[-1] = 0.0
         return out
 
+    registered(reference=lambda X: (X @ X)[None], inputs=draw_square)
+    assert judge.judge("99.1", lambda X: off(X)[None]).reasons == ("result: 1 of 25 entries is off, at result[:, 2, 1]",)
     registered(reference=square, inputs=lambda rng, s: (rng.standard_normal((5, 5)),))
     assert judge.judge("99.1", row).reasons == ("result: 5 of 25 entries are off, at result[4, :]",)
     assert judge.judge("99.1", lambda X: X).reasons == ("result: all 25 entries are off",)

@@ -1,4 +1,4 @@
-"""``python -m linattn_np lessons run|check|handout``: execute the lessons, verify them, make handouts."""
+"""``python -m linattn_np lessons run|check|map|handout``: execute the lessons, verify them, renew the map, make handouts."""
 
 import argparse
 import sys
@@ -17,6 +17,10 @@ SLIDER_LIMIT, FIGURE_LIMIT, LESSON_LIMIT = 1 / 3, 10, {"smoke": 15, "class": 90,
 ACTIONS = {
     "run": ("execute lessons from their sources on fresh kernels and write the notebooks", "lessons run 1 2"),
     "check": ("verify lessons: source and notebook agree, executed, no warnings, within the budgets", "lessons check"),
+    "map": (
+        "renew the map and the plan of days in the lessons' README from the cards, without executing anything",
+        "lessons map",
+    ),
     "handout": ("write the students' version: solutions cut to stubs, outputs cleared", "lessons handout 2 --out handouts"),
 }
 
@@ -26,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     for name, (summary, example) in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}")
-        action.add_argument("numbers", nargs="*", metavar="NUMBER", help="lessons, such as 2, 02 or 5b (default: all)")
+        if name != "map":
+            action.add_argument("numbers", nargs="*", metavar="NUMBER", help="lessons, such as 2, 02 or 5b (default: all)")
         action.add_argument("--folder", default="lessons", help="where the lessons are (default: lessons)")
         if name == "run":
             action.add_argument("--profile", choices=PROFILES, help="how much to compute (default: LINATTN_PROFILE, or class)")
@@ -49,6 +54,9 @@ def run(args: argparse.Namespace) -> int:
         import nbclient  # noqa: F401
     except ImportError as error:
         raise ValueError(f"the lessons need Jupyter and jupytext: pip install -r requirements.txt ({error})") from None
+    if args.action == "map":
+        find_lessons(args.folder)  # or say what was expected there
+        return _renew_map(Path(args.folder))
     lessons = find_lessons(args.folder, args.numbers)
     return {"run": run_lessons, "check": check_lessons, "handout": write_handouts}[args.action](args, lessons)
 
@@ -135,7 +143,7 @@ def _check_map(folder: Path) -> bool:
     text, course = readme.read_text(encoding="utf-8"), course_map.read(folder)
     found = course_map.complaints(course)
     if course_map.renewed(text, course) != text:
-        found.append("its map or plan differs from the lessons' cards; python -m linattn_np lessons run renews it")
+        found.append("its map or plan differs from the lessons' cards; python -m linattn_np lessons map renews it")
     for complaint in found:
         print(f"{readme}: {complaint}")
     return bool(found)
@@ -155,18 +163,20 @@ def write_handouts(args: argparse.Namespace, lessons: list[Lesson]) -> int:
     return 0
 
 
-def _renew_map(folder: Path) -> None:
-    """Bring the map up to date where there is one; a card that cannot be read is a matter for ``check``."""
+def _renew_map(folder: Path) -> int:
+    """Bring the map up to date where there is one; a card that cannot be read is a matter for ``check``. -> 0, or 1 when it is left as it is"""
     readme = folder / "README.md"
     if not readme.is_file():
-        return
+        return 0
     try:
         text = course_map.renewed(readme.read_text(encoding="utf-8"), course_map.read(folder))
     except ValueError as error:
         print(f"{readme} is left as it is: {error}", file=sys.stderr)
-        return
+        return 1
     if text != readme.read_text(encoding="utf-8"):
         write_text(readme, text)
+        print(f"written: {readme}")
+    return 0
 
 
 def _number(value: float | None, form: str) -> str:
