@@ -276,11 +276,11 @@ def norm_over(grad: Array, axes: tuple[int, ...] | None = None) -> Array:
     return largest * np.sqrt((scaled * scaled).sum(axis=axes, keepdims=True))
 
 
-def clip(grad: Array, threshold: float | None, by: str = "global") -> Array:
+def clip(grad: Array, threshold: float | None, by: str = "global", norm: float | None = None) -> Array:
     """Shorten the gradient to at most ``threshold`` (6.8), keeping its direction, or that of each part.
 
     by "global": the norm of everything; "block": of each matrix P or Q (the last two axes) by itself; "coordinate": |g_i|.
-    threshold > 0, or None for no clipping -> like grad. Raises ValueError otherwise. Source: Pascanu et al. 2013; paper, 3.1.
+    threshold > 0, or None for no clipping; norm is ||g||, where it is known already -> like grad. Raises ValueError otherwise. Source: Pascanu et al. 2013; paper, 3.1.
     """
     one_of("by", by, CLIPPINGS)
     if isinstance(grad, np.ma.MaskedArray):
@@ -288,8 +288,10 @@ def clip(grad: Array, threshold: float | None, by: str = "global") -> Array:
     if threshold is None:
         return grad
     threshold = as_real("threshold", threshold, above=0)
+    if by == "global" and norm is not None:
+        return grad * (threshold / norm) if norm > threshold else grad
     if by == "coordinate":
         return np.clip(grad, -threshold, threshold)
     axes = None if by == "global" else (-2, -1)
-    norm = norm_over(grad, axes)
-    return np.where(norm > threshold, grad * (threshold / np.maximum(norm, threshold)), grad)
+    norms = norm_over(grad, axes)
+    return np.where(norms > threshold, grad * (threshold / np.maximum(norms, threshold)), grad)

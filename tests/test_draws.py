@@ -82,6 +82,15 @@ def test_the_one_compiled_call_gives_the_gradient_on_the_prompts_it_says(full, h
     assert np.array_equal(gradient.states, states)
 
 
+@pytest.mark.parametrize("sizes", [(256, 256, 44), (131,), (100,) * 9 + (7, 200)])
+def test_chunks_that_are_drawn_together_are_those_drawn_alone(sizes):
+    together, alone = chunk_states(2, len(sizes)), chunk_states(2, len(sizes))
+    for drawn, size, state in zip(draws_numpy.prompts_of_chunks(TASKS["gamma"], sizes, together), sizes, alone, strict=True):
+        wanted = draws.prompts(TASKS["gamma"], size, state)
+        assert np.array_equal(drawn.Z, wanted.Z) and np.array_equal(drawn.y, wanted.y)
+    assert np.array_equal(together, alone)
+
+
 def test_lanes_draw_the_same_however_many_lie_beside_them():
     wide = lane_states(3, 1)
     narrow = wide[:, 5:18].copy()
@@ -169,7 +178,7 @@ class Named(la.RegressionTask):
 
 def test_a_task_with_a_law_of_its_own_is_asked_for_samples():
     assert is_drawn_in_lanes(Named()) and is_drawn_in_lanes(la.NonlinearTask()) and not is_drawn_in_lanes(Shifted())
-    Z, y = fresh_prompts(Shifted(n=3, d=2), 100, lane_states(0, 0))
+    Z, y = next(fresh_prompts(Shifted(n=3, d=2), [100], chunk_states(0, 1)))
     assert Z.shape == (100, 4, 3) and y.shape == (100,) and 0 <= Z[..., :-1].min() < Z[..., :-1].max() < 1
     histories = [
         la.train(Shifted(n=3, d=2), la.optimizers.SGD(0.01), 4, 300, backend=backend, seed=seed, progress=False)
@@ -177,7 +186,7 @@ def test_a_task_with_a_law_of_its_own_is_asked_for_samples():
     ]
     one, again, by_numpy, other = (history.params for history in histories)
     assert np.array_equal(one, again) and one == pytest.approx(by_numpy, rel=1e-10) and not np.array_equal(one, other)
-    same = [fresh_prompts(task, 5, lane_states(0, 0)).Z for task in (Named(n=3, d=2), la.RegressionTask(n=3, d=2))]
+    same = [next(fresh_prompts(task, [5], chunk_states(0, 1))).Z for task in (Named(n=3, d=2), la.RegressionTask(n=3, d=2))]
     assert np.array_equal(*same)
 
 

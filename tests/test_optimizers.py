@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from linattn_np import optimizers
+from linattn_np.optimizers import clip, global_norm
 from linattn_np.prompts import RegressionTask
 from linattn_np.training.runs import Run
 
@@ -152,3 +153,18 @@ def test_one_is_the_same_rate_however_it_is_written(kind):
     files = {Run(RegressionTask(), optimizer).file_name() for optimizer in (whole, real, scalar)}
     assert len(files) == 1
     assert pickle.loads(pickle.dumps(whole)) == copy.deepcopy(whole) == whole
+
+
+def test_a_norm_that_is_known_is_not_computed_again():
+    grad = np.random.default_rng(3).standard_normal((2, 3))
+    norm = global_norm(grad)
+    for threshold in (0.5 * norm, 2 * norm):
+        assert np.array_equal(clip(grad, threshold, norm=norm), clip(grad, threshold))
+    assert np.isnan(clip(grad * np.nan, 1.0, norm=np.nan)).all()
+    assert global_norm(clip(grad, 1.0, norm=2 * norm)) == pytest.approx(0.5)  # it is believed
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 64, 1000, 10_007])
+def test_powers_are_made_of_products(exponent):
+    assert optimizers.power(0.999, exponent) == pytest.approx(0.999**exponent, rel=1e-13)
+    assert optimizers.power(0.0, exponent) == (exponent == 0)

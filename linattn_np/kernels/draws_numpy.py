@@ -12,6 +12,9 @@ So m made-up examples stand for them, the columns of R: R_jj^2 ~ chi^2(n-j), R_i
 ``draws`` is the compiled twin of both.
 """
 
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
+
 import numpy as np
 
 from .._types import Array
@@ -19,22 +22,45 @@ from ..layers.gram import State
 from ..prompts import Prompts, RegressionTask
 from . import random_numpy as random
 
+TOGETHER = 8  # chunks drawn at once
+
 
 def prompts(task: RegressionTask, batch: int, state: Array) -> Prompts:
     """``batch`` prompts of the task; the state (4, lanes) is moved on in place. -> Z (batch, n+1, d+1), y (batch,)"""
-    return Prompts(*in_order([tokens(task, *examples(task, state)) for _ in range(blocks(batch, state))], batch))
+    return next(prompts_of_chunks(task, [batch], state[None]))
 
 
 def states(task: RegressionTask, batch: int, state: Array) -> tuple[State, Array]:
-    """States and labels y (batch,) of a plain Gaussian task, from made-up examples (5.18)."""
-    Z, y = in_order([tokens(task, *triangle(task, state)) for _ in range(blocks(batch, state))], batch)
-    made_up = Z[:, :-1]
-    return State(made_up.mT @ made_up, Z[:, -1], task.n), y
+    """States and labels y (batch,) of a plain Gaussian task, from made-up examples (5.30)."""
+    return next(states_of_chunks(task, [batch], state[None]))
 
 
-def blocks(batch: int, state: Array) -> int:
-    """How often each lane draws a prompt."""
-    return -(-batch // state.shape[1])
+def prompts_of_chunks(task: RegressionTask, sizes: Sequence[int], chunks: Array) -> Iterator[Prompts]:
+    """The prompts of several chunks, one after the other: sizes[c] from chunks[c] (4, lanes)."""
+    return (Prompts(Z, y) for Z, y in side_by_side(examples, task, sizes, chunks))
+
+
+def states_of_chunks(task: RegressionTask, sizes: Sequence[int], chunks: Array) -> Iterator[tuple[State, Array]]:
+    """The same for states and labels."""
+    for Z, y in side_by_side(triangle, task, sizes, chunks):
+        made_up = Z[:, :-1]
+        yield State(made_up.mT @ made_up, Z[:, -1], task.n), y
+
+
+def side_by_side(draw: Callable, task: RegressionTask, sizes: Sequence[int], chunks: Array) -> Iterator[tuple[Array, Array]]:
+    """Tokens and labels of each chunk. Chunks of as many prompts a lane are drawn together, which is faster and changes no number."""
+    lanes, done = chunks.shape[2], 0
+    counts = [-(-size // lanes) for size in sizes]  # how often each lane draws a prompt
+    while done < len(sizes):
+        count = counts[done]
+        group = list(takewhile(lambda c: counts[c] == counts[done], range(done, min(len(sizes), done + TOGETHER))))  # noqa: B023
+        wide = np.concatenate(chunks[group], axis=1)  # the lanes of all these chunks side by side
+        drawn = [tokens(task, *draw(task, wide)) for _ in range(count)]
+        for k, c in enumerate(group):
+            own = slice(k * lanes, (k + 1) * lanes)
+            chunks[c] = wide[:, own]
+            yield in_order([block[..., own] for block in drawn], sizes[c])
+        done += len(group)
 
 
 def in_order(drawn: list[Array], batch: int) -> tuple[Array, Array]:

@@ -126,7 +126,7 @@ class _Gradients:
         counts = (min(each, draws - done) for done in range(0, draws, each))
 
         def grouped(some: Array, states: Array) -> Array:
-            drawn = (self.passes.draw(self.task, *each) for each in zip((some * batch).tolist(), states, strict=True))
+            drawn = self.passes.draw(self.task, (some * batch).tolist(), states)
             return np.concatenate([self.passes.grouped_gradients(self.params, each, batch) for each in drawn])
 
         for found in self.side_by_side(counts, seed, grouped):

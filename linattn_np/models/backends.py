@@ -3,6 +3,7 @@
 A twin answers where backend "numba" is asked for, for float64, and on a machine where Numba works.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ def can_compile(backend: str, *arrays: Array) -> bool:
         return False
 
 
+@cache
 def kernels(name: str) -> Any:
     """A module of ``kernels``, imported when first used: linattn_np loads without Numba."""
     from ..kernels import composed, draws, interpreter, linear, threads, tokens

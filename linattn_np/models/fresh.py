@@ -1,5 +1,7 @@
 """Fresh prompts of a task from the random state of a chunk, for whichever model."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from .._types import Array
@@ -16,11 +18,16 @@ def is_drawn_in_lanes(task: RegressionTask) -> bool:
     return all(getattr(type(task), name) is getattr(known, name) for name in LAW)
 
 
-def fresh_prompts(task: RegressionTask, batch: int, state: Array, backend: str = "numba") -> Prompts:
-    """``batch`` prompts drawn from the state (4, lanes) of a chunk, which is moved on in place: the same bits by either backend.
+def fresh_prompts(task: RegressionTask, sizes: Sequence[int], chunks: Array, backend: str = "numba") -> Iterator[Prompts]:
+    """sizes[c] prompts drawn from the state chunks[c] (4, lanes), which is moved on in place: the same bits by either backend.
 
     A task with a law of its own is asked for a ``sample``, with a generator seeded from the state.
     """
     if not is_drawn_in_lanes(task):
-        return task.sample(batch, np.random.default_rng(random_numpy.next_bits(state)[:4]))
-    return (kernels("draws") if can_compile(backend) else draws_numpy).prompts(task, batch, state)
+        for size, state in zip(sizes, chunks, strict=True):
+            yield task.sample(size, np.random.default_rng(random_numpy.next_bits(state)[:4]))
+    elif can_compile(backend):
+        for size, state in zip(sizes, chunks, strict=True):
+            yield kernels("draws").prompts(task, size, state)
+    else:
+        yield from draws_numpy.prompts_of_chunks(task, sizes, chunks)

@@ -7,7 +7,7 @@ products, is a :class:`Passes`: the generic one here, in NumPy and from ``loss_a
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,9 +73,9 @@ class Passes:
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def draw(self, task: RegressionTask, prompts: int, state: Array) -> Any:
-        """Fresh prompts of the task, drawn from the state (4, lanes) of a chunk, which is moved on in place. -> a batch"""
-        return fresh_prompts(task, prompts, state, getattr(self.model, "backend", "numba"))
+    def draw(self, task: RegressionTask, sizes: Sequence[int], chunks: Array) -> Iterator[Any]:
+        """Fresh prompts of the task: a batch of sizes[c] from the state chunks[c] (4, lanes), which is moved on in place."""
+        return fresh_prompts(task, sizes, chunks, getattr(self.model, "backend", "numba"))
 
     def prepare(self, Z: Array, y: Array) -> Any:
         """Given prompts Z (B, n+1, d+1) and labels y (B,), which are known to be good. -> a batch"""
@@ -103,15 +103,15 @@ class Passes:
         return add
 
     def drawing_adder(self, params: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
-        """The function ``add(sizes, states, out)`` that does the same for some chunks of fresh prompts.
+        """The function ``add(sizes, chunks, out)`` that does the same for batches that it draws as :meth:`draw` does.
 
-        For chunk c it draws sizes[c] prompts from states[c] as :meth:`draw` does, and adds their sums to out[c].
+        The sums over the batch of chunk c are added to out[c].
         """
         add = self.adder(params, task.n)
 
-        def draw_and_add(sizes: Array, states: Array, out: Array) -> None:
-            for size, state, sums in zip(sizes.tolist(), states, out, strict=True):
-                add(self.draw(task, size, state), sums)
+        def draw_and_add(sizes: Array, chunks: Array, out: Array) -> None:
+            for batch, sums in zip(self.draw(task, sizes.tolist(), chunks), out, strict=True):
+                add(batch, sums)
 
         return draw_and_add
 

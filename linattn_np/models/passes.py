@@ -4,7 +4,7 @@ NumPy is the definition; a compiled twin answers where it exists and may (``back
 :class:`Passes` and no backend.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -45,10 +45,10 @@ class NumpyPasses(Passes):
         attention = attention_of(self.model.attention)
         return attention.layer if isinstance(X, np.ndarray) else attention.state  # type: ignore[return-value]
 
-    def draw(self, task: RegressionTask, prompts: int, state: Array) -> Any:
+    def draw(self, task: RegressionTask, sizes: Sequence[int], chunks: Array) -> Iterator[Any]:
         if attention_of(self.model.attention).state is not None and batches.can_draw_states(task):
-            return draws_numpy.states(task, prompts, state)
-        return super().draw(task, prompts, state)
+            return draws_numpy.states_of_chunks(task, sizes, chunks)
+        return super().draw(task, sizes, chunks)
 
     def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
         X, y = batch
@@ -81,10 +81,10 @@ class LanePasses(NumpyPasses):
 
     parallel = True
 
-    def draw(self, task: RegressionTask, prompts: int, state: Array) -> Any:
+    def draw(self, task: RegressionTask, sizes: Sequence[int], chunks: Array) -> Iterator[Any]:
         if is_drawn_in_lanes(task):
-            return kernels("linear").drawn_lanes(task, prompts, state)
-        return self.prepare(*super().draw(task, prompts, state))
+            return (kernels("linear").drawn_lanes(task, *each) for each in zip(sizes, chunks, strict=True))
+        return (self.prepare(*drawn) for drawn in super(NumpyPasses, self).draw(task, sizes, chunks))
 
     def prepare(self, Z: Array, y: Array) -> Any:
         return kernels("linear").lanes_from_tokens(Z, y)
@@ -101,7 +101,7 @@ class LanePasses(NumpyPasses):
             return super().drawing_adder(params, task)
         program = kernels("linear").LinearKernel(params, self.model.d + 1, task.n)
         law = kernels("draws").law_of(task, batches.can_draw_states(task))
-        return lambda sizes, states, out: program.add_drawn_gradients(law, sizes, states, out)
+        return lambda sizes, chunks, out: program.add_drawn_gradients(law, sizes, chunks, out)
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
         return kernels("linear").grouped_gradients(params, batch, size)

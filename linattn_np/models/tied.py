@@ -15,7 +15,7 @@ diagonal layer that is used in every place. Compiled kernels serve it as they se
 (1, 1, 2, 5)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -112,8 +112,8 @@ class TiedPasses(Passes):
         super().__init__(model)
         self.map, self.inside, self.parallel = model.map, inside, inside.parallel
 
-    def draw(self, task: Any, prompts: int, state: Array) -> Any:
-        return self.inside.draw(task, prompts, state)
+    def draw(self, task: Any, sizes: Sequence[int], chunks: Array) -> Iterator[Any]:
+        return self.inside.draw(task, sizes, chunks)
 
     def prepare(self, Z: Array, y: Array) -> Any:
         return self.inside.prepare(Z, y)
@@ -135,9 +135,9 @@ class TiedPasses(Passes):
     def drawing_adder(self, params: Array, task: Any) -> Callable[[Array, Array, Array], None]:
         add_inside = self.inside.drawing_adder(self.map.apply(params), task)
 
-        def add(sizes: Array, states: Array, out: Array) -> None:
+        def add(sizes: Array, chunks: Array, out: Array) -> None:
             inside = np.zeros((len(sizes), 1 + self.map.offset.size))
-            add_inside(sizes, states, inside)
+            add_inside(sizes, chunks, inside)
             for sums, to in zip(inside, out, strict=True):
                 self._add_adjoint(sums, to)
 

@@ -24,9 +24,7 @@ class BatchGradient:
         self.states = chunk_states(seed, len(self.sizes))  # (chunks, 4, LANES)
         self.kept: list[Any] | None = None
         if fixed:
-            self.kept = [
-                self.passes.draw(task, size, state) for size, state in zip(self.sizes.tolist(), self.states, strict=True)
-            ]
+            self.kept = list(self.passes.draw(task, self.sizes.tolist(), self.states))
 
     def __call__(self, params: Array) -> tuple[float, Array]:
         """-> the loss (float) and its gradient (like params) on the next batch."""

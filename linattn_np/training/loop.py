@@ -60,7 +60,9 @@ def train(
         for t in range(now.t, steps):
             now.losses[t], grad = gradient(now.params)
             now.norms[t] = global_norm(grad)
-            new, now.optimizer_state = optimizer.update(now.params, clipped(grad, clip, clip_by), now.optimizer_state)
+            new, now.optimizer_state = optimizer.update(
+                now.params, clipped(grad, clip, clip_by, now.norms[t]), now.optimizer_state
+            )
             if not (np.isfinite(now.losses[t]) and np.isfinite(now.norms[t]) and np.isfinite(new).all()):
                 diverged_at = t
                 break
