@@ -65,6 +65,7 @@ def run_prompts(run, rng):
     run({"h": d, "o": d}, la.NonlinearTask(n=n, d=d, hidden=d).sample, B, rng)
     run({}, batches.gaussian_state, task, run({}, batches.draw_gaussian, task, B, rng))
     run({}, batches.can_draw_states, la.RegressionTask(n=n, d=d, covariance=np.eye(d)))
+    run({}, la.RegressionTask(n=n, d=d, covariance=np.eye(d)).covariance_root)
 
 
 def run_models(run, rng):

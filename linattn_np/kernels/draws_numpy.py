@@ -31,7 +31,7 @@ def prompts(task: RegressionTask, batch: int, state: Array) -> Prompts:
 
 
 def states(task: RegressionTask, batch: int, state: Array) -> tuple[State, Array]:
-    """States and labels y (batch,) of a plain Gaussian task, from made-up examples (5.30)."""
+    """States and labels y (batch,) of a plain Gaussian task, from made-up examples (5.18)."""
     return next(states_of_chunks(task, [batch], state[None]))
 
 
