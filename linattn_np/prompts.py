@@ -123,26 +123,38 @@ class NonlinearTask(RegressionTask):
     """Prompts whose labels are y = <w, phi(x)>, phi a fixed random ReLU network from d covariates over ``hidden`` units to d.
 
     Everything else as in :class:`RegressionTask`. ``network_seed`` decides the network, whose weights and biases are uniform on
-    +-1/sqrt(inputs). The model sees covariates and labels only. Source: paper, nonlinear regression (5-10-5).
+    +-1/sqrt(inputs), or ``network`` (W1, b1, W2, b2) is the network itself. The model sees covariates and labels only.
+    Source: paper, nonlinear regression (5-10-5).
     """
 
     hidden: int = 10
     network_seed: int = 0
+    network: Any = None  # kept as tuples, so that tasks compare and can be keys
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "hidden", as_count("hidden", self.hidden))
         object.__setattr__(self, "network_seed", as_count("network_seed", self.network_seed, least=0))
+        if self.network is not None:
+            object.__setattr__(self, "network", as_network(self.network, self.d, self.hidden))
 
     def features(self, X: Array) -> Array:
         """phi(X): (B, n+1, d) -> (B, n+1, d)."""
-        return mlp.forward(X, *fixed_network(self.d, self.hidden, self.network_seed))[0]
+        return mlp.forward(X, *fixed_network(self.d, self.hidden, self.network_seed, self.network))[0]
+
+
+def as_network(network: Any, d: int, hidden: int) -> tuple[Any, ...]:
+    """(W1 (hidden, d), b1 (hidden,), W2 (d, hidden), b2 (d,)) as nested tuples. Raises ValueError for other shapes."""
+    shapes, arrays = ((hidden, d), (hidden,), (d, hidden), (d,)), [as_numbers("network", array) for array in network]
+    if tuple(array.shape for array in arrays) != shapes:
+        raise ValueError(f"network: expected arrays of shapes {shapes}, got {tuple(array.shape for array in arrays)}")
+    return tuple(tuple(map(tuple, array.tolist())) if array.ndim == 2 else tuple(array.tolist()) for array in arrays)
 
 
 @lru_cache(maxsize=16)
-def fixed_network(d: int, hidden: int, seed: int) -> tuple[Array, Array, Array, Array]:
-    """The network (W1, b1, W2, b2) of a :class:`NonlinearTask`; read only."""
-    network = mlp.init_network(np.random.default_rng(seed), d, hidden)
-    for array in network:
+def fixed_network(d: int, hidden: int, seed: int, given: Any = None) -> tuple[Array, Array, Array, Array]:
+    """The network (W1, b1, W2, b2) of a :class:`NonlinearTask`, the given one or that of the seed; read only."""
+    W1, b1, W2, b2 = mlp.init_network(np.random.default_rng(seed), d, hidden) if given is None else map(np.array, given)
+    for array in (W1, b1, W2, b2):
         array.flags.writeable = False
-    return network
+    return W1, b1, W2, b2

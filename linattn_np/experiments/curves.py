@@ -15,6 +15,7 @@ from .._types import Array
 from ..measures.landscape import robust_condition_number
 from .scale import Scale, quartiles
 
+STATISTICS = ("median", "lower_quartile", "upper_quartile", "mean", "std", "geometric_mean")
 HUGE = 1e300  # stands for infinity where one number is subtracted from another
 Curve = dict[str, Any]
 Numbers = dict[str, Any]  # plain numbers, ready for JSON
@@ -95,15 +96,19 @@ def condition_curves(times: Any, diagonals: Mapping[str, Array]) -> Numbers:
 
 
 def spread(values: Any) -> Numbers:
-    """The numbers of each seed in short: median, quartiles, mean, standard deviation (over n - 1), and the numbers themselves."""
+    """The numbers of each seed in short: median, quartiles, mean, standard deviation (over n - 1), geometric mean, and themselves.
+
+    The geometric mean, which is that of a ratio and of its inverse alike, is there where all numbers are above 0.
+    """
     values = np.asarray(values, float)
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
-        return {**dict.fromkeys(("median", "lower_quartile", "upper_quartile", "mean", "std")), "each_seed": [None] * len(values)}
+        return {**dict.fromkeys(STATISTICS), "each_seed": [None] * len(values)}
     low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75]).tolist()
     std = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
     return {
         "median": middle, "lower_quartile": low, "upper_quartile": high, "mean": float(finite.mean()), "std": std,
+        "geometric_mean": float(np.exp(np.log(finite).mean())) if (finite > 0).all() else None,
         "each_seed": values.tolist(),
     }  # fmt: skip
 

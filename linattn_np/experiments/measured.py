@@ -95,22 +95,6 @@ def hessians(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, 
     return along_runs(folder, setting, optimizer, scale, "hessians", compute, {"every": scale.hessian_every}, progress)
 
 
-def other_diagonals(
-    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, times: Sequence[int], seeds: Sequence[int],
-    progress: bool | None = None,
-) -> list[Arrays]:  # fmt: skip
-    """Hessian diagonals on test batches of other seeds: times (T,), diagonals (T, batches, p), for each seed of the runs."""
-    surfaces = [Objective(*test_batch(setting.task, seed)) for seed in seeds]
-
-    def compute(_: Objective, history: History) -> Arrays:
-        known = [t for t in times if t in history.snapshots]
-        every = [[surface.diagonal(history.snapshots[t]) for surface in surfaces] for t in known]
-        return {"times": np.array(known), "diagonals": np.array(every)}
-
-    arguments = {"times": list(times), "other_seeds": list(seeds)}
-    return along_runs(folder, setting, optimizer, scale, "diagonals", compute, arguments, progress)
-
-
 def steps(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """What every recorded step meets at the point before it: times, kappa, cosine, decrease, norm, each (T,), for each seed."""
 
@@ -122,23 +106,6 @@ def steps(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, pro
         return {"times": np.array(times), "kappa": kappa, "cosine": cosine, "decrease": decrease, "norm": np.array(norms)}
 
     return along_runs(folder, setting, optimizer, scale, "steps", compute, progress=progress)
-
-
-def other_steps(
-    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, every: int, seeds: Sequence[int],
-    progress: bool | None = None,
-) -> list[Arrays]:  # fmt: skip
-    """The curvature that steps meet on test batches of other seeds: times (T,), kappa (T, batches), for each seed of the runs."""
-    surfaces = [Objective(*test_batch(setting.task, seed)) for seed in seeds]
-
-    def compute(_: Objective, history: History) -> Arrays:
-        times = [t for t in sorted(history.updates) if t % every == 0 and history.updates[t].any()]
-        steps = [(history.snapshots[t], {"step": history.updates[t]}) for t in times]
-        kappa = [[step_curvature(x, step, surface)["step"].kappa for surface in surfaces] for x, step in steps]
-        return {"times": np.array(times), "kappa": np.array(kappa)}
-
-    arguments = {"every": every, "other_seeds": list(seeds)}
-    return along_runs(folder, setting, optimizer, scale, "other-steps", compute, arguments, progress)
 
 
 def directions(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None = None) -> list[Arrays]:

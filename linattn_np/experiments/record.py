@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
+from ..training import runs
 from ..training.files import atomic_file, read_regular, set_aside, write_text
 from ..training.runs import RunFolder
 from .curves import Numbers
@@ -31,7 +32,7 @@ def write(out: Path, name: str, module: Experiment, numbers: Numbers, scale: Sca
     figure = module.draw(numbers, scale)
     record = {
         "title": module.TITLE, "alt": module.ALT, "scale": vars(scale), "seeds": list(range(scale.seeds)),
-        "versions": versions(), "seconds": {"this_command": round(seconds, 1), "training_of_its_runs": round(sum(folder.seconds.values()), 1)},
+        "format": runs.FORMAT, "versions": versions(), "seconds": {"this_command": round(seconds, 1), "training_of_its_runs": round(sum(folder.seconds.values()), 1)},
         **rounded(numbers),
     }  # fmt: skip
     if scale.name != "paper":
@@ -66,7 +67,8 @@ def read(folder: Path, name: str) -> Numbers | None:
             return None
         numbers: Numbers = json.loads(text)
         Scale(**numbers["scale"])
-        module.summary(numbers)
+        if not is_earlier(numbers):
+            module.summary(numbers)
         for claim in module.CLAIMS:
             judge(claim, numbers)
         return numbers
@@ -74,6 +76,11 @@ def read(folder: Path, name: str) -> Numbers | None:
         raise
     except Exception as error:  # whatever is missing or of another kind shows as the error of who looks for it
         raise ValueError(f"{file} is not what reproduce writes ({type(error).__name__}: {error})") from error
+
+
+def is_earlier(numbers: Numbers) -> bool:
+    """Whether a figure was drawn from runs of an earlier format, whose numbers the same description no longer gives."""
+    return bool(numbers["format"] != runs.FORMAT)
 
 
 def broken(folder: Path, name: str) -> str:

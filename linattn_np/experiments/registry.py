@@ -72,6 +72,19 @@ def cited(module: ModuleType) -> tuple[Claim, ...]:
     return module.CLAIMS if hasattr(module, "EXPERIMENTS") else ()
 
 
+def revisions() -> tuple[Any, ...]:
+    """The claims that an earlier protocol judged otherwise: ``REVISIONS`` of each paper."""
+    return tuple(entry for module in papers().values() for entry in getattr(module, "REVISIONS", ()))
+
+
+def released_readers() -> dict[str, Any]:
+    """{figure: (name of a claim, its JSON) -> numbers or None}: what was measured on a paper's own random numbers, ``RELEASED``."""
+    found: dict[str, Any] = {}
+    for module in papers().values():
+        found |= getattr(module, "RELEASED", {})
+    return found
+
+
 def sources() -> tuple[str, ...]:
     """Where each paper is to be found."""
     return tuple(module.SOURCE for module in papers().values())

@@ -2,6 +2,10 @@
 
 A rule looks at one number for each seed. "agrees": the rule's own condition. "agrees in direction": not that, but what the claim
 says qualitatively. "does not agree": neither. "not tested": no numbers at the paper's scale.
+
+Where a claim hangs on the test batch, the number of each seed is the median over many (``robust``), and the row also says on how
+many of them alone the claim holds, what a batch of the paper's own says, and whether a rounding moves the number (``fragility``).
+These decide nothing; neither does what another figure found on the paper's own random numbers, held against the same rule.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,12 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from ..training import runs
+from .curves import STATISTICS, spread
+from .fragility import BATCHES, SIZE, is_fragile, range_of
+
 VERDICTS = ("agrees", "agrees in direction", "does not agree", "not tested")
 
 
 @dataclass(frozen=True)
 class Within:
-    """The statistic lies in [low, high]; in direction: median and mean are above ``beyond`` (None: there is no direction)."""
+    """The statistic lies in [low, high]; in direction: it and the median are above ``beyond`` (None: there is no direction)."""
 
     low: float
     high: float
@@ -25,11 +33,14 @@ class Within:
     @property
     def text(self) -> str:
         """The rule in words."""
-        tail = "" if self.beyond is None else f"; in direction: mean and median above {self.beyond:g}"
-        return f"agrees: {self.statistic} over seeds within {self.low:g} to {self.high:g}{tail}"
+        statistic = self.statistic.replace("_", " ")
+        tail = "" if self.beyond is None else f"; in direction: {statistic} and median above {self.beyond:g}"
+        return f"agrees: {statistic} over seeds within {self.low:g} to {self.high:g}{tail}"
 
     def verdict(self, ours: dict[str, Any]) -> str:
-        right_way = self.beyond is not None and min(ours["mean"], ours["median"]) > self.beyond
+        if ours[self.statistic] is None:  # a geometric mean of numbers that are not all above 0
+            return "does not agree"
+        right_way = self.beyond is not None and min(ours[self.statistic], ours["median"]) > self.beyond
         if self.low <= ours[self.statistic] <= self.high and (self.beyond is None or right_way):
             return "agrees"
         return "agrees in direction" if right_way else "does not agree"
@@ -49,6 +60,8 @@ class Above:
         return f"agrees: {statistic} over seeds at least {self.least:g}; in direction: median above {self.beyond:g}"
 
     def verdict(self, ours: dict[str, Any]) -> str:
+        if ours[self.statistic] is None:
+            return "does not agree"
         if ours[self.statistic] >= self.least and ours["median"] > self.beyond:
             return "agrees"
         return "agrees in direction" if ours["median"] > self.beyond else "does not agree"
@@ -75,6 +88,15 @@ class Claim:
     untested: str = ""  # why it is not tested
 
 
+@dataclass(frozen=True)
+class Revision:
+    """A claim that did not agree under an earlier protocol: what was found then, and what was at fault, or that nothing was."""
+
+    id: str
+    was: str
+    why: str
+
+
 def contradicted(claims: Iterable[Claim], numbers: dict[str, Any]) -> list[Claim]:
     """What the paper says, and numbers of any scale do not show, not even in direction."""
     found = []
@@ -86,26 +108,83 @@ def contradicted(claims: Iterable[Claim], numbers: dict[str, Any]) -> list[Claim
     return found
 
 
-def judge(claim: Claim, numbers: dict[str, Any] | None) -> dict[str, Any]:
-    """One row of the scorecard. numbers: the figure's JSON, or None where there is none."""
+def judge(claim: Claim, numbers: dict[str, Any] | None, released: dict[str, Any] | None = None) -> dict[str, Any]:
+    """One row of the scorecard. numbers: the figure's JSON, or None where there is none.
+
+    released: the same quantity as another figure of the paper has it on the paper's own random numbers, or None.
+    """
     row: dict[str, Any] = {
         "id": claim.id, "statement": claim.statement, "where": claim.where, "paper": claim.paper, "code": claim.code,
         "figure": claim.figure, "rule": claim.rule.text if claim.rule else None, "ours": None, "verdict": "not tested",
+        "batches": None, "released": None, "fragile": None,
     }  # fmt: skip
     if claim.rule is None or claim.values is None:
         return {**row, "why": claim.untested}
+    if released is not None:
+        row["released"] = {**in_short(released), "seeds": len(released["each_seed"]), "verdict": claim.rule.verdict(released)}
     if numbers is None:
         return {**row, "why": f"not run yet: python -m linattn_np reproduce {claim.figure}"}
-    ours = claim.values(numbers)
-    ours = {key: ours[key] for key in ("median", "lower_quartile", "upper_quartile", "mean", "std", "each_seed")}
-    row["ours"] = {**ours, "seeds": len(ours["each_seed"])}
+    try:
+        ours = claim.values(numbers)
+        aside = claim.aside(numbers) if claim.aside else ""
+    except KeyError:
+        if numbers.get("format") == runs.FORMAT:
+            raise
+        return {
+            **row,
+            "why": f"drawn by an earlier format, which lacks this number: python -m linattn_np reproduce {claim.figure}",
+        }
+    row["ours"] = {**in_short(ours), "each_seed": ours["each_seed"], "seeds": len(ours["each_seed"])}
     if numbers["scale"]["name"] != "paper":
         return {**row, "why": f"measured at the {numbers['scale']['name']} scale only, not the paper's"}
+    row |= {"batches": on_batches(claim.rule, ours), "fragile": under_rounding(claim.rule, ours)}
     seeds = ours["each_seed"]
     finite = sum(value is not None and np.isfinite(value) for value in seeds)
     judged = 2 * finite >= len(seeds)  # fewer speak for themselves only
     words = [f"{name.replace('_', ' ')} {ours[name]:.3g}" for name in dict.fromkeys([claim.rule.statistic, "median"]) if judged]
     if finite < len(seeds):
         words.append(f"{finite} of {len(seeds)} seeds gave a finite number")
-    why = ", ".join(words) + (f"; {claim.aside(numbers)}" if claim.aside else "")
+    if row["fragile"] and row["fragile"]["fragile"]:
+        words.append(rounding_in_words(row["fragile"]))
+    why = ", ".join(words) + (f"; {aside}" if aside else "")
     return {**row, "verdict": claim.rule.verdict(ours) if judged else "does not agree", "why": why}
+
+
+def in_short(ours: dict[str, Any]) -> dict[str, Any]:
+    """The statistics of the seeds' numbers alone."""
+    return {key: ours.get(key) for key in STATISTICS}
+
+
+def on_batches(rule: Within | Above, ours: dict[str, Any]) -> dict[str, Any] | None:
+    """On how many test batches alone the rule says "agrees", or at least the direction, and what the paper's own batch says."""
+    if "on_batches" not in ours:
+        return None
+    verdicts = [rule.verdict(alone) for alone in map(spread, ours["on_batches"]) if alone["median"] is not None]
+    found: dict[str, Any] = {
+        "of": len(ours["on_batches"]), "agrees": verdicts.count("agrees"), "in_direction": verdicts.count("agrees in direction"),
+        "released_batch": None,
+    }  # fmt: skip
+    if "on_released" in ours:
+        alone = spread(ours["on_released"])
+        if alone["median"] is not None:
+            found["released_batch"] = {"verdict": rule.verdict(alone), rule.statistic: alone[rule.statistic]}
+    return found
+
+
+def under_rounding(rule: Within | Above, ours: dict[str, Any]) -> dict[str, Any] | None:
+    """Whether the reruns whose weights are off by a rounding move the rule's statistic, and from where to where."""
+    if "reruns" not in ours:
+        return None
+    low, high = range_of(ours["reruns"], rule.statistic)
+    return {
+        "fragile": is_fragile(ours["reruns"], rule.statistic), "low": low, "high": high, "reruns": len(ours["reruns"]) - 1,
+        "size": SIZE, "batches": BATCHES,
+    }  # fmt: skip
+
+
+def rounding_in_words(found: dict[str, Any]) -> str:
+    """From where to where a rounding moves a number."""
+    return (
+        f"fragile: {found['low']:.3g} to {found['high']:.3g} on {found['batches']} test batches over {found['reruns'] + 1} runs of "
+        f"the same seeds that differ by {found['size']:g} at the start"
+    )

@@ -13,7 +13,7 @@ from ..training.runs import Run, RunFolder
 from ..training.sweeps import sweep
 from .settings import Setting
 
-TEST_SEED = 99  # of our fixed test batch, drawn by NumPy: the released code's seed 99 is torch's and gives other prompts
+TEST_SEED = 99  # of the one fixed batch; drawn by NumPy, so that it is nobody else's batch of that seed
 TEST_PROMPTS = 1000
 
 
@@ -31,12 +31,16 @@ class Scale:
     noise_draws: int  # batches whose gradient noise is measured, for each seed
     search_steps: int  # the learning-rate search: iterations and seeds of each rate
     search_seeds: int
+    test_batches: int = 25  # the batches over which a median is taken, beside the one fixed batch
+    table_seeds: int = 20  # seeds of what a table gives at early iterations
+    reruns: int = 6  # of what a table gives, the first weights off by a rounding; 0: none
 
 
 PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=10, test_every=50,
               hessian_every=250, noise_draws=10_000, search_steps=2_000, search_seeds=3)  # fmt: skip
 QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=10, test_every=50,
-              hessian_every=250, noise_draws=500, search_steps=200, search_seeds=1)  # fmt: skip
+              hessian_every=250, noise_draws=500, search_steps=200, search_seeds=1,
+              test_batches=5, table_seeds=3, reruns=0)  # fmt: skip
 
 
 def limited(scale: Scale, every: Mapping[str, int] | None = None, **at_most: int) -> Scale:

@@ -4,14 +4,14 @@ It is made from the figures' JSON files alone, so that each number in it stands 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..training.runs import write_text
-from .record import read, rounded
-from .registry import claims, places, sources
-from .rules import VERDICTS, judge
+from .record import is_earlier, read, rounded
+from .registry import claims, places, released_readers, revisions, sources
+from .rules import VERDICTS, Claim, judge
 from .scale import counted
 
 Row = dict[str, Any]
@@ -23,7 +23,25 @@ def rows(folder: Path) -> list[Row]:
     Raises ValueError, with the file's name, where one is not what ``reproduce`` writes.
     """
     found: dict[str | None, Any] = {None: None, **{name: read(folder, name) for name in places()}}
-    return [judge(claim, found[claim.figure]) for claim in claims()]
+    return [
+        {**judge(claim, found[claim.figure], on_released_streams(claim, found)), **drawn_by(found[claim.figure])}
+        for claim in claims()
+    ]
+
+
+def on_released_streams(claim: Claim, found: Mapping[str | None, Any]) -> Row | None:
+    """What a figure on a paper's own random numbers says of a claim of another figure: its numbers, or None."""
+    for figure, reader in released_readers().items():
+        if found.get(figure) is not None and claim.figure != figure:
+            numbers = reader(claim.id, found[figure])
+            if numbers is not None:
+                return dict(numbers)
+    return None
+
+
+def drawn_by(numbers: Row | None) -> Row:
+    """The format of the runs that a row's figure was drawn from, and whether it is an earlier one."""
+    return {} if numbers is None else {"format": numbers["format"], "earlier_format": is_earlier(numbers)}
 
 
 def count(found: Sequence[Row]) -> dict[str, int]:
@@ -35,16 +53,70 @@ def markdown(found: Sequence[Row]) -> str:
     """The rows as a page."""
     tally = ", ".join(f"{number} {verdict}" for verdict, number in count(found).items())
     lines = ["# Scorecard", "", introduction(), "", f"**{len(found)} claims: {tally}.**", ""]
-    lines += ["| claim | paper | released code | ours | verdict | why |", "|---|---|---|---|---|---|"]
-    for row in found:
-        cells = (row["statement"], row["paper"], row["code"], in_words(row["ours"]), f"**{row['verdict']}**", row["why"])
-        lines.append("| " + " | ".join(str(cell or "").replace("|", "\\|") for cell in cells) + " |")
-    lines += ["", "## Rules", "", "| claim | where in the paper | rule | figure |", "|---|---|---|---|"]
-    for row in found:
-        if row["rule"]:
-            picture = f"[{row['figure']}]({row['figure']}.png)"
-            lines.append(f"| `{row['id']}` | {row['where']} | {row['rule']} | {picture} |")
+    earlier = sorted({row["figure"] for row in found if row.get("earlier_format")})
+    if earlier:
+        lines += [f"Drawn from runs of an earlier format than this library's, to be drawn again: {', '.join(earlier)}.", ""]
+    head = (
+        "claim",
+        "paper",
+        "released code",
+        "ours",
+        "verdict",
+        "test batches alone",
+        "released batch",
+        "released streams",
+        "why",
+    )
+    lines += table(
+        head, [(*line(row), in_words(row["ours"]), f"**{row['verdict']}**", *beside(row), row["why"]) for row in found]
+    )
+    lines += ["", *revisited(found)]
+    rules = [row for row in found if row["rule"]]
+    lines += ["", "## Rules", ""]
+    lines += table(
+        ("claim", "where in the paper", "rule", "figure"),
+        [(f"`{row['id']}`", row["where"], row["rule"], f"[{row['figure']}]({row['figure']}.png)") for row in rules],
+    )
     return "\n".join(lines) + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """The lines of a table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(str(cell or "").replace("|", "\\|") for cell in row) + " |" for row in rows]
+
+
+def line(row: Row) -> tuple[object, object, object]:
+    """What is claimed."""
+    return row["statement"], row["paper"], row["code"]
+
+
+def beside(row: Row) -> tuple[str, str, str]:
+    """What stands beside the verdict: single test batches, the released code's test batch, the runs on its random numbers."""
+    batches, released = row["batches"], row["released"]
+    alone = batch = streams = ""
+    if batches:
+        direction = f", {batches['in_direction']} in direction" if batches["in_direction"] else ""
+        alone = f"agrees on {batches['agrees']} of {batches['of']}{direction}"
+        if batches["released_batch"]:
+            batch = statistic_in_words(batches["released_batch"])
+    if released:
+        streams = statistic_in_words({"verdict": released["verdict"], **{k: released[k] for k in shown(released)}})
+    fragile = row["fragile"]
+    if fragile and fragile["fragile"]:
+        alone += f"{'; ' * bool(alone)}**fragile**"
+    return alone, batch, streams
+
+
+def shown(found: Row) -> tuple[str, ...]:
+    """The statistic that is shown of numbers."""
+    return ("geometric_mean",) if found.get("geometric_mean") is not None else ("median",)
+
+
+def statistic_in_words(found: Row) -> str:
+    """A statistic and the verdict that it alone would give."""
+    name = next(key for key in found if key != "verdict")
+    return f"{found[name]:.3g} ({found['verdict']})"
 
 
 def introduction() -> str:
@@ -52,8 +124,32 @@ def introduction() -> str:
     return (
         f"Each claim of the paper ({', '.join(sources())}) beside what came out here. Made by `python -m linattn_np reproduce` from "
         "the figures' JSON files. The rule of each verdict is code (`CLAIMS` in each module of `linattn_np/experiments/papers/`), "
-        "written before the runs at the paper's scale. Ours: the median over seeds and, in brackets, the quartiles."
+        "written before the runs at the paper's scale. Ours: the median over seeds and, in brackets, the quartiles. Where a claim "
+        "hangs on the test batch, the number of each seed is the median over many test batches of 1000 prompts, and this is what is "
+        "judged. Beside it: on how many of them alone the same rule says the same; what it says on the released code's test batch; "
+        "and what it says of runs on the released code's own random numbers. **Fragile**: runs whose first weights are off by a "
+        "rounding, 1e-7, move the number by more than a tenth; from where to where is said under why."
     )
+
+
+def revisited(found: Sequence[Row]) -> list[str]:
+    """Each claim that once did not agree: what was judged then, what is now, and why it may have changed."""
+    rows = {row["id"]: row for row in found}
+    known = [entry for entry in revisions() if entry.id in rows]
+    if not known:
+        return []
+    lines = ["## Claims that did not agree, revisited", ""]
+    lines += ["Under the first protocol these did not agree. A claim that fails by the better statistic still does not.", ""]
+    cells = [
+        (
+            rows[e.id]["statement"],
+            f"{e.was}: **does not agree**",
+            f"{in_words(rows[e.id]['ours'])}: **{rows[e.id]['verdict']}**",
+            e.why,
+        )
+        for e in known
+    ]
+    return lines + table(("claim", "was", "is", "why"), cells)
 
 
 def in_words(ours: Row | None) -> str:

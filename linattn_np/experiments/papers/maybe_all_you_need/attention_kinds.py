@@ -1,21 +1,29 @@
-"""Section 3.2: linear, ReLU and softmax attention, three layers each, with Adam at the best rate of each."""
+"""Section 3.2: linear, ReLU and softmax attention, three layers each, with Adam at the best rate of each.
 
+Softmax attention with its 1/n has a floor: L layers answer at most (1 + 1/n)^L - 1 times the largest label of a prompt (lesson 14),
+so that no weights have a smaller loss than what is left of the asked labels beyond that. It is drawn with the losses.
+"""
+
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from ...._types import Array
 from ....plotting import median_band, new_figure
 from ....training.loop import losses_along
 from ....training.runs import Run, RunFolder
-from ...curves import Numbers, band, last_tenth, loss_curves, spread
+from ...curves import Numbers, band, loss_curves, spread
+from ...measured import table
 from ...panels import limits_in_words, number
+from ...robust import judged, losses, middle, on_batches
 from ...rules import Above, Claim
 from ...scale import Scale, differences, histories, in_words, limited, test_batch
 from ...search import chosen, late, score
 from ...settings import with_momentum
 from .factors import MUCH
-from .settings import SETTINGS
+from .settings import SETTINGS, many_batches
 
 TITLE = "Attention kinds: linear, ReLU and softmax, three layers"
 SECONDS = {"paper": 720, "quick": 6}
@@ -28,7 +36,7 @@ LINES = {
 }  # fmt: skip
 ALT = (
     "Three panels on logarithmic loss scales. Left: test loss on one fixed batch against iteration for three layers of linear, "
-    "ReLU and softmax attention, each trained with Adam at its best learning rate. Middle: loss of fresh training batches, "
+    "ReLU and softmax attention, each trained with Adam at its best learning rate; dotted, the loss that no softmax gets below. Middle: loss of fresh training batches, "
     "medians of windows. Right: the search, score of each rate for the three kinds. Lines are medians over seeds, bands quartiles."
 )
 
@@ -43,8 +51,8 @@ def runs_for(kind: str, rate: float, steps: int, every: int, used: Scale) -> lis
 
 
 def sized(scale: Scale) -> Scale:
-    """One seed for the search; quick: scores of all pairs of tokens are dear."""
-    used = limited(scale, search_seeds=1)
+    """One seed for the search; scores of all pairs of tokens are dear, and the losses are level long before the end."""
+    used = limited(scale, search_seeds=1, steps=4_000)
     return used if scale.name == "paper" else limited(used, steps=100, seeds=2, search_steps=30)
 
 
@@ -68,8 +76,24 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         trained = histories(folder, runs, f"{kind} attention", progress)
         pairs = [losses_along(h, *test) for h in trained]
         curves = loss_curves(trained, pairs, used)
-        panels[kind] = {"title": NAMES[kind], "search": search, "learning_rate": search["best"], **curves}
-    return {"limits": differences(scale, used), "seeds_used": used.seeds, "panels": panels}
+        end = judged_end(folder, runs, used, progress)
+        panels[kind] = {"title": NAMES[kind], "search": search, "learning_rate": search["best"], **curves, "end": end}
+    bound = floor(*test, SETTINGS["setting1"].layers)
+    return {"limits": differences(scale, used), "seeds_used": used.seeds, "floor": bound, "panels": panels}
+
+
+def floor(Z: Array, y: Array, layers: int) -> float:
+    """The smallest loss that softmax attention can have on a batch, whatever its weights (14.33)."""
+    n = Z.shape[1] - 1
+    most = ((1 + 1 / n) ** layers - 1) * np.abs(Z[:, :-1, -1]).max(axis=1)  # the largest answer to each prompt (B,)
+    return float((np.maximum(np.abs(y) - most, 0.0) ** 2).mean())
+
+
+def judged_end(folder: RunFolder, runs: Sequence[Run], used: Scale, progress: bool | None) -> Numbers:
+    """The loss at the end of each seed, the median over test batches; on each alone beside it."""
+    batches = many_batches(used)
+    found = table(on_batches(folder, runs, losses, [used.steps], batches, "the end", progress), "losses", [used.steps])[:, 0]
+    return judged(middle(found, batches), found, batches)
 
 
 def draw(numbers: Numbers, scale: Scale) -> Figure:
@@ -81,6 +105,9 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
             median_band(ax, panel[which]["iterations"], band(panel[which]), label, **LINES[kind])
         search = panel["search"]
         axes[0][2].plot(search["rates"], np.array(search["scores"], float), marker="o", label=NAMES[kind], **LINES[kind])
+    if "floor" in numbers:  # of the fixed test batch
+        label = f"no softmax below {numbers['floor']:.2f}"
+        axes[0][0].axhline(numbers["floor"], color=LINES["softmax"]["color"], linestyle=":", linewidth=1.2, label=label)
     top = axes[0][2]
     for ax in axes[0]:
         ax.set(yscale="log", xlabel="iteration t")
@@ -88,7 +115,7 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
     axes[0][0].set(ylabel="test loss f, fixed batch", title="one fixed test batch")
     axes[0][1].set(ylabel=f"loss f of fresh batches,\nmedian of {scale.test_every}", title="fresh batches")
     top.set_ylabel("median test loss of the last fifth")
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False,
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False,
                   title=f"Adam; median and quartiles of {numbers['seeds_used']} seeds")  # fmt: skip
     return figure
 
@@ -110,8 +137,12 @@ def summary(numbers: Numbers) -> str:
 
 def over_linear(kind: str, numbers: Numbers) -> Numbers:
     """Another attention's final loss over linear attention's, both with Adam at their best rates, seed by seed."""
-    panels = numbers["panels"]
-    return spread(last_tenth(panels[kind]["test"]) / last_tenth(panels["linear"]["test"]))
+    ours, linear = (numbers["panels"][name]["end"] for name in (kind, "linear"))
+    found = {
+        key: (np.array(ours[key], float) / np.array(linear[key], float)).tolist()
+        for key in ("each_seed", "on_batches", "on_released")
+    }
+    return {**spread(found.pop("each_seed")), **found}
 
 
 CLAIMS = (

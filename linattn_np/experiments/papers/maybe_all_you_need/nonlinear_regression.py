@@ -1,4 +1,8 @@
-"""Nonlinear regression: labels linear in a hidden network's features; a trained network, then three layers of full attention."""
+"""Nonlinear regression: labels linear in a hidden network's features; a trained network, then three layers of full attention.
+
+The hidden network is the released code's. Losses are judged by the median over many test batches, beside the five seeds that the
+code printed; condition numbers on twenty seeds, each with a test batch of its own, as in the code.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +15,7 @@ from matplotlib.figure import Figure
 
 from ....plotting import STYLES, median_band, new_figure
 from ....training.runs import RunFolder
-from ...curves import Numbers, band, condition_curves, each_seed, numbers_or_nan, spread
+from ...curves import Numbers, band, condition_curves, each_seed, spread
 from ...measured import table
 from ...panels import (
     draw_condition,
@@ -24,17 +28,31 @@ from ...panels import (
     number,
 )
 from ...rules import Above, Claim, Within, around
-from ...scale import Scale, differences, histories, in_words, test_batch
+from ...scale import Scale, counted, differences, histories, in_words, test_batch
 from ...settings import OPTIMIZERS
 from ...variants import noise_summary
 from . import published
 from .factors import FAINT, LOSS, THROUGHOUT
-from .nonlinear_runs import TASK, along, curves, hessian_times, model_of, noise, runs_for, search, sized, smoothness
+from .nonlinear_runs import (
+    HIDDEN_SEED,
+    TASK,
+    along,
+    curves,
+    hessian_times,
+    model_of,
+    noise,
+    ratios,
+    robust_losses,
+    runs_for,
+    search,
+    sized,
+    smoothness,
+)
 from .published import NONLINEAR_RATES, NONLINEAR_RATIOS
 
 TITLE = "Nonlinear regression: a ReLU network before three layers of linear attention"
 SECONDS = {"paper": 900, "quick": 14}
-SEARCHED_SEEDS = 3  # of runs at another rate, where our own search finds one better
+SEARCHED_SEEDS, SEARCHED_STEPS = 3, 3_000  # of runs at another rate, where our own search finds one better
 ALT = (
     "Six panels. Test loss against iteration for SGD with momentum and Adam at the released code's rates, logarithmic; thin, the "
     "rate that our own search finds, where it is another. Density of the gradient noise norm at "
@@ -54,7 +72,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     used = sized(scale)
     searched = search(folder, used, progress)
     runs = {o: runs_for(o, NONLINEAR_RATES[o], used) for o in OPTIMIZERS}
-    at_best = replace(used, seeds=min(SEARCHED_SEEDS, used.seeds))
+    at_best = replace(used, seeds=min(SEARCHED_SEEDS, used.seeds), steps=min(SEARCHED_STEPS, used.steps))
     better = {o: found["best"] for o, found in searched.items() if found["best"] != NONLINEAR_RATES[o]}
     others = {o: runs_for(o, rate, at_best) for o, rate in better.items()}
     every = [run for asked in (*runs.values(), *others.values()) for run in asked]  # handed out together: no worker waits
@@ -64,17 +82,19 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     panel: Numbers = {"title": "nonlinear regression"}
     for o in OPTIMIZERS:
         panel[o] = {"learning_rate": NONLINEAR_RATES[o], **curves(runs[o], trained, found[o], used)}
+        panel[o]["judged"] = robust_losses(folder, runs[o], used, f"{o}, nonlinear regression", progress)
+    panel["ratios"] = ratios(folder, used, progress)
     panel["at_searched_rate"] = {}
     for o, rate in better.items():
-        measured = along(folder, others[o], trained, used, (), f"losses of {o} at {rate:g}", progress)
-        panel["at_searched_rate"][o] = {"learning_rate": rate, **curves(others[o], trained, measured, used)}
+        measured = along(folder, others[o], trained, at_best, (), f"losses of {o} at {rate:g}", progress)
+        panel["at_searched_rate"][o] = {"learning_rate": rate, **curves(others[o], trained, measured, at_best)}
     panel["condition"] = condition_curves(times, {o: table(found[o], "diagonals", times) for o in OPTIMIZERS})
     panel["smoothness"] = smoothness(found, used)
     panel["noise"] = noise_summary(noise(folder, used, progress))
     y = test_batch(TASK)[1]
     return {
         "limits": differences(scale, used), "seeds_used": used.seeds, "batch_used": used.batch, "draws": used.noise_draws,
-        "network_seed": TASK.network_seed, "mean_square_of_the_test_labels": float((y * y).mean()),
+        "network_seed": f"torch {HIDDEN_SEED}", "mean_square_of_the_test_labels": float((y * y).mean()),
         "parameters": model_of(every[0]).size, "search": searched, "panel": panel,
     }  # fmt: skip
 
@@ -138,13 +158,11 @@ def summary(numbers: Numbers) -> str:
             other = panel["at_searched_rate"][o]
             seeds = len(other["test"]["each_seed"])
             lines.append(f"  {o} at {other['learning_rate']:g}, {seeds} seeds: {number(other['test']['median'][-1])} at the end")
-    ratio = panel["condition"]["ratio"]
-    for t in (0, 750, 1250):
-        if t in ratio["iterations"]:
-            each = spread([row[ratio["iterations"].index(t)] for row in ratio["each_seed"]])
-            code = NONLINEAR_RATIOS[t]
-            lines.append(f"  R_med(SGD) / R_med(Adam) at {t}: mean {number(each['mean'])} ({number(each['std'])}), "
-                         f"median {number(each['median'])}; code {code[0]:g} ({code[1]:g})")  # fmt: skip
+    for t, each in panel["ratios"].items():
+        code = NONLINEAR_RATIOS[int(t)]
+        lines.append(f"  R_med(SGD) / R_med(Adam) at {t}, {counted(len(each['each_seed']), 'seed')}: geometric mean "
+                     f"{number(each['geometric_mean'])}, mean {number(each['mean'])} ({number(each['std'])}); "
+                     f"code {code[0]:g} ({code[1]:g})")  # fmt: skip
     lines.append(noise_in_words(panel) + f", mode {number(panel['noise']['noise']['mode']['median'])}")
     above = panel["smoothness"]["share_sgd_above"]["median"]
     lines.append(f"  SGD's steps meet more curvature than Adam's in {above:.0%} of the windows (median over seeds)")
@@ -161,26 +179,46 @@ def best_rate(optimizer: str, numbers: Numbers) -> Numbers:
 
 
 def loss_at(optimizer: str, iteration: int, numbers: Numbers) -> Numbers:
-    """The test loss of each seed."""
-    return spread(each_seed(numbers["panel"][optimizer]["test"], iteration))
+    """The loss of each seed, the median over test batches."""
+    found = numbers["panel"][optimizer]["judged"].get(str(iteration))
+    return found or spread([np.nan] * numbers["seeds_used"])
+
+
+def scaled(numbers: Numbers, change: Any) -> Numbers:
+    """Judged numbers with a function of them in their place."""
+    kinds = {key: np.array(numbers[key], float) for key in ("each_seed", "on_batches") if key in numbers}
+    changed: Numbers = {key: change(values).tolist() for key, values in kinds.items()}
+    return {**spread(changed.pop("each_seed")), **changed}
 
 
 def below(optimizer: str, bound: float, iteration: int, numbers: Numbers) -> Numbers:
-    """``bound`` over the smallest test loss of each seed up to an iteration: at least 1 where the loss has been below it."""
-    curve = numbers["panel"][optimizer]["test"]
-    rows = np.array([numbers_or_nan(row) for row in curve["each_seed"]])
-    known = np.array(curve["iterations"]) <= iteration
-    return spread(bound / np.nanmin(rows[:, known], axis=1))
+    """``bound`` over the smallest loss of each seed up to an iteration: at least 1 where the loss has been below it."""
+    rows = [found for t, found in numbers["panel"][optimizer]["judged"].items() if int(t) <= iteration]
+    kinds = {key: np.nanmin([np.array(row[key], float) for row in rows], axis=0).tolist() for key in ("each_seed", "on_batches")}
+    return scaled(kinds, lambda values: bound / values)
 
 
 def over(optimizer: str, bound: float, iteration: int, numbers: Numbers) -> Numbers:
-    """The test loss of each seed at an iteration over ``bound``."""
-    return spread(each_seed(numbers["panel"][optimizer]["test"], iteration) / bound)
+    """The loss of each seed at an iteration over ``bound``."""
+    return scaled(loss_at(optimizer, iteration, numbers), lambda values: values / bound)
 
 
 def ratio(iteration: int, numbers: Numbers) -> Numbers:
     """R_med(SGD) / R_med(Adam) of each seed."""
-    return spread(each_seed(numbers["panel"]["condition"]["ratio"], iteration))
+    found = numbers["panel"]["ratios"].get(str(iteration))
+    return found or spread([np.nan] * numbers["seeds_used"])
+
+
+def ratio_in_words(iteration: int, numbers: Numbers) -> str:
+    """The mean of the code's kind."""
+    found = ratio(iteration, numbers)
+    each = spread(each_seed(numbers["panel"]["condition"]["ratio"], iteration))
+    if found["mean"] is None or each["mean"] is None:
+        return ""
+    return (
+        f"mean {found['mean']:.3g} ({found['std']:.3g}); on the one fixed batch, {len(each['each_seed'])} seeds: mean "
+        f"{each['mean']:.3g} ({each['std']:.3g})"
+    )
 
 
 def noise_statistic(statistic: str, numbers: Numbers) -> Numbers:
@@ -203,10 +241,12 @@ def claims() -> Iterator[Claim]:
             values=partial(best_rate, optimizer), rule=Within(rate, rate), **common,
         )  # fmt: skip
     for (optimizer, t), value in published.NONLINEAR_LOSSES.items():
+        five = published.NONLINEAR_SEEDS.get((optimizer, t))
+        among = f", five seeds from {five[0]:g} to {five[1]:g}" if five else ""
         yield Claim(
-            id=f"nonlinear.loss.{optimizer.lower()}.{t}", statement=f"{optimizer}'s loss at iteration {t} is about {value:g}",
-            code=published.NONLINEAR_SGD if optimizer == "SGD" else f"{value:g}", values=partial(loss_at, optimizer, t),
-            rule=around(value, LOSS), **common,
+            id=f"nonlinear.loss.{optimizer.lower()}.{t}",
+            statement=f"{optimizer}'s loss at iteration {t} is about {value:g}{among}", code=f"{value:g}{among}",
+            values=partial(loss_at, optimizer, t), rule=Within(*five) if five else around(value, LOSS), **common,
         )  # fmt: skip
     yield Claim(
         id="nonlinear.adam_falls", statement="Adam's loss has been below 2e-3 by iteration 1500 (2e-3 over its smallest)",
@@ -219,8 +259,8 @@ def claims() -> Iterator[Claim]:
     for t, (mean, std) in NONLINEAR_RATIOS.items():
         yield Claim(
             id=f"nonlinear.condition_ratio.{t}", statement=f"R_med(SGD) / R_med(Adam) at iteration {t} is {mean:g} ({std:g})",
-            code=f"{mean:g} ({std:g})", values=partial(ratio, t),
-            rule=Within(**published.mean_within_deviation(mean, std), beyond=None if t == 0 else 1.0), **common,
+            code=f"{mean:g} ({std:g})", values=partial(ratio, t), aside=partial(ratio_in_words, t),
+            rule=Within(**published.mean_within_deviation(mean, std, "geometric_mean"), beyond=None if t == 0 else 1.0), **common,
         )  # fmt: skip
     mode = published.NONLINEAR_NOISE_MODE
     yield Claim(

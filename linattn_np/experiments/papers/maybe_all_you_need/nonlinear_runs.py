@@ -15,23 +15,31 @@ from ....prompts import NonlinearTask
 from ....training.batch_gradient import BatchGradient
 from ....training.loop import History
 from ....training.runs import Run, RunFolder, history_arrays, history_from
-from ...curves import Numbers, curve, loss_curves, spread
+from ... import robust
+from ...curves import Numbers, condition_numbers, curve, loss_curves, spread
 from ...measured import Arrays, kept_each, table
+from ...robust import Batches, batches_for, batches_of_seeds, judged, middle, on_batches
 from ...scale import TEST_PROMPTS, TEST_SEED, Scale, histories, test_batch
 from ...search import chosen, score
 from ...settings import OPTIMIZERS, with_momentum
+from .published import NONLINEAR_RATES
+from .released_streams import TorchGenerator
 
-TASK = NonlinearTask(n=20)
+HIDDEN_SEED = 7  # torch's, of the network behind the labels: the numbers that are held against ours belong to it
+TASK = NonlinearTask(n=20, network=TorchGenerator(HIDDEN_SEED).network(5, 10, 5))
 SHAPE: dict[str, Any] = {"layers": 3, "std": 0.1, "hidden": 30, "full": False}
 RATES = (0.001, 0.01, 0.05, 0.1)
 HESSIAN_TIMES = (0, 250, 500, 750, 1_000, 1_250, 1_500, 2_000, 4_000, 6_000, 8_000, 10_000)
+LOSS_TIMES = (*range(0, 1_501, 100), 10_000)  # when losses are measured on many test batches
+RATIO_TIMES = (0, 750, 1250)  # when condition numbers are compared on more seeds
+MORE_SEEDS = 20
 WINDOWS = 20  # of the whole run; the steps recorded in each are taken together
 
 
 def sized(scale: Scale) -> Scale:
     """The released code's batch of 2000 and 5 seeds; fewer draws of the noise than its 100,000."""
     if scale.name == "paper":
-        return replace(scale, batch=2_000, seeds=5, record_every=50, noise_draws=2_000, search_steps=400, search_seeds=1)
+        return replace(scale, batch=2_000, seeds=5, record_every=50, noise_draws=2_000, search_steps=400, search_seeds=5)
     return replace(scale, steps=200, batch=64, seeds=2, record_every=10, noise_draws=700, search_steps=30, search_seeds=1)
 
 
@@ -67,6 +75,36 @@ def search(folder: RunFolder, used: Scale, progress: bool | None) -> dict[str, N
             scores.append(score(history, (times, losses), short.steps))
         found[o] = chosen(RATES, np.median(np.reshape(scores, (len(RATES), -1)), axis=1))
     return found
+
+
+def robust_losses(folder: RunFolder, runs: Sequence[Run], used: Scale, label: str, progress: bool | None) -> dict[str, Numbers]:
+    """{iteration: the loss of each seed, the median over test batches}, and what each batch alone says."""
+    times, batches = [t for t in LOSS_TIMES if t <= used.steps], batches_for(used)
+    every = table(
+        on_batches(folder, runs, robust.losses, times, batches, label, progress), "losses", times
+    )  # (seeds, T, batches)
+    return {str(t): judged(middle(every[:, k], batches), every[:, k], batches) for k, t in enumerate(times)}
+
+
+def composed_diagonals(task: NonlinearTask, batches: Batches, model: Any, points: Array, steps: Array | None = None) -> Arrays:
+    """``robust.diagonals`` for a composed model."""
+    surfaces = robust.surfaces(task, batches, model)
+    return {"diagonals": np.array([[hessian_diagonal(model, x, surface.Z, surface.y) for surface in surfaces] for x in points])}
+
+
+def ratios(folder: RunFolder, used: Scale, progress: bool | None) -> dict[str, Numbers]:
+    """{iteration: R_med(SGD) / R_med(Adam)} of many seeds at the code's rates, each on a test batch of its own, as the code has it."""
+    times = [t for t in RATIO_TIMES if t <= used.steps]
+    count = max(used.seeds, MORE_SEEDS) if used.steps >= RATIO_TIMES[-1] else used.seeds
+    R = {}
+    for o in OPTIMIZERS:
+        short = replace(used, steps=max(times[-1], 1), seeds=count, record_every=np.gcd.reduce(times).item() or 1)
+        runs = [*runs_for(o, NONLINEAR_RATES[o], used), *runs_for(o, NONLINEAR_RATES[o], short)[used.seeds :]]
+        found = on_batches(
+            folder, runs, composed_diagonals, times, batches_of_seeds(short), f"{o}, nonlinear, more seeds", progress
+        )
+        R[o] = condition_numbers(table(found, "diagonals", times)[:, :, 0])  # (seeds, T)
+    return {str(t): spread(R["SGD"][:, k] / R["Adam"][:, k]) for k, t in enumerate(times)}
 
 
 def curves(runs: Sequence[Run], trained: Mapping[Run, History], found: Sequence[Arrays], used: Scale) -> Numbers:

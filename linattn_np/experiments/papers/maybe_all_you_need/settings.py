@@ -1,7 +1,10 @@
 """The paper's data settings and the hyper-parameters of its released code. Source: paper, section 3.1; learning rates from its code."""
 
 from ....prompts import RegressionTask
+from ...robust import Batches, batches_for
+from ...scale import Scale
 from ...settings import Setting
+from . import released_streams
 
 SETTINGS = {
     "setting1": Setting("Setting 1: Gaussian, n = 20", RegressionTask(n=20), {"SGD": 0.02, "Adam": 0.02}, 1.0),
@@ -13,3 +16,8 @@ SETTINGS = {
     "sphere": Setting("Spherical, n = 20", RegressionTask(n=20, covariates="sphere"), {"SGD": 5.0, "Adam": 0.1}, 0.1),
 }  # fmt: skip
 NAMES = {"setting1": "Setting 1", "setting2": "Setting 2", "setting3": "Setting 3"}  # the three of section 3.2
+
+
+def many_batches(scale: Scale, count: int | None = None) -> Batches:
+    """The test batches that claims are judged on, or the first ``count`` of them; beside them the released code's one."""
+    return batches_for(scale, (released_streams.test_batch,), count)
