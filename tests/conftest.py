@@ -11,7 +11,7 @@ from linattn_np.training.runs import RunFolder
 PROMPTS = 37  # of the tiny test batch
 TINY = scale.Scale(
     "tiny", steps=300, batch=29, seeds=2, record_every=10, test_every=50, hessian_every=100, noise_draws=127, search_steps=20,
-    search_seeds=2,
+    search_seeds=2, test_batches=3, table_seeds=3, reruns=1,
 )  # fmt: skip
 
 

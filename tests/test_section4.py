@@ -1,6 +1,7 @@
 """The experiments of section 4: what they compute by another road, divergence that shows, and the readers behind their claims."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,16 @@ from linattn_np.batches import generators
 from linattn_np.experiments import curves, panels, scale, search, variants
 from linattn_np.experiments.curves import spread
 from linattn_np.experiments.papers.maybe_all_you_need import (
+    attention_kinds,
     data_distribution,
     depth,
     full_batch,
     nonlinear_regression,
     nonlinear_runs,
+    released_streams,
 )
+from linattn_np.experiments.papers.maybe_all_you_need.settings import SETTINGS
+from linattn_np.layers import mlp
 from linattn_np.measures import noise
 from linattn_np.measures.landscape import robust_condition_number
 from linattn_np.models.composed import Composed
@@ -108,6 +113,52 @@ def test_the_noise_starts_where_the_runs_start():
     assert np.array_equal(again["norms"], found["norms"]) and (found["norms"] > 0).all()
 
 
+def test_the_labels_are_those_of_the_released_codes_network(tmp_path):
+    network = released_streams.TorchGenerator(7).network(5, 10, 5)
+    Z, y = nonlinear_runs.TASK.sample(7, np.random.default_rng(0))
+    w = np.stack([np.linalg.lstsq(mlp.forward(z[:-1, :-1], *network)[0], z[:-1, -1], rcond=None)[0] for z in Z])
+    assert np.allclose((mlp.forward(Z[:, -1:, :-1], *network)[0][:, 0] * w).sum(axis=1), y)
+    run = Run(nonlinear_runs.TASK, Adam(0.01), 2, 5, hidden=7)
+    again = Run.from_dict(json.loads(json.dumps(run.to_dict())))
+    assert (
+        again == run
+        and again.file_name() == run.file_name()
+        and np.array_equal(again.train(False).params, run.train(False).params)
+    )
+    assert run.to_dict() != replace(run, task=la.NonlinearTask(n=20)).to_dict()
+    with pytest.raises(ValueError, match=r"network: expected arrays of shapes \(\(10, 5\), \(10,\), \(5, 10\), \(5,\)\)"):
+        la.NonlinearTask(network=[array.T for array in network])
+
+
+# ---------------------------------------------------------------- how much sooner, floors
+
+
+def test_how_much_sooner_by_hand():
+    fall = 1.0 / np.arange(1.0, 601.0)
+    assert variants.running_median(fall)[300] == fall[300] and variants.running_median(fall)[0] == np.median(fall[:26])
+    assert variants.first_below(np.array([5.0, 3.0, 2.0, 1.0]), 2.5) == 3 and variants.first_below(np.array([5.0]), 1.0) == 0
+
+
+def test_speed_up_is_at_equal_loss(tiny):
+    setting = SETTINGS["setting1"]
+    found = variants.speed_up(tiny.folder, setting, tiny.scale, (300, 10_000), False)
+    assert list(found) == ["300"]
+    runs = [tiny.folder.load(scale.runs_of(setting, o, tiny.scale)[1]).loss for o in ("SGD", "Adam")]
+    bound = np.median(runs[0][274:300])
+    sooner = next(t for t in range(300) if np.median(runs[1][max(0, t - 25) : t + 26]) <= bound) + 1
+    assert found["300"]["each_seed"][1] == pytest.approx(300 / sooner)
+
+
+def test_no_softmax_is_below_its_floor():
+    Z, y = scale.test_batch(la.RegressionTask())
+    bound = attention_kinds.floor(Z, y, 3)
+    assert bound == pytest.approx(2.70, abs=0.01)
+    best = np.clip(y, *(sign * ((1 + 1 / 20) ** 3 - 1) * np.abs(Z[:, :-1, -1]).max(axis=1) for sign in (-1, 1)))
+    assert np.mean((best - y) ** 2) == pytest.approx(bound, rel=1e-12)
+    params = la.init_params(np.random.default_rng(0), std=3.0)
+    assert la.loss(params, Z[:50], y[:50], "softmax") > attention_kinds.floor(Z[:50], y[:50], 3)
+
+
 # ---------------------------------------------------------------- full batch
 
 
@@ -137,12 +188,20 @@ def test_readers_by_hand():
     tails = {name: {"noise": {"noise": {"p99.9_over_p50": spread(values)}}} for name, values in
              (("sphere", [1.0, 2.0]), ("setting3", [3.0, 4.0]))}  # fmt: skip
     assert data_distribution.heavier_noise({"panels": tails})["each_seed"] == [3.0, 2.0]
-    depths = {str(L): {"SGD": {"test": curve([1.0, 2.0**L])}, "Adam": {"test": curve([1.0, 1.0])}} for L in (2, 4, 6, 8)}
-    assert depth.gap_with_depth({"panels": depths})["median"] == pytest.approx(1.0)
-    assert depth.falls_with_depth("SGD", {"panels": depths})["median"] == 2.0**-6
+    ends = {L: {"each_seed": [2.0**L], "on_batches": [[2.0**L], [2.0**-L]]} for L in (2, 4, 6, 8)}
+    depths = {
+        str(L): {"end": {"SGD": end, "Adam": {"each_seed": [1.0], "on_batches": [[1.0], [1.0]]}}} for L, end in ends.items()
+    }
+    found = depth.gap_with_depth({"panels": depths})
+    assert found["median"] == pytest.approx(1.0) and np.allclose(found["on_batches"], [[1.0], [-1.0]])
+    assert depth.falls_with_depth("SGD", {"panels": depths})["on_batches"] == [[2.0**-6], [2.0**6]]
     full = {o: {"train": curve([1.0, value])} for o, value in (("SGD", 1.0), ("Adam", 0.01), ("SignDescent", 0.1))}
     assert full_batch.sign_share({"panels": {"full": full}})["median"] == pytest.approx(0.5)
     assert full_batch.gap_without_noise({"panels": {"full": full}})["median"] == pytest.approx(100.0)
-    nonlinear = {"panel": {"Adam": {"test": curve([4e-3, 1e-3, 5e-4])}}}
-    assert nonlinear_regression.below("Adam", 2e-3, 10, nonlinear)["median"] == 2.0
+    judged = {
+        str(t): {"each_seed": [loss], "on_batches": [[loss], [4 * loss]]} for t, loss in ((0, 4e-3), (10, 1e-3), (20, 5e-4))
+    }
+    nonlinear = {"panel": {"Adam": {"judged": judged}}}
+    found = nonlinear_regression.below("Adam", 2e-3, 10, nonlinear)
+    assert found["median"] == 2.0 and found["on_batches"] == [[2.0], [0.5]]
     assert nonlinear_regression.over("Adam", 4e-3, 0, nonlinear)["median"] == 1.0

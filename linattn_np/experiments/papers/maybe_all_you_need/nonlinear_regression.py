@@ -34,7 +34,6 @@ from ...variants import noise_summary
 from . import published
 from .factors import FAINT, LOSS, THROUGHOUT
 from .nonlinear_runs import (
-    HIDDEN_SEED,
     TASK,
     along,
     curves,
@@ -49,6 +48,7 @@ from .nonlinear_runs import (
     smoothness,
 )
 from .published import NONLINEAR_RATES, NONLINEAR_RATIOS
+from .released_runs import HIDDEN_SEED
 
 TITLE = "Nonlinear regression: a ReLU network before three layers of linear attention"
 SECONDS = {"paper": 900, "quick": 14}

@@ -23,9 +23,10 @@ from ...scale import TEST_PROMPTS, TEST_SEED, Scale, histories, test_batch
 from ...search import chosen, score
 from ...settings import OPTIMIZERS, with_momentum
 from .published import NONLINEAR_RATES
+from .released_runs import HIDDEN_SEED
 from .released_streams import TorchGenerator
 
-HIDDEN_SEED = 7  # torch's, of the network behind the labels: the numbers that are held against ours belong to it
+# The labels' network is torch's of seed 7: the numbers that are held against ours belong to it.
 TASK = NonlinearTask(n=20, network=TorchGenerator(HIDDEN_SEED).network(5, 10, 5))
 SHAPE: dict[str, Any] = {"layers": 3, "std": 0.1, "hidden": 30, "full": False}
 RATES = (0.001, 0.01, 0.05, 0.1)
