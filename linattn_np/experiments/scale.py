@@ -40,7 +40,7 @@ PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=10, test_
               hessian_every=250, noise_draws=10_000, search_steps=2_000, search_seeds=3)  # fmt: skip
 QUICK = Scale("quick", steps=1_000, batch=200, seeds=3, record_every=10, test_every=50,
               hessian_every=250, noise_draws=500, search_steps=200, search_seeds=1,
-              test_batches=5, table_seeds=3, reruns=0)  # fmt: skip
+              test_batches=3, table_seeds=3, reruns=0)  # fmt: skip
 
 
 def limited(scale: Scale, every: Mapping[str, int] | None = None, **at_most: int) -> Scale:

@@ -38,7 +38,7 @@ def sized(scale: Scale) -> tuple[Scale, Scale]:
     """
     every = {"record_every": scale.test_every}
     if scale.name == "paper":
-        used = limited(scale, every, steps=3_500, batch=250, noise_draws=2_000, search_steps=1_000, search_seeds=1)
+        used = limited(scale, every, steps=3_500, batch=250, noise_draws=1_500, search_steps=1_000, search_seeds=1)
         return used, replace(used, batch=scale.batch)
     used = limited(scale, every, steps=100, batch=16, seeds=2, noise_draws=50, search_seeds=1)
     used = replace(used, search_steps=used.steps)  # a rate that is best after a few steps may diverge later

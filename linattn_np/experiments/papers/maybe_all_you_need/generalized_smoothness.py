@@ -87,7 +87,10 @@ def extremes(folder: RunFolder, name: str, scale: Scale, progress: bool | None) 
     if name != "setting1":
         return {}
     short = replace(scale, steps=min(PATH_STEPS, scale.steps), record_every=1)
-    runs, batches = runs_of(SETTINGS[name], OPTIMIZER, short), many_batches(scale, EXTREME_BATCHES)
+    runs, batches = (
+        runs_of(SETTINGS[name], OPTIMIZER, short),
+        many_batches(scale, EXTREME_BATCHES if scale.name == "paper" else 1),
+    )
     times = np.arange(short.steps)
     found = on_batches(
         folder, runs, curvatures, times.tolist(), batches, f"every step of {OPTIMIZER}, {SETTINGS[name].title}", progress

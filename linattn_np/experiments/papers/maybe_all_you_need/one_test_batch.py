@@ -36,7 +36,7 @@ FIXED = {"ours": "our one fixed batch", "released": "the released code's batch"}
 MARKERS = {"ours": "o", "released": "s"}
 ALT = (
     "Two rows of three panels, one column for each data setting; each of hundreds of test batches of 1000 prompts has a largest "
-    "eigenvalue of a prompt's Gram matrix, which is the horizontal axis, logarithmic. Top: of batches sorted by it and cut into ten "
+    "eigenvalue of a prompt's Gram matrix, which is the horizontal axis. Top: of batches sorted by it and cut into ten "
     "groups, the share on which Adam's mean loss over seeds is below SGD's, in the middle of the run and at its end; the released "
     "code's batch and our fixed batch are marked at 1 where Adam is ahead on them and at 0 where not. Bottom: the share of a batch's loss "
     "that its largest prompt carries, a point for each batch, for SGD and Adam at the end."
@@ -155,9 +155,9 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
         for key, words in FIXED.items():
             mark_fixed(top, bottom, found["fixed"][key], MARKERS[key], words)
         top.axhline(0.5, color="0.6", linewidth=0.8)
-        top.set(xscale="log", ylim=(-0.06, 1.45), title=found["title"])
+        top.set(ylim=(-0.06, 1.75), title=found["title"])
         top.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
-        bottom.set(xscale="log", ylim=(-0.03, 1.03), xlim=top.get_xlim())
+        bottom.set(ylim=(-0.03, 1.03), xlim=top.get_xlim())
         bottom.set_xlabel("largest eigenvalue of $X^T X / n$ in the batch")
         top.legend(frameon=False, fontsize=8, loc="upper left")
     axes[0][0].set_ylabel("share of the batches on which\nAdam's loss is below SGD's")

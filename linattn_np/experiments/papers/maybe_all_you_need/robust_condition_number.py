@@ -171,19 +171,19 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
                             color=MEDIAN_STYLES["lower"]["color"])  # fmt: skip
         for o in OPTIMIZERS:
             values = panel["robust"][o]
-            top.plot(values["iterations"], values["median"], "x", color=STYLES[o]["color"], markersize=7, label=f"{o}, judged")
+            top.plot(values["iterations"], values["median"], "x", color=STYLES[o]["color"], markersize=7)
         values = panel["robust"]["ratio"]
-        label = "judged: H_ii median over batches"
-        bottom.plot(values["iterations"], values["median"], "x", color="#D55E00", markersize=7, label=label)
+        bottom.plot(values["iterations"], values["median"], "kx", markersize=7)
         draw_paper(bottom, name)
         bottom.axhline(1.0, color="0.5", linewidth=0.8)
         top.set(yscale="log", title=panel["title"])
         bottom.set(yscale="log", xlabel="iteration t")
+    axes[0][0].plot([], [], "kx", markersize=7, label="judged: each entry the median over batches")
     axes[0][0].set_ylabel("robust condition number\n" + r"$R_{med} = \max|H_{ii}| / \mathrm{median}|H_{ii}|$")
     axes[1][0].set_ylabel(r"ratio $R_{med}$(SGD) / $R_{med}$(Adam)")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=9, frameon=False,
                   title=f"top: median and quartiles of {scale.seeds} seeds, lower median")  # fmt: skip
-    figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside upper right", ncols=5, fontsize=9, frameon=False,
+    figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside upper right", ncols=4, fontsize=9, frameon=False,
                   title="bottom: ratio, median over seeds; band: quartiles, lower median")  # fmt: skip
     return figure
 
