@@ -73,7 +73,17 @@ def losses(task: RegressionTask, batches: Batches, model: Any, points: Array, st
 
 def diagonals(task: RegressionTask, batches: Batches, model: Any, points: Array, steps: Array | None = None) -> Arrays:
     """The exact diagonal of the Hessian at each point on each batch."""
-    return {"diagonals": np.array([[surface.diagonal(x) for surface in surfaces(task, batches, model)] for x in points])}
+    return {"diagonals": np.array([[diagonal(surface, x) for surface in surfaces(task, batches, model)] for x in points])}
+
+
+def diagonal(surface: Objective, x: Array) -> Array:
+    """The exact diagonal (p,). A parameter that never reaches the prediction has a gradient of exactly 0; its entry is 0 too."""
+    grad = surface.grad(x).ravel()
+    alive = np.flatnonzero(grad) if grad.any() else np.arange(x.size)
+    directions = np.eye(x.size)[alive].reshape(-1, *x.shape)
+    found = np.zeros(x.size)
+    found[alive] = surface.hvps(x, directions).reshape(len(alive), -1)[np.arange(len(alive)), alive]
+    return found
 
 
 def curvatures(task: RegressionTask, batches: Batches, model: Any, points: Array, steps: Array) -> Arrays:

@@ -33,7 +33,7 @@ class Scale:
     search_seeds: int
     test_batches: int = 25  # the batches over which a median is taken, beside the one fixed batch
     table_seeds: int = 20  # seeds of what a table gives at early iterations
-    reruns: int = 6  # of what a table gives, the first weights off by a rounding; 0: none
+    reruns: int = 3  # of what a table gives, the first weights off by a rounding; 0: none
 
 
 PAPER = Scale("paper", steps=10_000, batch=1000, seeds=6, record_every=10, test_every=50,
