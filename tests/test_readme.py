@@ -24,8 +24,14 @@ def test_the_python_example_runs_and_prints(capsys):
 
 def test_losses_in_the_caption_are_the_figures():
     panel = json.loads((ROOT / "figures" / "adam_vs_sgd.json").read_text())["panels"]["setting1"]
-    adam, sgd = (panel[name]["test"]["median"][-1] for name in ("Adam", "SGD"))
-    assert f"{adam:.2e} with Adam and {sgd:.2e} with SGD" in TEXT
+    adam, sgd = (panel[name]["robust"]["median"][-1] for name in ("Adam", "SGD"))
+    assert f"{adam:.2e} with Adam and {sgd:.2e} with SGD" in " ".join(TEXT.split())
+
+
+def test_the_counts_of_verdicts_are_the_scorecards():
+    found = json.loads((ROOT / "figures" / "scorecard.json").read_text())["verdicts"]
+    words = f"{sum(found.values())} claims: " + ", ".join(f"{number} {verdict}" for verdict, number in found.items())
+    assert words in " ".join(TEXT.split())
 
 
 def test_the_opening_is_what_the_command_prints_and_the_figure_holds():
