@@ -119,7 +119,7 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
     draw_quantiles(quantiles, panel["noise"])
     draw_condition(condition, panel)
     condition.set(xlabel="iteration t", ylabel="robust condition number\n" + r"$\max|H_{ii}| / \mathrm{median}|H_{ii}|$")
-    draw_ratio(ratio, panel["condition"]["ratio"])
+    draw_ratio(ratio, panel["condition"]["ratio"], panel.get("ratios", {}))
     for o in OPTIMIZERS:
         values = panel["smoothness"][o]
         label = f"{o}: {values['negative_share']['median']:.1%} negative"
@@ -131,12 +131,16 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
     return figure
 
 
-def draw_ratio(ax: Axes, values: Numbers) -> None:
-    """The ratio seed by seed, beside the released code's three values."""
+def draw_ratio(ax: Axes, values: Numbers, ratios: Numbers) -> None:
+    """The ratio seed by seed, and the geometric mean of more seeds, beside the released code's three values."""
     median_band(ax, values["iterations"], band(values), "ours, median and quartiles", color="#0072B2")
     known = {t: value for t, value in NONLINEAR_RATIOS.items() if t <= values["iterations"][-1]}
     mean, std = np.array(list(known.values())).T
     below = np.minimum(std, 0.9 * mean)
+    if ratios:
+        seeds = max(len(each["each_seed"]) for each in ratios.values())
+        means = [each["geometric_mean"] or np.nan for each in ratios.values()]
+        ax.plot([int(t) for t in ratios], means, "x", color="#D55E00", markersize=8, label=f"judged: {seeds} seeds")
     label = "code, mean and std"
     ax.errorbar(list(known), mean, yerr=[below, std], fmt="ko", markersize=4, capsize=3, linewidth=1.0, label=label)
     ax.axhline(1.0, color="0.5", linewidth=0.8)
