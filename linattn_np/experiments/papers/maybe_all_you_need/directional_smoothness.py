@@ -134,8 +134,8 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
         for ax in (top, bottom):
             ax.set_yscale("symlog", linthresh=threshold(panel))
             ax.axhline(0.0, color="0.5", linewidth=0.8)
-        head_room(top, 2.0)
-        head_room(bottom, 1.9)
+        head_room(top, 0.5, threshold(panel))
+        head_room(bottom, 0.25, threshold(panel))
         top.legend(frameon=False, fontsize=8, loc="upper right", handlelength=2.6)
         centre.axhline(0.0, color="0.5", linewidth=0.8)
         top.set_title(panel["title"])
@@ -155,10 +155,10 @@ def threshold(panel: Numbers) -> float:
     return 10.0 ** np.floor(np.log10(max(np.quantile(size, 0.05), 1e-6)))
 
 
-def head_room(ax: Axes, factor: float) -> None:
-    """Room for the legend above the lines, on a symmetric logarithmic scale."""
+def head_room(ax: Axes, share: float, linear: float) -> None:
+    """Room for the legend above the lines, on a scale that is logarithmic above ``linear``: a share of what it spans."""
     low, high = ax.get_ylim()
-    ax.set_ylim(low, high * 10 ** (factor - 1.0) * 2)
+    ax.set_ylim(low, high * (high / linear) ** share)
 
 
 def summary(numbers: Numbers) -> str:
