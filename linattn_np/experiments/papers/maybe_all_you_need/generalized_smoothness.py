@@ -15,7 +15,7 @@ from ...._types import Array
 from ....measures.smoothness_fits import fit_l0_l1, fit_log
 from ....plotting import new_figure
 from ....training.runs import RunFolder
-from ...curves import Numbers, spread
+from ...curves import Numbers, numbers_or_nan, spread
 from ...measured import PATH_STEPS, Arrays, paths, steps, table
 from ...robust import curvatures, judged, middle, on_batches, setting_on_batches
 from ...rules import Above, Claim, Within
@@ -193,11 +193,14 @@ def extreme(key: str, numbers: Numbers) -> Numbers:
 
 
 def every_tenth(key: str, numbers: Numbers) -> str:
-    """The same from every recorded step alone, on the one fixed batch."""
+    """How far the seeds differ, since a plot shows one; and the same from every recorded step alone, on the one fixed batch."""
     panel = numbers["panels"]["setting1"]
-    batches = len(panel["every_step"][key]["on_batches"])
-    alone = panel[OPTIMIZER][key]["median"]
-    return f"of every step, the median over {batches} batches; from recorded steps alone, on the one fixed batch: {alone:.3g}"
+    found = panel["every_step"][key]
+    each, alone = numbers_or_nan(found["each_seed"]), panel[OPTIMIZER][key]["median"]
+    return (
+        f"of every step, the median over {len(found['on_batches'])} batches, seed by seed from {min(each):.3g} to {max(each):.3g} (the "
+        f"code's plot shows one run); from recorded steps alone, on the one fixed batch: {alone:.3g}"
+    )
 
 
 def left_out(setting: str, numbers: Numbers) -> str:

@@ -9,7 +9,7 @@ from ...rules import Revision
 ONE_BATCH = "one fixed test batch decided it: rare prompts carry its loss (`one_test_batch`); now the median over 25 batches"
 ROUNDING = "and a mean over six seeds of a ratio that a rounding moves; now the geometric mean over twenty"
 OWN_NUMBERS = "the plotted curve is of the released code's batch and random numbers, ours of other numbers; now by the median over 25 batches"
-EXTREMES = "an extreme of a path was looked for at every tenth step of it; now at every step, on five batches"
+EXTREMES = "an extreme of a path was looked for at every tenth step; now at every step, on five batches; it differs much from run to run, and the plot shows one"
 NETWORK = "our hidden network was another one than that of the published numbers; now it is theirs, torch's of seed 7"
 
 REVISIONS = (
