@@ -135,9 +135,10 @@ def paths(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, pro
 
 def table(found: Sequence[Arrays], name: str, times: Any) -> Array:
     """One series of all seeds at common times, (seeds, T, ..); NaN where a run that diverged has none."""
-    shape = np.shape(found[0][name])[1:]
+    shape = next((np.shape(series[name])[1:] for series in found if len(series["times"])), np.shape(found[0][name])[1:])
     values = np.full((len(found), len(times), *shape), np.nan)
     for row, series in zip(values, found, strict=True):
         known = np.isin(series["times"], times)
-        row[np.searchsorted(times, series["times"][known])] = series[name][known]
+        if known.any():
+            row[np.searchsorted(times, series["times"][known])] = series[name][known]
     return values
