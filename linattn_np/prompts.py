@@ -140,7 +140,11 @@ class NonlinearTask(RegressionTask):
 
     def features(self, X: Array) -> Array:
         """phi(X): (B, n+1, d) -> (B, n+1, d)."""
-        return mlp.forward(X, *fixed_network(self.d, self.hidden, self.network_seed, self.network))[0]
+        return mlp.forward(X, *self.weights())[0]
+
+    def weights(self) -> tuple[Array, Array, Array, Array]:
+        """The network (W1, b1, W2, b2), read only."""
+        return fixed_network(self.d, self.hidden, self.network_seed, self.network)
 
 
 def as_network(network: Any, d: int, hidden: int) -> tuple[Any, ...]:
@@ -154,7 +158,9 @@ def as_network(network: Any, d: int, hidden: int) -> tuple[Any, ...]:
 @lru_cache(maxsize=16)
 def fixed_network(d: int, hidden: int, seed: int, given: Any = None) -> tuple[Array, Array, Array, Array]:
     """The network (W1, b1, W2, b2) of a :class:`NonlinearTask`, the given one or that of the seed; read only."""
-    W1, b1, W2, b2 = mlp.init_network(np.random.default_rng(seed), d, hidden) if given is None else map(np.array, given)
+    W1, b1, W2, b2 = (
+        mlp.init_network(np.random.default_rng(seed), d, hidden) if given is None else (np.array(array, float) for array in given)
+    )
     for array in (W1, b1, W2, b2):
         array.flags.writeable = False
     return W1, b1, W2, b2

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._types import Array
-from ..prompts import NonlinearTask, Prompts, RegressionTask, fixed_network
+from ..prompts import NonlinearTask, Prompts, RegressionTask
 from .interpreter import LANES, compiled, working_memory
 from .random import fill_gammas, fill_normals
 
@@ -51,7 +51,7 @@ def law_of(task: RegressionTask, triangle: bool = False) -> Law:
     root = np.zeros((0, 0)) if root is None else np.ascontiguousarray(root)
     network = [np.zeros(shape) for shape in ((0, d), (0,), (d, 0), (0,))]
     if isinstance(task, NonlinearTask):
-        network = [array.copy() for array in fixed_network(d, task.hidden, task.network_seed)]
+        network = [array.copy() for array in task.weights()]
     if triangle:
         shapes, normals = (n - np.arange(m)) / 2, 2 * d + d * m - m * (m + 1) // 2
         return Law(m + 1, d, True, PLAIN, normals, shapes, 0.0, 0.0, root, *network)

@@ -9,13 +9,13 @@ from ..kernels import draws_numpy, random_numpy
 from ..prompts import NonlinearTask, Prompts, RegressionTask
 from .backends import can_compile, kernels
 
-LAW = ("sample", "draw_covariates", "covariance_root", "features")  # the methods that say what a task's law is
+LAW = ("sample", "draw_covariates", "covariance_root", "features", "weights")  # the methods that say what a task's law is
 
 
 def is_drawn_in_lanes(task: RegressionTask) -> bool:
     """Whether the law is one that ``draws_numpy`` knows: no method that says what it is has been replaced."""
     known = NonlinearTask if isinstance(task, NonlinearTask) else RegressionTask
-    return all(getattr(type(task), name) is getattr(known, name) for name in LAW)
+    return all(getattr(type(task), name, None) is getattr(known, name, None) for name in LAW)
 
 
 def fresh_prompts(task: RegressionTask, sizes: Sequence[int], chunks: Array, backend: str = "numba") -> Iterator[Prompts]:
