@@ -11,6 +11,7 @@ from ..plotting import NOISE_STYLES, STYLES, median_band
 from .curves import Numbers, band
 from .settings import OPTIMIZERS
 
+HIGHER = 10.0  # times the first losses: what rises above that is about to diverge
 WORDS = {
     "steps": "iterations", "batch": "prompts a batch", "seeds": "seeds", "record_every": "iterations between recorded steps",
     "test_every": "iterations between test losses", "hessian_every": "iterations between Hessians",
@@ -21,7 +22,7 @@ WORDS = {
 def draw_losses(ax: Axes, panel: Numbers, kind: str = "test") -> None:
     """Loss against iteration for both optimizers; where runs diverged, a cross at the top and their number.
 
-    The panel is as high as the medians need: a band of runs about to diverge goes on above it.
+    The panel is as high as the medians need, but not much higher than the losses start: runs about to diverge go on above it.
     """
     curves = {o: panel[o][kind] for o in OPTIMIZERS}
     for o, values in curves.items():
@@ -30,14 +31,15 @@ def draw_losses(ax: Axes, panel: Numbers, kind: str = "test") -> None:
     middle = finite([values["median"] for values in curves.values()])
     lowest = finite([values["lower_quartile"] for values in curves.values()])
     if len(middle):
-        bottom, top = min(lowest.min(), middle.min()), middle.max()
+        starts = finite([values["median"][:1] for values in curves.values()])
+        bottom, top = min(lowest.min(), middle.min()), min(middle.max(), HIGHER * max(starts, default=np.inf))
         ax.set_ylim(bottom * (bottom / top) ** 0.05, top * (top / bottom) ** 0.15)
     gone = {o: [t for t in panel[o]["diverged_at"] if t is not None] for o in OPTIMIZERS}
     for o, at in gone.items():
         ax.plot(at, np.full(len(at), 0.97), "x", color=STYLES[o]["color"], markersize=6, transform=ax.get_xaxis_transform())
     words = [f"{o}: {len(at)} of {len(panel[o]['diverged_at'])} diverged (×)" for o, at in gone.items() if at]
     if words:
-        ax.text(0.97, 0.91, "\n".join(words), transform=ax.transAxes, fontsize=8, ha="right", va="top")
+        ax.text(0.03, 0.03, "\n".join(words), transform=ax.transAxes, fontsize=8, ha="left", va="bottom")
 
 
 def finite(curves: Sequence[Any]) -> Array:

@@ -87,9 +87,7 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
                 values = panel["robust_condition"][o]
                 label = f"{o}, H_ii median over batches"
                 column[2].plot(values["iterations"], values["median"], "x", color=STYLES[o]["color"], markersize=7, label=label)
-        for t, found in panel.get("speed_up", {}).items():
-            if found["median"] is not None:
-                show_speed(column[0], int(t), found["median"], panel)
+        show_speed(column[0], panel)
     for row in axes:
         same_limits(row)
     for ax in axes[1]:
@@ -101,12 +99,17 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
     return figure
 
 
-def show_speed(ax: Axes, t: int, times: float, panel: Numbers) -> None:
-    """A level line from where Adam reaches SGD's loss at t to t, with how many times sooner it does."""
-    at = panel["SGD"]["fresh"]
-    loss = at["median"][int(np.argmin(np.abs(np.array(at["iterations"]) - t)))]
-    ax.plot([t / times, t], [loss, loss], ":", color="0.4", linewidth=1.0)
-    ax.text(t, loss, f"{times:.1f} times sooner", fontsize=8, ha="right", va="bottom", color="0.3")
+def show_speed(ax: Axes, panel: Numbers) -> None:
+    """Level lines from where Adam reaches the loss that SGD has at an iteration to that iteration, and how many times sooner it does."""
+    at, words = panel["SGD"]["fresh"], ["Adam reaches the loss that SGD has at"]
+    for t, found in panel.get("speed_up", {}).items():
+        times = found["median"]
+        if times is not None:
+            loss = at["median"][int(np.argmin(np.abs(np.array(at["iterations"]) - int(t))))]
+            ax.plot([int(t) / times, int(t)], [loss, loss], ":", color="0.4", linewidth=1.0)
+            words.append(f"t = {int(t):,}: {times:.1f} times sooner")
+    if len(words) > 1:
+        ax.text(0.97, 0.29, "\n".join(words), fontsize=8, ha="right", va="bottom", color="0.3", transform=ax.transAxes)
 
 
 def summary(numbers: Numbers) -> str:

@@ -49,11 +49,12 @@ ALT = (
 def sized(scale: Scale) -> tuple[Scale, tuple[int, ...]]:
     """The scale and depths that fit the time: exact Hessians of 400 parameters are dear.
 
-    Each rate is tried for as long as it will be used: of eight layers' rates, those that are best after 1,000 iterations diverge later.
+    Each rate is tried for as long as it will be used, on three seeds: of eight layers' rates, those that are best after 1,000 iterations
+    diverge later, and those that are best for one seed for others.
     """
     every = {"hessian_every": 1_000, "record_every": scale.test_every}
     if scale.name == "paper":
-        return replace(limited(scale, every, search_seeds=1), search_steps=scale.steps), DEPTHS
+        return replace(limited(scale, every), search_steps=scale.steps), DEPTHS
     used = limited(scale, {"hessian_every": scale.steps}, noise_draws=100, seeds=2, search_seeds=1)
     return replace(used, search_steps=used.steps), DEPTHS[:2]
 
