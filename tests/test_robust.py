@@ -151,6 +151,10 @@ def test_the_lottery_counts_prompts_and_batches(tiny):
         shares.append(np.median([each.max() / each.sum() for each in losses]))
         means[o] = np.mean(losses)
     assert [panel[o]["share_of_largest"][3] for o in ("SGD", "Adam")] == pytest.approx(shares, rel=1e-9)
+    xs = {o: [history_of(tiny, o, seed, "setting3").params for seed in (0, 1)] for o in ("SGD", "Adam")}
+    prompts = [batch(task, seed) for seed in range(10_000, 10_050)]
+    ahead = [sum(la.loss(x, *each) for x in xs["Adam"]) < sum(la.loss(x, *each) for x in xs["SGD"]) for each in prompts]
+    assert panel["share"]["300"] == pytest.approx(np.mean(ahead)) and 0 < np.mean(ahead) != 0.5
     groups = panel["group_share"]["300"]
     assert len(panel["eigenvalues"]) == 50 and len(groups) == 10 and np.mean(groups) == pytest.approx(panel["share"]["300"])
     arrays = one_test_batch.carried(
