@@ -168,7 +168,7 @@ reveal("02.p1", int((grad == 0).sum()), "The last layer's P', 25 of the 150.")
 # construction of lesson 01: a layer that takes a step of gradient descent on its examples. Nobody put it in; it is the direction of steepest descent. With a large batch:
 
 # %%
-rng, size = np.random.default_rng(SEED), by_profile(2000, 50_000)
+rng, size = np.random.default_rng(SEED), by_profile(2000, 20_000)
 many = la.RegressionTask(n=20, d=5).sample(size, rng)
 at_zero, first = la.loss_and_grad(0 * params, *many)
 Q_blocks = first[:, 0, 1]  # (3, 5, 5)
