@@ -136,7 +136,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "05.4", "Repair tokens(dG, dz, Z) -> dZ (B, N, D): right for a dG that is not symmetric.", tokens_backward, gradient_and_tokens,
+        "05.4", "Repair tokens(dG, dz, Z) -> dZ (B, N, D), for a dG that need not be symmetric.", tokens_backward, gradient_and_tokens,
         ("dZ",),
         (
             Slip("that is the function as you found it: it takes dG for symmetric", _tokens_by(lambda dG: 2 * dG)),
