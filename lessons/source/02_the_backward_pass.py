@@ -423,9 +423,9 @@ with bar(len(sigmas), "sigmas", unit="sigma") as shown:
 quartiles = np.quantile(measured, [0.25, 0.5, 0.75], axis=1)  # (3, sigmas, uses, 2)
 show(pictures.shares_against_size(sigmas, quartiles, USES, seeds),
      "Relative change of the gradient without one use, against sigma, logarithmic. All "
-     "parameters: the residual's change is near 0.8, the value's rises with slope 1 to 0.12 "
+     "parameters: the residual's change is near 0.8, the value's rises with slope 1 to 0.1 "
      "at the grey line, reader's and read's with slope 2 to 0.02. First layer's P' alone: "
-     "residual 1, reader 0.7, read 0.5 at every sigma, and the value rises with slope 1.")
+     "residual 1, reader 0.7, read 0.6 at every sigma, and the value rises with slope 1.")
 
 # %%
 reader = shares(0.05, 0, batch=by_profile(100, 1000))[2]

@@ -542,7 +542,7 @@ show(pictures.caught_against_size(sigmas, counts, names, deltas, chosen, seeds),
 # %% [markdown]
 # What a loose tolerance lets pass is not a small mistake. It is a large mistake at small weights. As in lesson 02, a path through $k$
 # small matrices counts as $\sigma^k$, and who transposes $P$ in the value's path changes the gradient by $\sigma^4$ only (exercise 03.6). At the paper's
-# initial weights, the grey line, that is a few times $10^{-4}$. Training makes the weights grow, and at $\sigma = 0.5$ the same line is wrong
+# initial weights, the grey line, that is of the order of $10^{-4}$. Training makes the weights grow, and at $\sigma = 0.5$ the same line is wrong
 # by tens of percent. The complex step sees it at every $\sigma$. Turn $\sigma$ and read the names:
 
 # %%

@@ -37,7 +37,7 @@
 # </details>
 #
 # You will apply the product rule to a backward pass, with a pencil first, have the result judged as in lesson 03, and draw the Hessian
-# of the paper's model: where it is zero, where it is small, and why a third of its eigenvalues is negative.
+# of the paper's model: where it is zero, where it is small, and why more than a third of its eigenvalues is negative.
 
 # %%
 import numpy as np
@@ -76,8 +76,8 @@ predict("04.p2", "Negative eigenvalues, of 150, at the initial weights", negativ
 Z, y = la.RegressionTask(n=20, d=5).sample(by_profile(8, 30), np.random.default_rng(SEED))
 params = la.init_params(np.random.default_rng(SEED), layers=3, d=5, std=0.05)
 H_library = la.hessian(params, Z, y, backend="numpy")
-show(pictures.hessian_with_key(H_library, "the Hessian at the initial weights; grey: exactly "
-                                          "0"),
+title = "the Hessian at the initial weights; grey: exactly 0"
+show(pictures.hessian_with_key(H_library, title),
      "A 150 by 150 matrix in 6 by 6 blocks, red positive, blue negative: all blocks between "
      "Qs are strong, with dark red diagonals; those between P0, P1 and Q fainter; P0 and P1 "
      "among themselves nearly white; the row and the column of P2 grey, exactly zero.")
@@ -85,7 +85,7 @@ reveal("04.p1", int((H_library == 0).sum()),
        "150² - 125²: rows and columns of the last layer's P'.")
 
 # %% [markdown]
-# Why is a sixth of it zero, why are the $Q'$ blocks strong and the $P'$ blocks nearly white, and does it curve downwards anywhere? And how does one compute it? As a matrix $H$ is large, but its product
+# Why is nearly a third of it zero, why are the $Q'$ blocks strong and the $P'$ blocks nearly white, and does it curve downwards anywhere? And how does one compute it? As a matrix $H$ is large, but its product
 # with a direction $v$ is an array like $\theta$, and column $j$ is the product with a unit vector. That product is the derivative of the gradient along $v$,
 #
 # $$ H v = \frac{d}{dt}\, \nabla f(\theta + t v) \Big|_{t=0} . $$
@@ -509,7 +509,7 @@ curves_of = {"largest": spectra[..., -1], "minus smallest": -spectra[..., 0],
              "negative": negative, "six blocks": inside, "diagonal entries": diagonal}
 quartiles = {name: np.quantile(x, [0.25, 0.5, 0.75], axis=0) for name, x in curves_of.items()}
 show(pictures.while_learning(times, quartiles, seeds),
-     "Three panels against the iteration. The largest eigenvalue falls about eightfold, the "
+     "Three panels against the iteration. The largest eigenvalue falls about tenfold, the "
      "most negative one about twentyfold; 40 to 60 stay negative; the six blocks hold 20 to "
      "60 percent of the squared norm, the diagonal entries about 20.")
 
@@ -526,7 +526,7 @@ slider(draw_iteration, "The Hessian of one run, coloured as above: after 100 ite
        iteration=knob([int(time) for time in times], 100, "iteration"))
 
 # %% [markdown]
-# The largest eigenvalue falls about eightfold, the most negative one about twentyfold. With the errors fades the second part of (4.17), and with it the
+# The largest eigenvalue falls about tenfold, the most negative one about twentyfold. With the errors fades the second part of (4.17), and with it the
 # size of the negative curvature. But the *number* of negative eigenvalues hardly changes: 40 to 60 of the 125 living directions curve downwards
 # all the time.
 #
