@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -242,6 +243,7 @@ def test_strict_mode_raises_and_says_nothing_more(registered, monkeypatch, capsy
 
 
 def test_what_an_exercise_asks_for_is_not_called():
+    before = sys.getprofile()
     verdict = judge.judge("13.4", lambda params, Z, y: la.loss_and_grad(params, Z, y)[1])
     assert verdict.kind == judge.NOT_ATTEMPTED and "the library's loss_and_grad does the work here" in verdict.reasons[1]
     by_model = lambda params, Z, y: la.LinearTransformer(layers=4, d=params.shape[-1]).loss_and_grad(params, Z, y)[1]
