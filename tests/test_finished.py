@@ -61,6 +61,18 @@ def test_an_optional_lesson_may_have_more_equations(checked):
     assert "outside folded" not in checked(source=source)[0]
 
 
+def test_an_optional_part_ends_at_the_next_heading(tmp_path):
+    made_lesson.write(tmp_path)
+    line = sources.main_line(sources.read_source(tmp_path / "source" / "01_made.py"))
+    text = "\n".join(words for _, words in line)
+    assert (
+        "For the curious" not in text
+        and "for the curious" not in text
+        and "## 3. On paper" in text
+        and "A folded line" not in text
+    )
+
+
 def film_of(notebook):
     return next(output for cell in notebook.cells for output in cell.get("outputs", []) if "text/html" in output.get("data", {}))
 
@@ -116,7 +128,8 @@ def test_a_later_lesson_keeps_a_letters_meaning_or_says_that_it_is_here_only(tmp
         "01": r"$\eta$ | step length",
         "05b": r"$\eta$ (here) | a rate",
         "06": r"$\eta$ | a rate",
-        "07": r"$\kappa$ | curvature",
+        "07": r"$\kappa$ (here) | curvature",
+        "08": r"$\kappa$ | a ratio",
     }
     for number, row in rows.items():
         card = f"# %% [markdown]\n# # Lesson {number}. Made\n#\n# | {row} |\n\n# %%\n1\n"
@@ -125,7 +138,7 @@ def test_a_later_lesson_keeps_a_letters_meaning_or_says_that_it_is_here_only(tmp
         lesson.number: list(finished._symbols(lesson, sources.read_source(lesson.source)))
         for lesson in sources.find_lessons(tmp_path)
     }
-    assert found["01"] == found["05b"] == found["07"] == []
+    assert found["01"] == found["05b"] == found["07"] == found["08"] == []
     assert found["06"][0].startswith(r"symbols: $\eta$ is 'step length' since lesson 01")
 
 

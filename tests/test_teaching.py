@@ -88,6 +88,10 @@ def test_the_five_verdicts(registered):
         X[0, 0] = 0.0
         return out
 
+    def spoils_once(X):
+        return spoils(X) if len(X) == 5 else X @ X
+
+    assert judge.judge("99.1", spoils_once).kind == judge.IMPURE
     answers = {..., lambda X: X[0], lambda X: X, square, spoils}
     kinds = {judge.judge("99.1", answer).kind for answer in answers}
     assert kinds == {judge.NOT_ATTEMPTED, judge.WRONG_FORM, judge.WRONG_VALUE, judge.RIGHT, judge.IMPURE}
@@ -249,6 +253,7 @@ def test_what_an_exercise_asks_for_is_not_called():
     by_model = lambda params, Z, y: la.LinearTransformer(layers=4, d=params.shape[-1]).loss_and_grad(params, Z, y)[1]
     assert judge.judge("13.4", by_model).kind == judge.NOT_ATTEMPTED
     assert judge.judge("04.5", lambda Z: la.hessian(np.zeros((1, 1, 2, 5, 5)), Z, Z[:, 0, 0])).kind == judge.NOT_ATTEMPTED
+    assert sys.getprofile() is before
     one = find("04.5")
     (Z,) = one.inputs(np.random.default_rng(0), exercise.POINTS[0])
     block = (Z.shape[2] - 1) ** 2
