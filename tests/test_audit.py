@@ -580,7 +580,7 @@ def test_every_optimizer_passes_and_none_is_forgotten():
 
 
 WRONG_OPTIMIZERS = {
-    "no bias correction": ("Adam", "v_hat = v / (1 - self.beta2**t)", "v_hat = v"),
+    "no bias correction": ("Adam", "v_hat = v / (1 - power(self.beta2, t))", "v_hat = v"),
     "eps inside the root": ("Adam", "(np.sqrt(v_hat) + self.eps), Moments", "(np.sqrt(v_hat + self.eps)), Moments"),
     "damped momentum": ("SGD", "self.momentum * state.m + grad", "self.momentum * state.m + (1 - self.momentum) * grad"),
     "decay through the moments": ("AdamW", "(1 - self.lr * self.weight_decay) * params, grad,",

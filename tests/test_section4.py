@@ -126,7 +126,9 @@ def test_the_labels_are_those_of_the_released_codes_network(tmp_path):
         and np.array_equal(again.train(False).params, run.train(False).params)
     )
     assert run.to_dict() != replace(run, task=la.NonlinearTask(n=20)).to_dict()
-    assert not np.array_equal(run.train(False).loss, replace(run, task=la.NonlinearTask(n=20)).train(False).loss)  # trained on, too
+    assert not np.array_equal(
+        run.train(False).loss, replace(run, task=la.NonlinearTask(n=20)).train(False).loss
+    )  # trained on, too
     with pytest.raises(ValueError, match=r"network: expected arrays of shapes \(\(10, 5\), \(10,\), \(5, 10\), \(5,\)\)"):
         la.NonlinearTask(network=[array.T for array in network])
 
