@@ -143,7 +143,7 @@ def test_a_quick_look_ends_with_what_to_open_first(tiny, tmp_path, monkeypatch, 
     beats = [line for line in said if re.match(r"\[1 of 1\] .* gone, about .* left", line)]
     assert beats
     lines = [line for line in said if line not in beats]
-    assert lines[0] == "1 figure, quick: about 1 s on two quiet cores"
+    assert lines[0] == "1 figure, quick: about 5 s on two quiet cores"
     assert (
         lines[2].startswith("[1 of 1] Generalized") and "(quick: the first 300 iterations of Adam, batch 29, 2 seeds)" in lines[2]
     )
