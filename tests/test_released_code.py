@@ -23,13 +23,13 @@ PER_SEED = {  # Setting 2, seeds 0 to 5, found outside this project by a script 
 test_batch.__test__ = False  # a function of the package, not a test
 
 
-def plain_training(setting, seed, steps):
+def plain_training(setting, seed, steps, batch=1000):
     """SGD and Adam as the released code writes them, with NumPy's gradients. -> {name: params}"""
     stream = ReleasedStream(setting.task, seed)
     x = stream.init_params()
     sgd, adam, buffer, m, v = x, x, 0.0, 0.0, 0.0
     for t in range(1, steps + 1):
-        Z, y = stream.batch(1000)
+        Z, y = stream.batch(batch)
         grads = []
         for params in (sgd, adam):
             grad = la.loss_and_grad(params, Z, y, backend="numpy")[1]
@@ -50,6 +50,22 @@ def test_the_figure_follows_from_a_plain_loop():
         found[name] = size[149] / size[74]  # of 150 entries the lower of the two in the middle
         assert found[name] == pytest.approx(KEPT["condition"]["setting2"][name]["250"][0], rel=1e-5)
     assert found["sgd"] / found["adam"] == pytest.approx(KEPT["setting2"]["condition_ratio"]["250"][0], rel=1e-5)
+
+
+@pytest.mark.parametrize("key", ["setting3", "sphere"])
+def test_both_are_trained_on_the_same_batches(key):
+    setting = SETTINGS[key]
+    stream = ReleasedStream(setting.task, 2)
+    starts = released_runs.rounded_starts(stream.init_params(), 2, 1)
+    found = released_runs.train_beside(setting, stream, starts, 12, 31, [0, 12])
+    assert np.array_equal(found[0][0, 0], found[0][0, 1]) and found[12].shape == (1, 2, 3, 1, 2, 5, 5)
+    for params, plain in zip(found[12][0], plain_training(setting, 2, 12, 31).values(), strict=True):
+        assert np.allclose(params, plain, rtol=1e-9, atol=1e-11) and not np.allclose(params, found[0][0, 0], atol=1e-4)
+
+
+def test_the_ratio_is_sgds_number_over_adams():
+    sgd, adam = [8.0, -2.0, 1.0, 4.0], [3.0, 1.5, -6.0, 9.0]  # lower medians 2 and 3: 4 and 3
+    assert released_code.ratio_of(np.array([[[sgd], [adam]]])).tolist() == [[4 / 3]]
 
 
 def test_with_and_without_numba_it_is_the_same_training(monkeypatch):
