@@ -5,7 +5,11 @@ Every figure is a median over rounds, and comparisons are ratios taken within on
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from . import batches, kernels
+from . import kernels
 from ._checks import as_count
-from ._types import Array
+from .batches import chunk_sizes
 from .kernels import programs
+from .kernels.random_numpy import chunk_states
 from .kernels.threads import processors, set_threads
 from .layers import gram
 from .models.stack import loss_and_grad_by
@@ -51,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     rounds = as_count("--rounds", args.rounds) if args.rounds is not None else (5 if args.quick else 15)
     threads = sorted({1, processors()})
     record: dict[str, Any] = {"threads": threads, "batch": BATCH, "rounds": rounds}
-    with bar(3 + len(GROWTH), "bench", unit="part") as shown:
+    with bar(2 + len(GROWTH) + (not args.quick), "bench", unit="part") as shown:
         for name, part in (("pieces", pieces), ("peak", peak)):
             record[name] = part(threads, rounds)
             shown.update()
@@ -60,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
             record["growth"][name] = growth(name, rounds, args.quick)
             shown.update()
         record["share_of_peak"] = share_of_peak(record)
+        if not args.quick:
+            record["waits"] = waits()
+            shown.update()
     print(summary(record))
     if args.json:
         write_text(args.json, json.dumps(record, indent=1) + "\n")
@@ -87,14 +95,22 @@ def median_seconds(function: Callable[[], object], rounds: int) -> float:
 class Step:
     """One training step at each call: draw, gradient, clip, update."""
 
-    def __init__(self, task: RegressionTask, params: Array, backend: str) -> None:
-        self.gradient = BatchGradient(LinearTransformer(task.d, backend=backend), task, BATCH, seed=0)
-        self.params, self.optimizer = params, Adam(0.02, 0.9, 0.9)
-        self.state = self.optimizer.init(params)
+    def __init__(self, task: RegressionTask, layers: int, backend: str) -> None:
+        model = LinearTransformer(task.d, layers, backend=backend)
+        self.gradient = BatchGradient(model, task, BATCH, seed=0)
+        self.params, self.optimizer = model.init_params(np.random.default_rng(0), 0.05), Adam(0.02, 0.9, 0.9)
+        self.state = self.optimizer.init(self.params)
 
     def __call__(self) -> None:
         _, grad = self.gradient(self.params)
         self.params, self.state = self.optimizer.update(self.params, clip(grad, 1.0), self.state)
+
+
+def drawing(task: RegressionTask, backend: str) -> Callable[[], object]:
+    """Draws a batch at each call, in the form in which the linear model uses it; one thread."""
+    sizes, passes = chunk_sizes(BATCH), LinearTransformer(task.d, backend=backend).passes()
+    chunks = chunk_states(0, len(sizes))
+    return lambda: list(passes.draw(task, sizes, chunks))
 
 
 def pieces(threads: Sequence[int], rounds: int) -> dict[str, dict[str, float]]:
@@ -104,29 +120,64 @@ def pieces(threads: Sequence[int], rounds: int) -> dict[str, dict[str, float]]:
     gaussian, gamma = RegressionTask(), RegressionTask(covariates="gamma")
     params = init_params(np.random.default_rng(0))
     Z, y = gaussian.sample(BATCH, np.random.default_rng(1))
-    rng = np.random.default_rng(2)
-    draws = batches.draw_gaussian(gaussian, BATCH, rng)
     work: dict[str, Callable[[str], Callable[[], object]]] = {
-        "step, Setting 1": lambda backend: Step(gaussian, params, backend),
-        "step, Setting 3": lambda backend: Step(gamma, params, backend),
+        "step, Setting 1": lambda backend: Step(gaussian, 3, backend),
+        "step, Setting 3": lambda backend: Step(gamma, 3, backend),
+        "step, bigger model": lambda backend: Step(RegressionTask(n=60, d=20), 8, backend),
         "gradient from tokens": lambda backend: lambda: loss_and_grad(params, Z, y, backend=backend),
         "Hessian-vector product": lambda backend: lambda: hvp(params, Z, y, params, backend=backend),
         "Hessian": lambda backend: lambda: hessian(params, Z, y, backend=backend),
-        "sampling of tokens": lambda backend: lambda: gaussian.sample(BATCH, rng),
-        "sampling of states": lambda backend: lambda: batches.draw_gaussian(gaussian, BATCH, rng),
-        "states from draws": lambda backend: (
-            (lambda: kernels.lanes_from_draws(gaussian, draws)) if backend == "numba" else (lambda: batches.gaussian_state(gaussian, draws))
-        ),
+        "drawing, Setting 1": lambda backend: drawing(gaussian, backend),
+        "drawing, Setting 3": lambda backend: drawing(gamma, backend),
         "audit of the model": lambda backend: lambda: audit_model(backend=backend),
     }  # fmt: skip
     rows = {}
     for name, make in work.items():
-        slow = 1 if name in ("Hessian", "audit of the model") else rounds
+        slow = 1 if name in ("Hessian", "audit of the model", "step, bigger model") else rounds
         rows[name] = {"numpy": median_seconds(make("numpy"), slow)}
         for count in threads:
             set_threads(count)
             rows[name][f"numba, {count} threads"] = median_seconds(make("numba"), rounds if name != "audit of the model" else 1)
         set_threads(None)
+    return rows
+
+
+FIRST = """
+import json, time
+clocks = time.perf_counter, time.process_time
+began = [clock() for clock in clocks]
+found = {}
+
+def note(what):
+    now = [clock() for clock in clocks]
+    found[what], began[:] = [end - start for start, end in zip(began, now)], now
+
+import numpy as np, linattn_np as la
+step = lambda d: la.train(la.RegressionTask(d=d), la.optimizers.Adam(0.02), 1, progress=False)
+history = step(5)
+note("import and first step")
+Z, y = la.RegressionTask().sample(1000, np.random.default_rng(0))
+la.losses_along(history, Z, y), la.hvp(history.params, Z, y, history.params)
+note("loss and curvature")
+la.noise.gradient_noise(history.params, la.RegressionTask(), 2, 2, np.random.default_rng(0))
+note("gradient noise")
+step(7)
+note("first step at another d")
+print(json.dumps(found))
+"""
+
+
+def waits(code: str = FIRST) -> dict[str, dict[str, tuple[float, float]]]:
+    """A user's waits in a fresh process, with nothing compiled, and where an earlier process compiled everything.
+
+    -> {when: {for what: (seconds, seconds of the processor)}}; on a busy machine the second is what a quiet one would take.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder, "LINATTN_PROGRESS": "0"}
+        rows = {}
+        for when in ("nothing compiled", "compiled before"):
+            done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+            rows[when] = json.loads(done.stdout)
     return rows
 
 
@@ -145,8 +196,10 @@ def share_of_peak(record: dict[str, Any]) -> dict[str, float]:
     params, task = init_params(np.random.default_rng(0)), RegressionTask()
     lanes = kernels.lanes_from_tokens(*task.sample(BATCH, np.random.default_rng(1)))
     seconds = median_seconds(lambda: kernels.loss_and_grad(params, lanes), record["rounds"])
-    draws = batches.draw_gaussian(task, 1, np.random.default_rng(0)).size * BATCH
-    rate = draws / record["pieces"]["sampling of states"]["numpy"]
+    from .kernels.draws import law_of  # here, because it needs Numba
+
+    numbers = law_of(task, triangle=True)
+    rate = BATCH * (numbers.normals + len(numbers.shapes)) / record["pieces"]["drawing, Setting 1"]["numba, 1 threads"]
     gflop = programs.passes(3, 1, 5, False, task.n).gradient.flops * BATCH / seconds / 1e9
     return {
         "gradient_gflop_per_second": gflop,
@@ -197,15 +250,18 @@ def summary(record: dict[str, Any]) -> str:
         lines.append(f"{name:25s}{times} {row['numpy'] / row[columns[-1]]:8.1f}")
     top, share = record["peak"], record["share_of_peak"]
     lines += [
-        f"peak: {top['gflop_per_second']:.0f} Gflop/s in matrix products, {top['normals_per_second_one_thread'] / 1e6:.0f} million normals a second",
+        f"peak: {top['gflop_per_second']:.0f} Gflop/s in matrix products, {top['normals_per_second_one_thread'] / 1e6:.0f} million normals a second from NumPy's generator",
         f"gradient on the state: {share['gradient_gflop_per_second']:.1f} Gflop/s, {share['gradient']:.0%} of that peak; "
-        f"drawing states: {share['random_numbers']:.0%} of the normals' rate",
+        f"random numbers in lanes, made into states: {share['random_numbers']:.1f} times that many a second",
         "the gradient's cost grows as",
     ]
     for name, row in record["growth"].items():
         powers = ", ".join(f"{name}^{value:.2f} ({key})" for key, value in row["exponents"].items())
         ratio = row["seconds"]["tokens, NumPy"][-1] / row["seconds"]["state, Numba"][-1]
         lines.append(f"  {powers}; at {name} = {row['values'][-1]} the kernels are {ratio:.0f} times faster than tokens")
+    for when, row in record.get("waits", {}).items():
+        each = ", ".join(f"{what} {wall:.2f} ({processor:.2f})" for what, (wall, processor) in row.items())
+        lines.append(f"seconds (of the processor) in a fresh process, {when}: {each}")
     return "\n".join(lines)
 
 

@@ -35,9 +35,20 @@ def test_command_writes_numbers_and_a_picture(tmp_path, monkeypatch, capsys):
     assert "step, Setting 1" in words and record["pieces"].keys() >= {
         "step, Setting 1",
         "Hessian",
-        "sampling of states",
+        "drawing, Setting 1",
         "audit of the model",
     }
     assert all(seconds > 0 for row in record["pieces"].values() for seconds in row.values())
     assert 0 < record["share_of_peak"]["gradient"] < 5 and (tmp_path / "b.png").stat().st_size > 10_000
     assert threads._threads is None
+
+
+def test_waits_are_those_of_two_fresh_processes_with_one_cache():
+    code = """
+import json, os, pathlib
+file = pathlib.Path(os.environ["NUMBA_CACHE_DIR"], "compiled")
+print(json.dumps({"first step": [float(file.exists()), 0.5]}))
+file.touch()
+"""
+    rows = bench.waits(code)
+    assert rows == {"nothing compiled": {"first step": [0, 0.5]}, "compiled before": {"first step": [1, 0.5]}}
