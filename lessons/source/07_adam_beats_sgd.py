@@ -12,16 +12,19 @@
 # %% [markdown]
 # # Lesson 07. Adam beats SGD
 #
-# **Claim.** Adam's loss on a typical batch falls below SGD's in all three settings of the paper, and in two of them the mean loss cannot tell.
+# **Claim.** At its own best rate each, Adam has a low loss several times sooner, and then sits on a floor; which one ends lower depends on the batch and on when you stop.
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
-# | 35 min | 45 min | 1 min | 3 of 5 | 05, 06 | 7 |
+# | 40 min | 65 min | 1 min | 3 of 5 | 05, 06 | 7 |
 #
-# **Misconception.** The mean loss of a run is a stable number.
+# **Misconception.** The better optimizer is the one whose mean loss is lower at the end.
 #
-# You will work out how far one step of SGD and one of Adam can go, train the paper's model with both on its three data settings, and then
-# find out which summary of a loss deserves to be believed. The learning rates come last: is it only a matter of choosing them?
+# **Say afterwards.** Adam arrives sooner, then its rate and the noise hold it on a floor: who is ahead depends on the batch and the horizon, and a mean
+# loss may not tell.
+#
+# You will see the whole story in one picture, work out how far one step of SGD and one of Adam can go and what stops them, race both at their
+# best rates, and find out which summary of a loss deserves to be believed.
 
 # %%
 from itertools import product
@@ -29,13 +32,14 @@ from itertools import product
 import numpy as np
 
 import linattn_np as la
-from linattn_np.optimizers import SGD, Adam, clip
 from linattn_np.experiments.papers.maybe_all_you_need import adam_vs_sgd
 from linattn_np.experiments.scale import Scale, test_batch
 from linattn_np.kernels import draws_numpy, random_numpy
+from linattn_np.optimizers import SGD, Adam, clip
 from linattn_np.progress import bar
-from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
-from linattn_np.teaching import show, slider, symbols, table, versions
+from linattn_np.teaching import by_profile, check, knob, loaded, moving, paper_and_us, predict
+from linattn_np.teaching import reveal, show, slider, symbols, table, versions
+from linattn_np.teaching.pictures import lesson_07 as pictures
 
 SEED = 7
 versions(SEED)
@@ -44,17 +48,41 @@ symbols("B n d L y Z P Q G params")
 # %% [markdown]
 # ## 1. Predict
 #
-# The model has three layers and $d = 5$; the rates, the momentum and the clipping are the paper's. Setting 1 has Gaussian covariates and
-# $n = 20$ examples. Setting 3 has covariates whose squared length follows a law with a long tail. Two guesses. The second is about one
-# trained model and 50,000 new prompts: their squared errors are added up, and you ask how much of the sum the worst five of them hold.
+# The model has three layers and $d = 5$; Setting 1 has Gaussian covariates and $n = 20$ examples, Setting 3 covariates whose squared length follows a law with
+# a long tail. Two guesses. First: SGD with momentum and Adam train on fresh batches of 1000, each at the best of eight rates. What is SGD's loss over Adam's
+# after 10,000 iterations? Second: one trained model meets 50,000 new prompts, and you add up their squared errors. How much of the sum do the worst five hold?
 
 # %%
 ### BEGIN SOLUTION
-ratio_guess = 2.0
+ratio_guess = 5.0
 share_guess = 1
 ### END SOLUTION
-predict("07.p1", "Setting 1: SGD's loss after training, divided by Adam's", ratio_guess)
+predict("07.p1", "Setting 1, batch 1000, 10,000 iterations: SGD's loss over Adam's", ratio_guess)
 predict("07.p2", "Setting 3, Adam: percent of the sum that 5 of 50,000 hold", share_guess)
+
+# %% [markdown]
+# Here is the first answer. Turn the batch.
+
+# %%
+full = loaded("full_batch")["panels"]
+kinds = {"10": "batches of 10", "100": "of 100", "1000": "of 1000", "full": "one fixed batch"}
+
+
+def draw_batch(batch):
+    key = next(key for key, words in kinds.items() if words == batch)
+    return pictures.draw_batch(full[key], full[key]["title"])
+
+
+moving(draw_batch, "Training loss of SGD and Adam, each at its best rate, on logarithmic axes.",
+       batch=knob(kinds.values(), "of 1000", "batch"))
+at, *curves = pictures.curves_of(full["1000"])
+reveal("07.p1", pictures.gap(at, *curves, 10_000),
+       f"At iteration 2,000 it is {pictures.gap(at, *curves, 2000):.2g}.")
+
+# %% [markdown]
+# SGD is quick at first, Adam overtakes it, and has SGD's loss of iteration 2,000 about three times sooner. Then, on fresh batches, Adam's curve turns level, and SGD's comes down to
+# it and, on small batches, below. On one fixed batch, where there is no noise, Adam's does not turn level and it stays ahead. Sooner, then a floor: the next
+# section says why.
 
 # %% [markdown]
 # ## 2. Derive
@@ -64,78 +92,93 @@ predict("07.p2", "Setting 3, Adam: percent of the sum that 5 of 50,000 hold", sh
 #
 # $$ m_t = \mu\, m_{t-1} + g_t = \sum_{k=1}^{t} \mu^{t-k} g_k \tag{7.1} $$
 #
-# If the gradient stays at $g$, the geometric sum is $m_t = \frac{1 - \mu^t}{1 - \mu}\, g$. After a while each step is
+# If the gradient stays at $g$, the geometric sum tends to $g / (1 - \mu)$, and each step is
 #
 # $$ x_{t+1} - x_t = -\frac{\eta}{1 - \mu}\, g \tag{7.2} $$
 #
-# so $\eta / (1 - \mu)$ is the *effective* rate: with $\mu = 0.9$, ten times $\eta$. Clipping keeps $\|g_k\| \le c$, so no step is ever longer
-# than $\eta c / (1 - \mu)$.
+# so $\eta / (1 - \mu)$ is the *effective* rate: with $\mu = 0.9$, ten times $\eta$.
 #
 # **What limits it.** Take one coordinate of a quadratic, $f = \frac{1}{2} h x^2$, so $g = h x$. Since $\eta\, m_t = x_{t-1} - x_t$,
 #
 # $$ x_{t+1} = (1 + \mu - \eta h)\, x_t - \mu\, x_{t-1} \tag{7.3} $$
 #
-# Try $x_t = \lambda^t$. Then $\lambda^2 - (1 + \mu - \eta h) \lambda + \mu = 0$, two roots with product $\mu$. If they are complex, both
-# have length $\sqrt{\mu} < 1$. If they are real, one of them can leave the unit interval at $\lambda = 1$, which needs $\eta h = 0$, or at
-# $\lambda = -1$, where $1 + (1 + \mu - \eta h) + \mu = 0$. So the iteration converges if and only if
+# Try $x_t = r^t$. Then $r^2 - (1 + \mu - \eta h)\, r + \mu = 0$, two roots with product $\mu$. If they are complex, both
+# have length $\sqrt{\mu} < 1$. If they are real, one of them can leave the unit interval at $r = 1$, which needs $\eta h = 0$, or at
+# $r = -1$, where $1 + (1 + \mu - \eta h) + \mu = 0$. So the iteration converges if and only if
 #
 # $$ 0 < \eta h < 2 (1 + \mu) \tag{7.4} $$
 #
-# At the other end, for small $\eta h$, put $\lambda = 1 - \varepsilon$ and keep first orders: $\eta h - \varepsilon (1 - \mu) = 0$, or
+# At the other end, for small $\eta h$, put $r = 1 - \varepsilon$ and keep first orders: $\eta h - \varepsilon (1 - \mu) = 0$, or
 #
-# $$ \lambda \approx 1 - \frac{\eta h}{1 - \mu} \tag{7.5} $$
+# $$ r \approx 1 - \frac{\eta h}{1 - \mu} \tag{7.5} $$
 #
-# the effective rate again. Read the two together. Momentum 0.9 speeds up the slow coordinates tenfold, and lifts the ceiling, which the
-# *largest* curvature sets, from 2 to 3.8 only. One rate serves all coordinates, and the steepest one chooses it.
+# the effective rate again. Momentum 0.9 speeds up the slow coordinates tenfold, and lifts the ceiling, which the
+# *largest* curvature sets, from 2 to 3.8 only. One rate serves all coordinates, and the steepest one bounds it. Whether a run is anywhere near that
+# bound is to be measured, in section 6. First turn the two knobs, on a valley with curvatures $1$ and $\frac{1}{50}$; the dotted line is predicted from (7.3), not fitted.
+
+# %%
+curvature = np.array([1.0, 1 / 50])
+slider(
+    lambda lr, mu: pictures.draw_valley(lr, mu, curvature), "Left, paths of SGD and Adam on a long "
+    "valley. Right, f against the step: SGD's slope is the one derived; Adam falls fast, then "
+    "stays at a height its step sets.",
+    lr=knob(np.array([0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.9, 2.1, 3.0, 3.7, 3.9]), 0.2, "lr"),
+    mu=knob(np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99]), 0.5, "momentum"),
+)
+
+# %% [markdown]
+# At a momentum of 0 raise `lr` to 2.1 and SGD is lost; at 0.9 it takes 3.7 and not 3.9. Adam starts down the flat coordinate as fast as down the steep one, and does not
+# settle: steps that do not shrink with the gradient leave a floor.
 #
-# **How far Adam goes.** Undo the averages (6.6) in the same way. With $\beta_1 = \beta_2 = \beta$, as in the paper, both use the same weights,
-# and the correction for the start makes them add up to 1:
+# **How far Adam goes.** Both averages of (6.6), with $\beta_1 = \beta_2 = \beta$ as in the paper, use the same weights, which add up to 1:
 #
-# $$ \hat m = \sum_k a_k g_k, \quad \hat v = \sum_k a_k g_k^2, \qquad a_k = \frac{(1 - \beta)\, \beta^{t-k}}{1 - \beta^t}, \quad
-# \sum_{k=1}^{t} a_k = 1 \tag{7.6} $$
+# $$ \hat m = \sum_k a_k g_k, \quad \hat v = \sum_k a_k g_k^2, \qquad a_k = \frac{(1 - \beta)\, \beta^{t-k}}{1 - \beta^t} \tag{7.6} $$
 #
-# So $\hat m$ is a mean, $\hat v$ a mean of squares, and their difference a variance: $\hat v - \hat m^2 = \sum_k a_k (g_k - \hat m)^2 = s^2$.
-# Neglect `eps`, and Adam's step in one coordinate is
+# So $\hat m$ is a mean and $\hat v$ a mean of squares; their difference $\hat v - \hat m^2 = \hat\sigma^2$ is the variance of the last gradients, about ten of them for $\beta = 0.9$. Neglect `eps`, and the step in one coordinate is
 #
-# $$ -\eta\, \frac{\hat m}{\sqrt{\hat v}} = -\eta\, \frac{\mathrm{sign}(\hat m)}{\sqrt{1 + s^2 / \hat m^2}}, \qquad
+# $$ -\eta\, \frac{\hat m}{\sqrt{\hat v}} = -\eta\, \frac{\mathrm{sign}(\hat m)}{\sqrt{1 + \hat\sigma^2 / \hat m^2}}, \qquad
 # \text{at most } \eta \text{ in size} \tag{7.7} $$
 #
-# Nothing but the ratio of noise to signal, $s / |\hat m|$, enters. Gradients that agree move a coordinate by $\eta$, whatever their size;
-# gradients that only shake move it by little. A factor that all gradients of a coordinate share has left the formula, and with it
-# the scale that a curvature gives them. That is what SGD cannot do.
+# Only the ratio $\hat\sigma / |\hat m|$ enters. Gradients that agree move a coordinate by $\eta$, whatever their size; gradients that shake move it by little, whether noise shakes
+# them or the coordinate itself swings or drifts: $\hat\sigma$ cannot tell the two apart. A factor that all gradients of a coordinate share has left the formula. That is why Adam is *sooner*.
 #
-# **What a fresh batch measures.** Let $\ell(x)$ be the squared error of one random prompt, $f(x) = \mathbb{E}\,\ell(x)$, and $f_t$ the mean over
-# the $B$ prompts of step $t$. The parameters $x_t$ were made from earlier batches only, so given $x_t$ the prompts are independent of it:
+# **The floor.** Near the lowest point of $\frac{1}{2} h x^2$ a batch gives $h x + \sigma \xi / \sqrt{B}$ with $\mathrm{Var}\, \xi = 1$. SGD with the effective rate $\eta$ moves $x$ to $(1 - \eta h) x - \eta \sigma \xi / \sqrt{B}$. The variance settles where it
+# reproduces itself, $2 \eta h\, \mathrm{Var}\, x = \eta^2 \sigma^2 / B$ for small $\eta h$, and the loss $\frac{1}{2} h\, \mathrm{Var}\, x$ stays at
+#
+# $$ \frac{\eta\, \sigma^2}{4 B} \;\text{ for SGD}, \qquad \frac{\eta\, \sigma}{4 \sqrt{B}} \;\text{ for Adam,} $$
+#
+# since down there $\sqrt{\hat v}$ is about $\sigma / \sqrt{B}$, which makes Adam SGD at the rate $\eta \sqrt{B} / \sigma$. No noise, no floor: that was the fixed batch. And when the rate is lowered, the floor must sink with it. Section 6 tries.
+#
+# **What a fresh batch measures.** Let $\ell(x)$ be the squared error of one random prompt, $f(x) = \mathbb{E}\,\ell(x)$, and $f_t$ the mean over the $B$ prompts of step $t$. The weights $x_t$ were made from earlier batches only, so
 #
 # $$ \mathbb{E}[\, f_t(x_t) \mid x_t \,] = f(x_t) \tag{7.8} $$
 #
-# The recorded loss is unbiased, provided that it is taken *before* the update. A test batch that is kept is unbiased too, for one $x$. But
-# its prompts are the same at every step and for both optimizers: if one of them is rare, it stays.
+# provided that the loss is taken *before* the update. Unbiased is not yet trustworthy: if $\ell$ is 1, and in a rare share $\phi$ of the prompts $1 + b$, then $k$ batches miss the rare kind altogether with probability $(1 - \phi)^{kB}$. Then every seed agrees with
+# every other, and all are wrong: they show 1 and not $1 + \phi b$. Such prompts exist: twice the length can cost $2^{54}$ times as much.
 #
-# **How far to trust a mean.** Its standard deviation is that of $\ell$ over $\sqrt{B}$. Let $\ell$ be 1, and in a share $p$ of the prompts
-# $1 + c$. The mean is $1 + pc$ and the variance $p (1 - p) c^2$, so relative to the mean the batch is off by
+# <details><summary>The three formulas behind this paragraph (optional)</summary>
 #
-# $$ \frac{c}{1 + pc} \sqrt{\frac{p (1 - p)}{B}} \tag{7.9} $$
+# Relative to the mean $1 + \phi b$, a batch is off by its standard deviation, that of $\ell$ over $\sqrt{B}$:
 #
-# and $k$ batches of $B$ prompts miss the rare kind altogether with probability
+# $$ \frac{b}{1 + \phi b} \sqrt{\frac{\phi (1 - \phi)}{B}} \tag{7.9} $$
 #
-# $$ (1 - p)^{kB} \tag{7.10} $$
+# and $k$ batches of $B$ prompts miss the rare kind with probability
 #
-# Then every seed agrees with every other, and all are wrong: they show 1 and not $1 + pc$.
+# $$ (1 - \phi)^{kB} \tag{7.10} $$
 #
-# **Why there are such prompts.** A layer is a product of three tokens, (1.2). Stretch the covariates of a prompt by $s$; its labels stretch with them. Then the covariates
-# after $l$ layers are polynomials in $s$ of degree $3^l$, and the label slot likewise, since it adds scores of degree $2 \cdot 3^l$ times
-# labels of degree $3^l$. For the error and its square this gives
+# A layer is a product of three tokens, (1.2). Stretch the covariates of a prompt by a factor; its labels stretch with them. Then the covariates
+# after $l$ layers are polynomials in the factor of degree $3^l$, and the label slot likewise, since it adds scores of degree $2 \cdot 3^l$ times
+# labels of degree $3^l$. For the prediction and the squared error
 #
 # $$ \deg(\mathrm{prediction}) = 3^L, \qquad \deg(\ell) = 2 \cdot 3^L = 54 \text{ for } L = 3 \tag{7.11} $$
 #
-# A prompt of twice the length can cost $2^{54}$ times as much. Every moment of $\ell$ exists, since $\ell$ is a polynomial of Gaussians or
-# of Gammas. It is only of no use: no batch that you can afford contains the prompts that decide it.
+# Every moment of $\ell$ exists, since it is a polynomial of Gaussians or of Gammas. It is only of no use: no batch that you can afford contains the prompts that decide it.
+# </details>
 #
 # > **Where people slip**
 # > - *Momentum as a wider limit.* The effective rate grows tenfold, the stable range by a factor 1.9.
 # > - *The loss after the update.* It has been lowered by the very prompts it is measured on.
-# > - *A smooth curve as proof.* By (7.10) a quiet curve may be one that has not yet met a rare prompt.
+# > - *A smooth curve as proof.* A quiet curve may be one that has not yet met a rare prompt.
 # > - *The outlier removed.* Its loss is real. Report it beside a quantile, not instead of one.
 
 # %% [markdown]
@@ -243,49 +286,6 @@ table(("optimizer", "sums and updates", "by hand and la.train", "their losses"),
       "largest difference after 30 steps")
 
 # %% [markdown]
-# Now turn the two knobs. A quadratic with curvatures $1$ and $\frac{1}{50}$, started where both coordinates cost the same. The dotted line is the
-# rate that (7.3) predicts, from the largest of its roots; it is not fitted.
-
-# %%
-curvature = np.array([1.0, 1 / 50])
-
-
-def draw_quadratic(lr, mu, steps=100):
-    figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=2.9)
-    left, right = axes[0]
-    a, b = np.meshgrid(np.linspace(-2, 2, 20), np.linspace(-3, 8, 20))
-    left.contour(a, b, a * a + b * b / 50, levels=4, colors="0.8", linewidths=0.8)
-    for name, optimizer in (("SGD", SGD(lr, mu)), ("Adam", Adam(lr, 0.9, 0.9))):
-        x, state, path = np.array([1.0, 50**0.5]), optimizer.init(np.zeros(2)), []
-        for _ in range(steps):
-            path.append(x)
-            x, state = optimizer.update(x, curvature * x, state)
-        path, style = np.array(path), la.plotting.STYLES[name]
-        left.plot(*path.T, marker=".", markersize=3, linewidth=1, **style)
-        right.plot((path**2 @ curvature) / 2, label=name, **style)
-    roots = [np.abs(np.roots([1, lr * h - 1 - mu, mu])).max() for h in curvature]  # (7.3)
-    t = np.arange(steps)
-    right.plot(t, max(roots) ** (2 * t), "k:", linewidth=1, label="largest root of (7.3)")
-    left.set(xlim=(-2, 2), ylim=(-3, 8), xlabel="steep coordinate", ylabel="flat coordinate")
-    right.set(yscale="log", ylim=(1e-6, 1e2), xlabel="step t", ylabel="f")
-    right.legend(frameon=False, fontsize=8)
-    ceiling = "converges" if lr < 2 * (1 + mu) else "beyond 2 (1 + mu): diverges"
-    left.set_title(f"effective rate {lr / (1 - mu):.3g}", fontsize=10)
-    right.set_title(f"largest lr h = {lr:.3g}: {ceiling}", fontsize=10)
-    return figure
-
-
-slider(
-    draw_quadratic, "Left, paths of SGD and Adam on a long valley. Right, f against the step: "
-    "SGD's slope is the one derived; Adam falls fast, then stays at a height its step sets.",
-    lr=knob(np.array([0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.9, 2.1, 3.0, 3.7, 3.9]), 0.2, "lr"),
-    mu=knob(np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99]), 0.5, "momentum"),
-)
-
-# %% [markdown]
-# At a momentum of 0 raise `lr` to 2.1 and SGD is lost; at 0.9 it takes 3.9. Adam starts down the flat coordinate as fast as down the steep
-# one. And it does not settle: set `lr` to 1 and it stays at a height, since steps that do not shrink with the gradient leave a floor.
-#
 # **The formulas against the code.** Each line computes the two sides separately.
 
 # %%
@@ -296,7 +296,7 @@ step = -np.array([last_step(Adam(eta, 0.9, 0.9, 0.0), column) for column in g.T]
 a = 0.1 * 0.9 ** np.arange(39, -1, -1) / (1 - 0.9**40)  # (7.6)
 mean, spread = a @ g, np.sqrt(a @ (g - a @ g) ** 2)
 root = np.abs(np.roots([1, 0.001 - 1.9, 0.9])).max()
-seen = np.where(rng.random((20_000, 100)) < 0.01, 51.0, 1.0)  # p = 0.01, c = 50, B = 100
+seen = np.where(rng.random((20_000, 100)) < 0.01, 51.0, 1.0)  # phi = 0.01, b = 50, B = 100
 off, none = seen.mean(axis=1).std() / 1.5, (seen.max(axis=1) == 1).mean()
 Z, y = la.RegressionTask().sample(1, rng)
 params = la.init_params(rng, std=0.3)
@@ -308,7 +308,7 @@ table(("formula", "by code", "by formula"), [
     ("(7.6) sum of the weights", a.sum(), 1.0),
     ("(7.7) first coordinate's step, in lr", step[0],
      -np.sign(mean[0]) / np.sqrt(1 + (spread[0] / mean[0]) ** 2)),
-    ("(7.9) p = 1/100, c = 50, B = 100", off, 50 / 1.5 * np.sqrt(0.0099 / 100)),
+    ("(7.9) share 1/100, b = 50, B = 100", off, 50 / 1.5 * np.sqrt(0.0099 / 100)),
     ("(7.10) the same, one batch", none, 0.99**100),
     ("(7.11) slope of log loss by log length", np.log(far[1] / far[0]) / np.log(1.01), 54),
 ])
@@ -402,49 +402,130 @@ table(("test", "of", "verdict", "what it saw"), rows)
 # %% [markdown]
 # ## 6. Experiment
 #
-# One question: does Adam end below SGD? One knob, the optimizer; everything else is the paper's, at class size: batches of 128 and 1,000 steps
-# in place of 1000 and 10,000. Both optimizers of a seed start from the same weights. The curves are the losses of the fresh batches, each point the median of a twentieth of the run.
+# One question: does Adam end below SGD? Two knobs that must not be left where they happen to stand: the rate and the horizon.
+#
+# **The rate.** Setting 1, batches of 128, many rates and several momenta, scored by the median of the last fresh losses. To the right the same scores against the effective rate (7.2).
 
 # %%
-steps, seeds = by_profile(120, 1000, 10_000), by_profile(3, 5, 6)
-batch, names = by_profile(128, 128, 1000), ("setting1", "setting2", "setting3")
-runs = {}
-with bar(6 * seeds, "runs", unit="run") as shown:
-    for name, opt, seed in product(names, ("SGD", "Adam"), range(seeds)):
-        setting = la.papers.maybe_all_you_need.SETTINGS[name]
-        optimizer = setting.optimizer(opt)
-        runs[name, opt, seed] = la.train(setting.task, optimizer, steps, batch=batch,
-                                         clip=setting.clip, seed=seed, progress=False)
+task, batch = la.RegressionTask(), 128
+rates, momenta = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5), (0.0, 0.5, 0.9, 0.98)
+tries = {("SGD", lr, mu): SGD(lr, mu) for lr, mu in product(rates, momenta)}
+tries |= {("Adam", lr, None): Adam(lr, 0.9, 0.9) for lr in rates}
+search_steps, search_seeds, score = by_profile(20, 1000), by_profile(1, 2), {}
+with bar(len(tries), "rates", unit="rate") as shown:
+    for key, optimizer in tries.items():
+        found = [la.train(task, optimizer, search_steps, batch, seed=s, progress=False).loss
+                 for s in range(search_seeds)]
+        score[key] = np.median(np.median(found, axis=0)[-search_steps // 5 :])
         shown.update()
-window = steps // 20
-figure, axes = la.plotting.new_figure(columns=3, width=3.3, height=3.0)
-for ax, name in zip(axes[0], names):
-    for opt in ("SGD", "Adam"):
-        losses = np.array([runs[name, opt, seed].loss for seed in range(seeds)])
-        medians = np.median(losses.reshape(seeds, 20, window), axis=2)
-        at = window * (np.arange(20) + 0.5)
-        la.plotting.median_band(ax, at, np.quantile(medians, [0.25, 0.5, 0.75], axis=0), opt)
-    ax.set(yscale="log", xlabel="step t")
-    ax.set_title(la.papers.maybe_all_you_need.SETTINGS[name].title, fontsize=10)
-axes[0, 0].set_ylabel(f"loss of fresh batches, {seeds} seeds")
-axes[0, 0].legend(frameon=False)
-show(figure, "Loss of fresh batches against step in three settings: Adam's median falls below "
-             "SGD's in each, by far in Setting 1, clearly in Setting 3, a little in Setting 2.")
+show(pictures.draw_rates(rates, score, search_steps), "Scores against rate. Left: a curve for each "
+     "momentum, shifted. Right, against the effective rate: SGD's curves nearly fall onto one.")
+best = {o: min((v, lr) for (name, lr, mu), v in score.items() if name == o and mu in (0.9, None))
+        for o in ("SGD", "Adam")}
+table(("optimizer", "best score, momentum 0.9", "at lr"), [(o, *v) for o, v in best.items()])
+
+# %% [markdown]
+# For SGD momentum is little more than another name for the rate, as (7.5) says, until the ceiling (7.4) comes near. The released code runs SGD at 0.02, well below its best. Whatever is compared at 0.02 alone compares a rate with an optimizer.
+#
+# **The race.** Each at its best rate, and SGD at 0.02 beside them, ten thousand steps. Two thousand steps before the end all rates are divided by ten: if the level stretch is a floor made by rate and noise, it must give way.
 
 # %%
-def last(name, opt):
-    """The median over seeds of the median fresh loss of the last 100 steps."""
-    return np.median([np.median(runs[name, opt, s].loss[-100:]) for s in range(seeds)])
+steps, seeds, width = by_profile(500, 10_000), by_profile(2, 3, 6), 50
+lowered, lr_best = steps * 4 // 5, best["SGD"][1]
+racers = {"cautious": lambda k: SGD(0.02 / k, 0.9), "SGD": lambda k: SGD(lr_best / k, 0.9),
+          "Adam": lambda k: Adam(best["Adam"][1] / k, 0.9, 0.9)}
+labels = {"cautious": "SGD, lr 0.02", "SGD": f"SGD, lr {lr_best:g}",
+          "Adam": f"Adam, lr {best['Adam'][1]:g}"}
+race = {name: [] for name in racers}
+with bar(3 * seeds, "race", unit="run") as shown:
+    for name, seed in product(racers, range(seeds)):
+        run = la.train(task, racers[name](1), lowered, batch, seed=seed, progress=False)
+        rest = la.train(task, racers[name](10), steps - lowered, batch, seed=seed + 100,
+                        params=run.params, progress=False)
+        losses = np.concatenate([run.loss, rest.loss]).reshape(-1, width)
+        race[name].append(np.median(losses, axis=1))
+        shown.update()
+race, at = {name: np.array(found) for name, found in race.items()}, np.arange(0, steps, width) + 25
+
+# %%
+show(pictures.draw_race(at, race, labels, lowered), "Loss against step: SGD at 0.02 above all. Adam "
+     "overtakes SGD at its best rate, turns level, is nearly met by it; lowered rates bring "
+     "both down, Adam far below.")
+when = [steps // 50, steps // 10, steps // 5, lowered, steps]
+table(("SGD over Adam, at step", *map(str, when)), [
+    (labels[name], *(pictures.gap(at, race[name], race["Adam"], t) for t in when))
+    for name in ("cautious", "SGD")], f"batch {batch}, medians over {seeds} seeds")
+floors = {name: [np.median(curve[:, (at > a) & (at < b)]) for a, b in
+                 ((lowered * 3 // 4, lowered), (steps - (steps - lowered) // 2, steps))]
+          for name, curve in race.items()}
+table(("run", "last quarter at the full rate", "end, at a tenth of it", "factor"),
+      [(labels[name], a, b, a / b) for name, (a, b) in floors.items()])
+
+# %% [markdown]
+# RACE
+#
+# **The ceilings.** How near is each to what limits it? For SGD that is $\eta \lambda_{max}(H) < 3.8$, (7.4). Adam's $\hat m$ is $1 - \beta$ times a momentum buffer, and its coordinates are divided by $\sqrt{\hat v}$, so with $S = \mathrm{diag}(\sqrt{\hat v})$ its bound is $\eta \lambda_{max}(S^{-1/2} H S^{-1/2}) < 2 (1 + \beta) / (1 - \beta) = 38$. Lesson 10 derives it; here it is measured along the runs.
+
+# %%
+surface = la.landscape.Objective(*task.sample(by_profile(50, 400), np.random.default_rng(99)))
 
 
-ratios = {name: last(name, "SGD") / last(name, "Adam") for name in names}
-others = ", ".join(f"{name[-1]}: {ratios[name]:.2f}" for name in names[1:])
-reveal("07.p1", ratios["setting1"], f"Medians of fresh batches. The same in Setting {others}.")
+def used(optimizer, x, state):
+    """The rate times the sharpness that limits this optimizer."""
+    H = surface.hessian(x)
+    if isinstance(optimizer, SGD):
+        return optimizer.lr * np.linalg.eigvalsh(H)[-1]
+    v_hat = state.v / (1 - optimizer.beta2**state.t)
+    return optimizer.lr * la.landscape.preconditioned_sharpness(H, v_hat, 0.9, state.t)  # (10.6)
+
+
+def along(optimizer, seed, length=by_profile(60, 600), every=by_profile(20, 25)):
+    rng, found = np.random.default_rng([SEED, seed]), []
+    x = la.init_params(rng)
+    state = optimizer.init(x)
+    for t in range(1, length + 1):
+        grad = clip(la.loss_and_grad(x, *task.sample(batch, rng))[1], 1.0)
+        before, (x, state) = x, optimizer.update(x, grad, state)
+        if t % every == 0 or t == 1:
+            found.append(used(optimizer, before, state))
+    return found
+
+
+# %%
+near = {name: np.array([along(racers[name](1), seed) for seed in range(3)]) for name in racers}
+every = by_profile(20, 25)
+show(pictures.draw_ceilings([1, *range(every, by_profile(60, 600) + 1, every)], near, labels),
+     "Rate times sharpness against step, with the ceiling. SGD at 0.02 stays far below; at its best rate it "
+     "starts close to the ceiling and falls away from it. Adam's, right, starts near its own.")
+table(("run", "at step 1", "median of the run", "largest", "ceiling"), [
+    (labels[name], np.median(v[:, 0]), np.median(v[:, 1:]), v[:, 1:].max(),
+     38.0 if name == "Adam" else 3.8) for name, v in near.items()], "rate times sharpness, 3 seeds")
+
+# %% [markdown]
+# CEILINGS
+#
+# **Three settings.** At the rates of the released code, as the paper has it, at class size. Each point is the median of a twentieth of the run.
+
+# %%
+settings = la.papers.maybe_all_you_need.SETTINGS
+names, steps = ("setting1", "setting2", "setting3"), by_profile(120, 1000, 10_000)
+seeds, runs, losses = by_profile(3, 5, 6), {}, {}
+with bar(6 * seeds, "runs", unit="run") as shown:
+    for name, opt in product(names, ("SGD", "Adam")):
+        for seed in range(seeds):
+            setting = settings[name]
+            runs[name, opt, seed] = la.train(
+                setting.task, setting.optimizer(opt), steps, batch, clip=setting.clip, seed=seed,
+                progress=False)
+            shown.update()
+        losses[name, opt] = np.array([runs[name, opt, seed].loss for seed in range(seeds)])
+show(pictures.draw_settings({name: settings[name].title for name in names}, losses),
+     "Loss of fresh batches against step in three settings: Adam's median falls below "
+     "SGD's in each, by far in Setting 1, clearly in Setting 3, a little in Setting 2.")
 
 # %% [markdown]
 # **The trap.** Now do what everybody does: take the trained models, draw many new prompts, and report the mean. The state of lesson 05 makes
-# 50,000 prompts cheap. Beside the mean stand the median prompt, the median over batches of 250 of *their* means, and two measures of
-# how far the mean can be trusted.
+# 50,000 prompts cheap. Beside the mean stand the median over batches of 250 of *their* means, the share of those batches on which Adam's mean is the lower one, and the share of the sum that five prompts hold.
 
 # %%
 def squared_errors(params, state, y):
@@ -458,7 +539,7 @@ rng, pieces = np.random.default_rng([SEED, 1]), by_profile(1, 10, 20)
 errors = {key: [] for key in runs}
 for name in names:
     for _ in range(pieces):
-        Z, y = la.papers.maybe_all_you_need.SETTINGS[name].task.sample(5000, rng)
+        Z, y = settings[name].task.sample(5000, rng)
         state = la.gram.compress(Z)
         for opt, seed in product(("SGD", "Adam"), range(seeds)):
             found = squared_errors(runs[name, opt, seed].params, state, y)
@@ -472,135 +553,52 @@ def share_of_worst(e, k=5):
 
 
 words = lambda x: f"{x:.3g}" if 1e-3 < x < 1e4 else f"{x:.0e}"
-between = lambda f, key: [f(errors[(*key, s)]) for s in range(seeds)]
+in_batches = lambda key: errors[key].reshape(-1, 250).mean(axis=1)  # (batches,)
+between = lambda f, *key: [f(errors[(*key, s)]) for s in range(seeds)]
 rows = []
-for key in product(names, ("SGD", "Adam")):
-    mean, worst = between(np.mean, key), between(share_of_worst, key)
-    typical = np.median(between(lambda e: np.median(e.reshape(-1, 250).mean(axis=1)), key))
-    rows.append((key[0], key[1], f"{words(min(mean))} to {words(max(mean))}", words(typical),
-                 words(np.median(between(np.median, key))),
-                 f"{min(worst):.0f} to {max(worst):.0f}"))
+for name in names:
+    lower = np.mean([in_batches((name, "Adam", s)) < in_batches((name, "SGD", s))
+                     for s in range(seeds)])
+    for opt in ("SGD", "Adam"):
+        mean, worst = between(np.mean, name, opt), between(share_of_worst, name, opt)
+        typical = np.median([np.median(in_batches((name, opt, s))) for s in range(seeds)])
+        rows.append((name, opt, f"{words(min(mean))} to {words(max(mean))}", words(typical),
+                     f"{100 * lower:.0f} %", f"{min(worst):.0f} to {max(worst):.0f}"))
 table(("setting", "optimizer", "mean: smallest to largest seed", "median of batch means",
-       "median prompt", "percent held by 5 prompts"), rows,
+       "batches with Adam lower", "percent held by 5 prompts"), rows,
       f"{len(errors['setting1', 'SGD', 0]):,} fresh prompts, {seeds} seeds")
-reveal("07.p2", np.median(between(share_of_worst, ("setting3", "Adam"))),
+reveal("07.p2", np.median(between(share_of_worst, "setting3", "Adam")),
        "The median of the seeds, on prompts that no training step has seen.")
 
 # %% [markdown]
-# Read the column of means against the next two. In Setting 1 they tell one story. In Setting 3 the means of Adam's seeds, which trained alike,
-# lie powers of ten apart, and in most of them a handful of prompts holds nearly all of the sum; in Setting 2 it has happened to seeds of both. Which
-# optimizer's $f$ is smaller *in truth* is not something these prompts can say. What they do say: on a typical batch, and on the median prompt,
-# Adam is ahead. Training survives by clipping, which gives a batch with such a prompt a step no longer than any other's.
+# Read the column of means against the next two. In Setting 1 they tell one story. In Settings 2 and 3 seeds that trained alike have means
+# powers of ten apart, and a handful of prompts holds nearly all of the sum. Which optimizer's $f$ is smaller *in truth* these prompts cannot say. On a typical batch of this horizon Adam is ahead: that is what the median and the share of batches say. Training survives by clipping, which gives a batch with such a prompt a step no longer than any other's.
 #
 # The plainest test of a mean: average over more and more prompts and watch. One that is a number settles.
 
 # %%
-figure, axes = la.plotting.new_figure(columns=2, width=4.4, height=3.0)
-for ax, name in zip(axes[0], ("setting1", "setting3")):
-    for opt, seed in product(("SGD", "Adam"), range(seeds)):
-        e = errors[name, opt, seed]
-        count = np.unique(np.geomspace(50, len(e), 150).astype(int))
-        style = {**la.plotting.STYLES[opt], "linewidth": 1.2, "alpha": 0.8}
-        running = np.cumsum(e)[count - 1] / count
-        ax.plot(count, running, label=opt if seed == 0 else None, **style)
-    ax.set(xscale="log", yscale="log", xlabel="prompts averaged")
-    ax.set_title(la.papers.maybe_all_you_need.SETTINGS[name].title, fontsize=10)
-axes[0, 0].set_ylabel("mean loss so far")
-axes[0, 0].legend(frameon=False)
-show(figure, "Mean loss against the number of prompts averaged, one line a seed. Setting 1: "
-             "they settle, Adam far below SGD. Setting 3: they jump upwards at rare prompts.")
-
-# %% [markdown]
-# **Is it only the rate?** In Setting 1 take many rates and several momenta, three seeds each, and score a run by the median of its last fresh
-# batches of 128. To the right the same scores against the effective rate (7.2).
-
-# %%
-rates, momenta = (0.005, 0.02, 0.05, 0.1, 0.2, 0.5), (0.0, 0.5, 0.9, 0.98)
-tries = {("SGD", lr, mu): SGD(lr, mu) for lr, mu in product(rates, momenta)}
-tries |= {("Adam", lr, None): Adam(lr, 0.9, 0.9) for lr in rates}
-search_steps, search_seeds = by_profile(20, 250), by_profile(1, 3)
-curves = {}
-with bar(len(tries), "rates", unit="rate") as shown:
-    for key, optimizer in tries.items():
-        found = [la.train(la.RegressionTask(), optimizer, search_steps, batch=128, seed=s,
-                          progress=False).loss for s in range(search_seeds)]
-        curves[key] = np.median(found, axis=0)  # (steps,) median over the seeds
-        shown.update()
-score = {key: np.median(curve[-search_steps // 5 :]) for key, curve in curves.items()}
-
-# %%
-figure, axes = la.plotting.new_figure(columns=2, width=4.4, height=3.0)
-colours = dict(zip(momenta, ("#E69F00", "#D55E00", "#CC79A7", "#000000")))
-marks = dict(zip(momenta, "ov^s"))
-adam_scores = [score["Adam", lr, None] for lr in rates]
-for ax, effective in zip(axes[0], (False, True)):
-    for mu in momenta:
-        at = np.array(rates) / (1 - mu if effective else 1)
-        style = {"color": colours[mu], "marker": marks[mu], "markersize": 5, "linestyle": "--"}
-        scores = [score["SGD", lr, mu] for lr in rates]
-        ax.plot(at, scores, label=f"SGD, momentum {mu:g}", linewidth=1.2, **style)
-    ax.plot(rates, adam_scores, label="Adam", **la.plotting.STYLES["Adam"])
-    ax.set(xscale="log", yscale="log", ylim=(2e-3, 10))
-    ax.set_xlabel("effective rate lr / (1 - mu)" if effective else "learning rate lr")
-axes[0, 0].set_ylabel(f"loss after {search_steps} steps")
-figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5,
-              frameon=False, fontsize=8)
-show(figure, "Scores against rate. Left: a curve for each momentum, shifted. Right, against "
-             "the effective rate: SGD's fall onto one curve. Adam's best lies below them all.")
-best = {o: min((v, k[1:]) for k, v in score.items() if k[0] == o) for o in ("SGD", "Adam")}
-table(("optimizer", "best score", "lr, momentum"),
-      [(opt, words(v), k if k[1] is not None else k[0]) for opt, (v, k) in best.items()])
-
-# %% [markdown]
-# For SGD momentum is little more than another name for the rate, as (7.5) says, until the ceiling (7.4) comes near. The best rate of SGD narrows
-# the gap and does not close it. Turn the knobs and look at the curves behind these points.
-
-# %%
-def draw_run(lr, mu):
-    figure, axes = la.plotting.new_figure(width=5.6, height=3.2)
-    ax = axes[0, 0]
-    ax.plot(curves["SGD", lr, mu], linewidth=1, label="SGD", **la.plotting.STYLES["SGD"])
-    ax.plot(curves["Adam", lr, None], linewidth=1, label="Adam", **la.plotting.STYLES["Adam"])
-    ax.set(yscale="log", ylim=(1e-3, 20), xlabel="step t", ylabel="loss of fresh batches")
-    at, effective = f"lr {lr:g}, momentum {mu:g}", f"effective rate {lr / (1 - mu):.3g}"
-    ax.set_title(f"Setting 1, {at}: {effective}", fontsize=10)
-    ax.legend(frameon=False)
-    return figure
-
-
-slider(draw_run, "Loss of fresh batches against step for SGD and Adam at one rate.",
-       lr=knob(rates, 0.02, "lr"), mu=knob(momenta, 0.9, "momentum"))
+two = {name: settings[name].title for name in ("setting1", "setting3")}
+show(pictures.draw_running_means(two, errors, seeds),
+     "Mean loss against the number of prompts averaged, one line a seed. Setting 1: "
+     "they settle, Adam far below SGD. Setting 3: they jump upwards at rare prompts.")
 
 # %% [markdown]
 # ## 7. The paper and us
 #
-# First the same experiment at the paper's size, loaded and not computed here. Above, the loss that the paper plots, on its one fixed test
-# batch; below, fresh batches.
+# First the same experiment at the paper's size, loaded and not computed here. The paper plots the loss on one fixed test batch. Ours is another draw than the released code's, and no better or worse a choice.
 
 # %%
 numbers = loaded("adam_vs_sgd")
-scale = Scale(**numbers["scale"])
-show(adam_vs_sgd.draw(numbers, scale), "Three settings, test loss above, fresh loss below, at "
-     "the paper's size. Adam ends below SGD, but on Setting 2's test batch both jump wildly.")
-rows = []
-for name in names:
-    panel = numbers["panels"][name]
-    test, tail = ([panel[o]["test"]["median"][-1] for o in ("SGD", "Adam")],
-                  [np.median(panel[o]["fresh"]["median"][-20:]) for o in ("SGD", "Adam")])
-    other = panel["other_test_batches"]
-    rows.append((panel["title"], f"{test[0] / test[1]:.3g}", f"{tail[0] / tail[1]:.3g}",
-                 f"{other['adam_below_sgd']} of {other['batches']}"))
-table(("setting", "SGD / Adam, test batch", "SGD / Adam, fresh batches",
-       "other test batches with Adam below"), rows, "the last iterations, medians of the seeds")
+show(adam_vs_sgd.draw(numbers, Scale(**numbers["scale"])), "Three settings at "
+     "the paper's size, test loss above, fresh loss below. Adam ends below SGD on fresh batches; on a test batch of Setting 2 both jump wildly.")
 
 # %% [markdown]
-# Setting 2 is this lesson in one panel. On the fixed test batch both optimizers jump by powers of ten, and the ratio in the table is that of the last
-# jump. Fresh batches and most other test batches say that Adam is ahead. Which prompts are to blame? (7.11) names suspects before anything is trained: those
+# Setting 2 is this lesson in one panel: on a fixed test batch both optimizers jump by powers of ten. Which prompts are to blame? (7.11) names suspects before anything is trained: those
 # with the longest covariates, say the largest eigenvalue of $C = \frac{1}{n} \sum_j x_j x_j^\top$. Take the three longest of the 1000 and
 # train one seed far enough.
 
 # %%
-setting, long_run = la.papers.maybe_all_you_need.SETTINGS["setting2"], by_profile(50, 4000)
+setting, long_run = settings["setting2"], by_profile(50, 4000)
 Z, y = test_batch(setting.task)
 X = Z[:, :-1, :-1]  # (B, n, d)
 suspects = np.linalg.eigvalsh(X.mT @ X / setting.task.n)[:, -1].argsort()[-3:]
@@ -615,38 +613,43 @@ for opt in ("SGD", "Adam"):
         on_test[opt, t] = words(e.mean()), share, words(e[rest].mean())
 rows = [(t, *on_test["SGD", t], *on_test["Adam", t]) for t in run.snapshots if t]
 table(("step", "SGD: mean", "3 longest hold", "mean of others", "Adam: mean", "3 longest hold",
-       "mean of others"), rows, "Setting 2, the fixed test batch, computed here")
+       "mean of others"), rows, "Setting 2, our fixed test batch, computed here")
 
 # %% [markdown]
-# Three prompts of a thousand, known by their length alone, hold nearly all of the sum wherever the mean jumps. The others tell what the fresh
-# batches tell. This is a diagnosis, not a licence to drop them: the scorecard judges by the rule that was written
-# before the run.
+# Three prompts of a thousand, known by their length alone, hold nearly all of the sum wherever the mean jumps. This is a diagnosis, not a licence to drop them: the scorecard judges by rules that were written before the run.
 
 # %%
 curves_at = [f"test_loss.setting1.{at}" for at in ("adam.1000", "sgd.1000", "sgd.10000")]
-paper_and_us([*(f"adam_beats_sgd.{name}" for name in names), *curves_at])
+paper_and_us(["full_batch.gap", *(f"adam_beats_sgd.{name}" for name in names), *curves_at])
 
 # %% [markdown]
-# The paper gives each optimizer the best of ten rates. So did we, with a rule fixed in advance; again loaded.
+# The paper gives each optimizer the best of ten rates. So did we, with a rule fixed in advance, for 2,000 iterations; again loaded.
 
 # %%
 search = loaded("learning_rates")
 rows = []
 for name in names:
     panel = search["panels"][name]
-    best = {o: min(panel[o]["median"]) for o in ("SGD", "Adam")}
+    lowest = {o: min(panel[o]["median"]) for o in ("SGD", "Adam")}
     code = {o: search["rates"].index(panel[o]["code"]) for o in ("SGD", "Adam")}
     at_code = [panel[o]["median"][code[o]] for o in ("SGD", "Adam")]
     said = [f"{panel[o]['best']:g} ({panel[o]['code']:g})" for o in ("SGD", "Adam")]
-    rows.append((panel["title"], *said, f"{best['SGD'] / best['Adam']:.3g}",
+    rows.append((panel["title"], *said, f"{lowest['SGD'] / lowest['Adam']:.3g}",
                  f"{at_code[0] / at_code[1]:.3g}"))
 table(("setting", "best rate of SGD (code's)", "of Adam (code's)", "SGD / Adam, best rates",
        "SGD / Adam, code's rates"), rows,
       f"test loss, median of the last fifth of {search['steps']} iterations")
+rows = []
+for key, words_of in kinds.items():
+    at, *curves = pictures.curves_of(full[key])
+    rows.append((words_of, *(pictures.gap(at, *curves, t) for t in (500, 2000, 5000, 10_000)),
+                 pictures.sooner(at, *curves, 2000)))
+table(("training batch, Setting 1", "at 500", "2,000", "5,000", "10,000",
+       "Adam sooner, for 2,000"), rows, "figures/full_batch.json: SGD's loss over Adam's, best rates")
 
 # %% [markdown]
-# The released rates of SGD are cautious: at ours it does better, above all in Setting 1. Adam stays ahead. The direction of the claim does not
-# hang on the rates; the size of the gap does.
+# The released rates of SGD are cautious, above all in Setting 1. At 2,000 iterations Adam is ahead at best rates too. At 10,000 the sign depends on the batch: on small batches SGD has come down below Adam's floor, on 1000 they are level, without noise Adam leads. That the claim
+# "Adam beats SGD" comes out depends on where one looks; that it is sooner does not.
 
 # %% [markdown]
 # ## 8. Exercises
@@ -743,20 +746,20 @@ check("07.4", record)
 # %% [markdown]
 # ### Exercise 07.5 (derive, level 3, 15 min)
 #
-# How wrong is a mean? Loss 1, and $1 + c$ in a share $p$ of the prompts. Derive (7.9) again without looking, then write the standard deviation of the
-# mean over `B` prompts, divided by the true mean. For $p = 10^{-4}$ and $c = 10^6$, how many prompts make it 10 percent? *Done:* the check passes.
+# How wrong is a mean? Loss 1, and $1 + b$ in a share $\phi$ of the prompts. Derive (7.9) without looking, then write the standard deviation of the
+# mean over `B` prompts, divided by the true mean. For $\phi = 10^{-4}$ and $b = 10^6$, how many prompts make it 10 percent? *Done:* the check passes.
 #
-# <details><summary>Hint 1</summary>The variance of a number that is c with probability p, else 0, is c² p - (c p)².</details>
+# <details><summary>Hint 1</summary>The variance of a number that is b with probability φ, else 0, is b² φ - (b φ)².</details>
 #
 # <!-- ### BEGIN SOLUTION -->
-# <details><summary>Solution</summary>The standard deviation of one loss is c √(p (1-p)), of the mean of B it is smaller by √B, and the mean is
-# 1 + pc. For the numbers asked, c/(1+pc) is about 9,900, so B = (9,900 · 0.01 / 0.1)², about 980,000 prompts.</details>
+# <details><summary>Solution</summary>The standard deviation of one loss is b √(φ (1-φ)), of the mean of B it is smaller by √B, and the mean is
+# 1 + φb. For the numbers asked, b/(1+φb) is about 9,900, so B = (9,900 · 0.01 / 0.1)², about 980,000 prompts.</details>
 # <!-- ### END SOLUTION -->
 
 # %%
-def relative_error(p, c, B):
+def relative_error(phi, b, B):
     ### BEGIN SOLUTION
-    return c * np.sqrt(p * (1 - p) / B) / (1 + p * c)
+    return b * np.sqrt(phi * (1 - phi) / B) / (1 + phi * b)
     ### END SOLUTION
 
 
@@ -831,18 +834,18 @@ check("07.7", ratio)
 # - (c) 100 times shorter
 # - (d) no longer and no shorter
 #
-# **t3.** You raise $\mu$ from 0.9 to 0.95 and keep $\eta$. In a flat coordinate SGD moves
+# **t3.** At their best rates, on fresh batches of 1000, Adam is far lower at iteration 2,000 and level with SGD at 10,000. What explains both?
 #
-# - (a) 5 percent faster
-# - (b) at the same speed
-# - (c) twice as fast
-# - (d) half as fast
+# - (a) Adam arrives sooner, then its rate and the noise hold it on a floor
+# - (b) Adam's gain at 2,000 was an accident of the test batch
+# - (c) Adam forgets what it has learned
+# - (d) SGD's momentum needs 10,000 steps to fill
 
 # %%
 ### BEGIN SOLUTION
 t1 = "b"
 t2 = "d"
-t3 = "c"
+t3 = "a"
 ### END SOLUTION
 check("07.t1", t1)
 check("07.t2", t2)

@@ -71,13 +71,13 @@ def _record(x, Z, y, lr, mu, threshold, late=False, damped=1.0, clip_buffer=Fals
 
 
 def rare(rng, s):
-    """p, c, B"""
+    """phi, b, B"""
     return float(rng.uniform(0.01, 0.2)), float(rng.uniform(20, 500)), 10 * s["n"]
 
 
-def relative_error(p, c, B):
+def relative_error(phi, b, B):
     """(7.9)"""
-    return c * np.sqrt(p * (1 - p) / B) / (1 + p * c)
+    return b * np.sqrt(phi * (1 - phi) / B) / (1 + phi * b)
 
 
 def gradients(rng, s):
@@ -149,15 +149,15 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "07.5", "Write relative_error(p, c, B): standard deviation of the mean of B losses over their true mean.", relative_error,
+        "07.5", "Write relative_error(phi, b, B): standard deviation of the mean of B losses over their true mean.", relative_error,
         rare, ("error",),
         (
-            Slip("that is the variance; the standard deviation is its root", lambda p, c, B: c * c * p * (1 - p) / B / (1 + p * c)),
-            Slip("a mean of B is less uncertain than one loss", lambda p, c, B: c * np.sqrt(p * (1 - p)) / (1 + p * c)),
-            Slip("the standard deviation falls like 1/sqrt(B), not like 1/B", lambda p, c, B: c * np.sqrt(p * (1 - p)) / B / (1 + p * c)),
-            Slip("p c^2 is the mean square; subtract the square of the mean", lambda p, c, B: c * np.sqrt(p / B) / (1 + p * c)),
-            Slip("divide by the true mean, which is not 1", lambda p, c, B: c * np.sqrt(p * (1 - p) / B)),
-            Slip("the ordinary loss of 1 belongs to the mean too", lambda p, c, B: np.sqrt((1 - p) / (p * B))),
+            Slip("that is the variance; the standard deviation is its root", lambda phi, b, B: b * b * phi * (1 - phi) / B / (1 + phi * b)),
+            Slip("a mean of B is less uncertain than one loss", lambda phi, b, B: b * np.sqrt(phi * (1 - phi)) / (1 + phi * b)),
+            Slip("the standard deviation falls like 1/sqrt(B), not like 1/B", lambda phi, b, B: b * np.sqrt(phi * (1 - phi)) / B / (1 + phi * b)),
+            Slip("phi b^2 is the mean square; subtract the square of the mean", lambda phi, b, B: b * np.sqrt(phi / B) / (1 + phi * b)),
+            Slip("divide by the true mean, which is not 1", lambda phi, b, B: b * np.sqrt(phi * (1 - phi) / B)),
+            Slip("the ordinary loss of 1 belongs to the mean too", lambda phi, b, B: np.sqrt((1 - phi) / (phi * B))),
         ),
     ),
     Exercise(
@@ -199,9 +199,9 @@ EXERCISES = (
         c="m grows as well",
     ),
     choice(
-        "07.t3", "Momentum from 0.9 to 0.95 at the same rate: speed in a flat coordinate?", "c",
-        a="it is 1 - mu that counts, not mu",
-        b="the effective rate contains mu",
-        d="1 - mu stands below the line",
+        "07.t3", "Far lower at 2,000, level at 10,000: what explains both?", "a",
+        b="fresh batches say the same, on every seed",
+        c="the loss does not rise again; it stays level, and falls when the rate is lowered",
+        d="the buffer is full after some tens of steps, (7.1)",
     ),
 )  # fmt: skip
