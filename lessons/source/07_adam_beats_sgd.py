@@ -20,8 +20,24 @@
 #
 # **Misconception.** The better optimizer is the one whose mean loss is lower at the end.
 #
-# **Say afterwards.** Adam arrives sooner, then its rate and the noise hold it on a floor: who is ahead depends on the batch and the horizon, and a mean
-# loss may not tell.
+# **Afterwards you can say.** Adam arrives sooner because its step does not shrink with the gradient, and then its rate and the noise hold it on a floor, so who is ahead depends on the batch and on when you look. (t3)
+#
+# <details><summary>Symbols of this lesson</summary>
+#
+# | symbol | meaning |
+# |---|---|
+# | $x$ (here) | all trained numbers of the model in one vector, as in lesson 06; covariates elsewhere |
+# | $\eta$ | learning rate, `lr` in code |
+# | $\mu$ | momentum of SGD |
+# | $\beta$ | weight of Adam's averages, $\beta_1 = \beta_2$ |
+# | $m$, $\hat m$, $\hat v$ | momentum buffer; Adam's mean of gradients and of their squares |
+# | $g$, $h$ | gradient and curvature of one coordinate |
+# | $r$ (here) | root of (7.3) |
+# | $\sigma$, $\hat\sigma$ | standard deviation of one prompt's gradient, and of the last gradients |
+# | $\ell$ | squared error of one prompt |
+# | $\phi$, $b$ (here) | share of rare prompts, and how much more they cost |
+#
+# </details>
 #
 # You will see the whole story in one picture, work out how far one step of SGD and one of Adam can go and what stops them, race both at their
 # best rates, and find out which summary of a loss deserves to be believed.
@@ -448,9 +464,9 @@ with bar(3 * seeds, "race", unit="run") as shown:
 race, at = {name: np.array(found) for name, found in race.items()}, np.arange(0, steps, width) + 25
 
 # %%
-show(pictures.draw_race(at, race, labels, lowered), "Loss against step: SGD at 0.02 above all. Adam "
-     "overtakes SGD at its best rate, turns level, is nearly met by it; lowered rates bring "
-     "both down, Adam far below.")
+show(pictures.draw_race(at, race, labels, lowered), "Loss against step. SGD at 0.02 lies above "
+     "the others. Adam overtakes SGD at its best rate and turns level, SGD comes down to it; "
+     "where all rates are lowered, Adam falls most.")
 when = [steps // 50, steps // 10, steps // 5, lowered, steps]
 table(("SGD over Adam, at step", *map(str, when)), [
     (labels[name], *(pictures.gap(at, race[name], race["Adam"], t) for t in when))
@@ -462,7 +478,8 @@ table(("run", "last quarter at the full rate", "end, at a tenth of it", "factor"
       [(labels[name], a, b, a / b) for name, (a, b) in floors.items()])
 
 # %% [markdown]
-# RACE
+# At 0.02 SGD looks many times worse than Adam, and most of that is its rate. At the best rates SGD is ahead at first, Adam several times lower in the middle, and before the rates are lowered the two are level. Then Adam's loss falls to about a third, SGD's at its best rate by less, and that of the cautious SGD hardly:
+# who gains from a lower rate was on a floor, and who does not was still on its way.
 #
 # **The ceilings.** How near is each to what limits it? For SGD that is $\eta \lambda_{max}(H) < 3.8$, (7.4). Adam's $\hat m$ is $1 - \beta$ times a momentum buffer, and its coordinates are divided by $\sqrt{\hat v}$, so with $S = \mathrm{diag}(\sqrt{\hat v})$ its bound is $\eta \lambda_{max}(S^{-1/2} H S^{-1/2}) < 2 (1 + \beta) / (1 - \beta) = 38$. Lesson 10 derives it; here it is measured along the runs.
 
@@ -495,14 +512,14 @@ def along(optimizer, seed, length=by_profile(60, 600), every=by_profile(20, 25))
 near = {name: np.array([along(racers[name](1), seed) for seed in range(3)]) for name in racers}
 every = by_profile(20, 25)
 show(pictures.draw_ceilings([1, *range(every, by_profile(60, 600) + 1, every)], near, labels),
-     "Rate times sharpness against step, with the ceiling. SGD at 0.02 stays far below; at its best rate it "
-     "starts close to the ceiling and falls away from it. Adam's, right, starts near its own.")
+     "Rate times sharpness against step, with the ceiling. Left: SGD at 0.02 stays far below it, "
+     "at its best rate it starts near it. Right: Adam's starts far above and is soon below.")
 table(("run", "at step 1", "median of the run", "largest", "ceiling"), [
     (labels[name], np.median(v[:, 0]), np.median(v[:, 1:]), v[:, 1:].max(),
      38.0 if name == "Adam" else 3.8) for name, v in near.items()], "rate times sharpness, 3 seeds")
 
 # %% [markdown]
-# CEILINGS
+# At 0.02 SGD never uses half of what its ceiling allows: it is slow by choice, and no curvature caps it. At its best rate the first step uses more than half, and bursts pass the ceiling; at twice that rate, where the search found it worse, even the first step is beyond. Adam's first steps are far beyond 38. The weights $P$ have next to no gradient there, so their $\sqrt{\hat v}$ is tiny, and a bound for a quadratic that stays does not hold where $\hat v$ grows by the step; soon it is far below. In both the ceiling explains where the best rate ends, not why one is sooner.
 #
 # **Three settings.** At the rates of the released code, as the paper has it, at class size. Each point is the median of a twentieth of the run.
 

@@ -12,16 +12,34 @@
 # %% [markdown]
 # # Lesson 08. Heavy-tailed gradient noise
 #
-# **Claim.** Gradient noise at initialization has a heavier tail than Gaussian noise of the same covariance, by a margin that shrinks with the batch.
+# **Claim.** At the initial weights the noise of a batch has a heavier tail than Gaussian noise of the same covariance, by a margin that shrinks with the batch; where steps are clipped, training with it goes better than with the Gaussian.
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
-# | 35 min | 45 min | 1 min | 3 of 5 | 05, 07 | 8 |
+# | 40 min | 65 min | 1 min | 3 of 5 | 05, 07 | 8 |
 #
 # **Misconception.** Gradient noise is Gaussian, since a batch is a mean.
 #
-# You will derive how fast a mean forgets the law that it is a mean of, measure the noise of the paper's model for batches of 1 to 1000 prompts,
-# and put a Gaussian control beside every number. One popular estimator will call the control itself heavy-tailed.
+# **Afterwards you can say.** A gradient is a product of Gaussians, kurtosis multiplies in a product and falls like 1/B in a mean, so a tail means nothing before it is held against Gaussian noise of the same covariance. (t2)
+#
+# <details><summary>Symbols of this lesson</summary>
+#
+# | symbol | meaning |
+# |---|---|
+# | $e$ | noise: gradient of a batch minus that of a much larger one |
+# | $\Sigma$ | covariance of one prompt's gradient |
+# | $\lambda_i$ | eigenvalues, here of the noise's covariance |
+# | $\Lambda$ | diagonal matrix of the $\lambda_i$ |
+# | $\xi$ | standard normal vector or number |
+# | $\sigma^2$, $\mu_3$, $\mu_4$ (here) | second, third and fourth moment of one entry about its mean; $\mu$ alone is the momentum |
+# | $a$ (here) | exponent of a power law |
+# | $\alpha$ (here) | index of a stable law |
+# | $K$ | number of copies in the sum (8.8) |
+#
+# </details>
+#
+# You will see where the tail comes from, derive how fast a mean forgets it, measure the noise of the paper's model for batches of 1 to 1000 prompts
+# with a Gaussian control beside every number, and then train with the one and with the other. One popular estimator will call the control itself heavy-tailed.
 
 # %%
 from itertools import product
@@ -33,9 +51,11 @@ from linattn_np.kernels import linear as kernels
 from linattn_np.measures import noise
 from linattn_np.experiments.papers.maybe_all_you_need import gradient_noise
 from linattn_np.experiments.scale import Scale
+from linattn_np.optimizers import SGD, Adam, clip
 from linattn_np.progress import bar
-from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
-from linattn_np.teaching import show, slider, symbols, table, versions
+from linattn_np.teaching import by_profile, check, knob, loaded, moving, paper_and_us, predict
+from linattn_np.teaching import reveal, show, slider, symbols, table, versions
+from linattn_np.teaching.pictures import lesson_08 as pictures
 
 SEED = 8
 versions(SEED)
@@ -44,7 +64,7 @@ symbols("B n d D x w y Z Q params dX")
 # %% [markdown]
 # ## 1. Predict
 #
-# The model stands at its initial weights. Its gradient has 150 entries, 25 of them always zero. Two guesses. The first is about one entry, from
+# The model stands at its initial weights. Its gradient has 150 entries, 25 of them always zero. Two guesses. The first is about one living entry, from
 # batch to batch of a *single* prompt: a Gaussian has excess kurtosis 0. The second is about exactly Gaussian noise whose entries have
 # the variances of that gradient's: an estimator of the tail index $\alpha$, made to give 2 for a Gaussian, is fed all entries together.
 
@@ -57,75 +77,116 @@ predict("08.p1", "One prompt: excess kurtosis of an entry of its gradient", kurt
 predict("08.p2", "Gaussian control, all entries pooled: the estimated alpha", alpha_guess)
 
 # %% [markdown]
+# The whole lesson in one picture: multiply independent Gaussians, and take means of $B$ such products. How often does one lie far out?
+
+# %%
+factors, few = (1, 2, 3, 4, 5, 6), (1, 10, 100)
+products = pictures.Products(np.random.default_rng(SEED), factors, few,
+                             by_profile(20_000, 1_000_000))
+moving(lambda factors, batch: products.draw(factors, batch),
+       "Share of means beyond x standard deviations, logarithmic, beside a Gaussian's: one factor "
+       "is the Gaussian; with more factors the tail is heavier, and larger batches pull it back.",
+       factors=knob(factors, 3, "Gaussian factors"), batch=knob(few, 1, "batch size B"))
+
+# %% [markdown]
 # ## 2. Derive
 #
 # **The noise.** A batch of $B$ prompts gives a gradient $g$, a mean over prompts. A batch 100 times larger gives $g_{\mathrm{ref}}$:
 #
 # $$ e = g_{\mathrm{batch}} - g_{\mathrm{ref}} \tag{8.1} $$
 #
-# If the gradient of one prompt has covariance $\Sigma$, that of a mean of $B$ has $\Sigma / B$, and the reference, which is independent, adds a
-# hundredth of it:
+# If the gradient of one prompt has covariance $\Sigma$, then $\mathbb{E}\, \|e\|^2 = \frac{\mathrm{tr}\, \Sigma}{B} \left( 1 + \frac{1}{100} \right)$: the reference, which is independent, adds a hundredth.
 #
-# $$ \mathbb{E}\, \|e\|^2 = \frac{\mathrm{tr}\, \Sigma}{B} \left( 1 + \frac{1}{100} \right) . $$
+# **Three things are called heavy.** Say which one you mean.
 #
-# **What a mean forgets.** One entry, in scalars. Let $u$ be its deviation for one prompt, with moments $\sigma^2, \mu_3, \mu_4$, and
-# $S = u_1 + \ldots + u_B$. Multiply out. Terms with a lone factor have mean zero, so
+# *A power law*: $P(X > x) \sim x^{-a}$. High moments are infinite. Beyond a threshold the logarithms of the excess are exponential with mean $1 / a$, so take the $(k+1)$-th largest value as the threshold, and the mean of the $k$ logarithms above it:
 #
-# $$ \mathbb{E} S^2 = B \sigma^2, \qquad \mathbb{E} S^3 = B \mu_3, \qquad \mathbb{E} S^4 = B \mu_4 + 3 B (B - 1)\, \sigma^4 . \tag{8.4} $$
+# $$ \mathrm{Hill}(k) = 1 \Big/ \frac{1}{k} \sum_{i=1}^{k} \log \frac{x_{(i)}}{x_{(k+1)}}, \qquad \text{standard error about } \frac{a}{\sqrt{k}} \tag{8.2} $$
 #
-# In the last, four indices agree in $B$ ways, or two pairs do: 3 ways to pair, $B (B - 1)$ ways to choose. The factors $1 / B$ of the mean cancel in what follows:
+# It gives a number for *every* law, the local slope of the tail on two logarithmic axes. It means a power law only if it stays the same, within its error, as $k$
+# changes.
+#
+# *No exponential moment*, the textbook's meaning: $\mathbb{E}\, e^{s |X|} = \infty$ for every $s > 0$. All powers may be finite. A product of three Gaussians is of this kind.
+#
+# *Heavier than a control.* The norm of a Gaussian vector is not Gaussian, so "heavier than a Gaussian" is not enough for $\|e\|$. The control is a Gaussian vector with the covariance of $e$. In the coordinates of the eigenvectors its entries are independent, with the eigenvalues $\lambda_i$ as variances, and its norm has the law of
+#
+# $$ \|\Lambda^{1/2} \xi\|, \qquad \xi \sim N(0, I) \tag{8.3} $$
+#
+# The same rotation of the real $e$ makes its entries uncorrelated, and neither Gaussian nor independent: that is the difference which is measured.
+
+# %% [markdown]
+# **Where the tail comes from.** At small weights an entry of the gradient is a product, error times label times covariates, all of them Gaussian or nearly so. Let $X$ and $Y$ be independent with mean 0. Then
+#
+# $$ \frac{\mathbb{E} (XY)^4}{(\mathbb{E} (XY)^2)^2} = \frac{\mathbb{E} X^4}{(\mathbb{E} X^2)^2} \cdot \frac{\mathbb{E} Y^4}{(\mathbb{E} Y^2)^2} \tag{8.4} $$
+#
+# A Gaussian has 3; the square of one, about 0, has $105 / 3^2 = 35 / 3$. So $k$ independent Gaussians have $3^k$, and shared factors make it more. Nothing is rare or broken in such data. It is enough to multiply.
+#
+# **What a mean forgets.** Let $u$ be the deviation of an entry for one prompt, with moments $\sigma^2, \mu_3, \mu_4$, and
+# $S = u_1 + \ldots + u_B$. Multiply out. Terms with a lone factor have mean zero, so $\mathbb{E} S^2 = B \sigma^2$, $\mathbb{E} S^3 = B \mu_3$ and $\mathbb{E} S^4 = B \mu_4 + 3 B (B - 1)\, \sigma^4$:
+# four indices agree in $B$ ways, or two pairs do, 3 ways to pair and $B (B - 1)$ ways to choose. The factors $1 / B$ of the mean cancel in
 #
 # $$ \mathrm{skewness}_B = \frac{\mu_3}{\sigma^3 \sqrt{B}}, \qquad
 # \mathrm{excess}_B = \frac{\mathbb{E} S^4}{(\mathbb{E} S^2)^2} - 3 = \frac{1}{B} \left( \frac{\mu_4}{\sigma^4} - 3 \right) \tag{8.5} $$
 #
-# So a mean does become Gaussian, at a rate of $1 / B$ and from wherever it starts. An excess of 1000 needs batches of thousands.
-#
-# **The control.** The *norm* of a Gaussian vector is not Gaussian, whatever the batch. Rotate $e$ to the eigenvectors of its covariance, with eigenvalues $\lambda_i$; then
-#
-# $$ \|e\| \sim \|\Lambda^{1/2} \xi\|, \qquad \xi \sim N(0, I) \tag{8.3} $$
-#
-# and $\|e\|^2 = \sum_i \lambda_i \xi_i^2$. The cumulants of $\xi_i^2$ are 1, 2, 8, and those of independent terms add up:
+# A mean does become Gaussian, at a rate of $1 / B$ and from wherever it starts. Here are the gradients of many single prompts in Setting 1; means of $B$ of them in a row are batches. The dotted line is (8.5), drawn from the value at $B = 1$ alone. (A fourth moment is a mean of rare large numbers, the kind of mean that lesson 07
+# warns of. Its height depends on the sample; trust the slope.)
+
+# %%
+def single_prompts(prompts, seed, piece=10_000):
+    """Gradients of single prompts in Setting 1 at the initial weights: (prompts, 150)."""
+    rng, rows = np.random.default_rng([SEED, seed]), []
+    params = la.init_params(rng)
+    for first in range(0, prompts, piece):
+        size = min(piece, prompts - first)
+        lanes = kernels.lanes_from_tokens(*la.RegressionTask().sample(size, rng))
+        rows.append(kernels.grouped_gradients(params, lanes, 1))
+    return np.concatenate(rows)
+
+
+sizes = (1, 2, 5, 10, 20, 50, 100)
+E = single_prompts(by_profile(4000, 40_000), 0)
+E = E[:, E.any(axis=0)]  # without the 25 dead entries
+quartiles = pictures.kurtosis_by_batch(E, sizes)
+show(pictures.draw_forgetting(sizes, quartiles), "Excess kurtosis of an entry against batch size, "
+     "both logarithmic: from above 100 at one prompt it falls along the line of slope -1.")
+reveal("08.p1", quartiles[1, 0], f"Median of the entries. In batches of 100: {quartiles[1, -1]:.2f}.")
+
+# %% [markdown]
+# **The control is skewed too.** $\|e\|^2 = \sum_i \lambda_i \xi_i^2$ in (8.3). The cumulants of $\xi_i^2$ are 1, 2, 8, and those of independent terms add up:
 #
 # $$ \mathrm{mean} = \sum_i \lambda_i, \qquad \mathrm{variance} = 2 \sum_i \lambda_i^2, \qquad
 # \mathrm{skewness} = \frac{8 \sum_i \lambda_i^3}{\left( 2 \sum_i \lambda_i^2 \right)^{3/2}} \tag{8.6} $$
 #
-# With $p$ equal eigenvalues the last is $\sqrt{8 / p}$; with one that dominates, $\sqrt{8}$. The norm itself is skewed less than its square, but to the same side. A histogram of norms that is skewed to the right shows
-# nothing by itself. It must be more skewed than (8.3).
+# With $p$ equal eigenvalues the last is $\sqrt{8 / p}$; with one that dominates, $\sqrt{8}$. A histogram of norms that is skewed to the right shows nothing by itself.
 #
-# **Hill's estimator.** Suppose $P(X > x) \sim x^{-a}$. Beyond a threshold $u$ we have $P(X > x \mid X > u) = (x / u)^{-a}$, so $\log (X / u)$ is
-# exponential with mean $1 / a$. Take the $(k+1)$-th largest value as the threshold and the mean of the $k$ logarithms above it:
-#
-# $$ \mathrm{Hill}(k) = 1 \Big/ \frac{1}{k} \sum_{i=1}^{k} \log \frac{x_{(i)}}{x_{(k+1)}} \tag{8.2} $$
-#
-# It gives a number for *every* law, the local slope of the tail on two logarithmic axes. It means a power law only if it stays the same as $k$
-# changes.
-#
-# **Every moment exists.** The error of a prompt is a polynomial in its Gaussians, (7.11) of lesson 07, and so is its derivative by any weight:
+# **Which of the three is it?** The error of a prompt is a polynomial in its Gaussians, (7.11) of lesson 07, and so is its derivative by any weight:
 #
 # $$ g = \text{polynomial}(x_1, \ldots, x_{n+1}, w) \quad\Rightarrow\quad \mathbb{E}\, \|g\|^k < \infty \text{ for all } k \tag{8.7} $$
 #
-# Gammas in place of Gaussians change nothing in this. There is no infinite variance here, and no power law. Heavy-tailed can only mean: heavier than the control,
-# for batches that one uses.
+# Gammas in place of Gaussians change nothing in this. So there is no power law and no infinite variance. Heavy in the textbook's sense it is: the degree is more than two, so no exponential moment exists, for one prompt and for the mean of a thousand alike. That meaning cannot see the batch. The third one can, and is measured below.
 #
 # **A pooled estimator.** A law is $\alpha$-stable if the sum of $K$ independent copies has the law of $K^{1/\alpha}$ times one; for a Gaussian
 # $\alpha = 2$. Take logarithms of sizes, and means:
 #
 # $$ \frac{1}{\hat\alpha} = \frac{\overline{\log |X_1 + \ldots + X_K|} - \overline{\log |X|}}{\log K} \tag{8.8} $$
 #
-# Practice feeds it with all entries of many gradients in a row. Now let the entries be exactly Gaussian and independent, with variances $\lambda_1, \ldots, \lambda_p$, and $K = p$, one gradient in each sum. With
-# $c = \mathbb{E} \log |\xi|$ the mean of $\log |X|$ is $\frac{1}{2} \overline{\log \lambda} + c$. The sum is Gaussian with variance $p \bar\lambda$, so its logarithm has
-# mean $\frac{1}{2} \log p + \frac{1}{2} \log \bar\lambda + c$. Subtract:
+# Practice feeds it with all entries of many gradients in a row. For exactly Gaussian entries of variances $\lambda_1, \ldots, \lambda_p$ and $K = p$ it gives
 #
 # $$ \frac{1}{\hat\alpha} = \frac{1}{2} + \frac{\log \bar\lambda - \overline{\log \lambda}}{2 \log p} \tag{8.9} $$
 #
-# The mean of the variances is never below their geometric mean, so $\hat\alpha \le 2$, with equality only if all are equal. The estimator measures how unequal the
-# entries are, and calls it a tail.
+# so it measures how unequal the entries are, and calls it a tail.
+#
+# <details><summary>Why (8.9)</summary>
+#
+# Let one gradient be in each sum, and $c = \mathbb{E} \log |\xi|$. The mean of $\log |X|$ is $\frac{1}{2} \overline{\log \lambda} + c$. The sum is Gaussian with variance $p \bar\lambda$, so its logarithm has
+# mean $\frac{1}{2} \log p + \frac{1}{2} \log \bar\lambda + c$. Subtract. The mean of the variances is never below their geometric mean, so $\hat\alpha \le 2$, with equality only if all are equal.
+# </details>
 #
 # > **Where people slip**
 # > - *"A batch is a mean, so it is Gaussian."* In the limit. (8.5) says when.
 # > - *No control.* A norm is skewed by itself, (8.6).
 # > - *Pooling.* Entries of different size make a mixture, and a mixture has tails that no entry has.
-# > - *A Hill number as proof.* It exists for Gaussians too.
+# > - *A Hill number as proof.* It exists for Gaussians too, and it has an error.
 
 # %% [markdown]
 # ## 3. On paper
@@ -142,7 +203,7 @@ predict("08.p2", "Gaussian control, all entries pooled: the estimated alpha", al
 # \mathbb{E} g^4 = 16 \cdot 1157625 = 18522000 . $$
 #
 # About the mean: $\sigma^2 = 108 - 4 = 104$, $\mu_3 = 27000 - 6 \cdot 108 + 16 = 26368$, and
-# $\mu_4 = 18522000 - 8 \cdot 27000 + 24 \cdot 108 - 48 = 18308544$. The excess kurtosis is $18308544 / 104^2 - 3 = 1689.7$. By (8.5) a batch of 1000 still
+# $\mu_4 = 18522000 - 8 \cdot 27000 + 24 \cdot 108 - 48 = 18308544$. The excess kurtosis is $18308544 / 104^2 - 3 = 1689.7$. (About 0 it is quicker: three squares of Gaussians, by (8.4) $(35/3)^3 = 1588$, which is $18522000 / 108^2$.) By (8.5) a batch of 1000 still
 # has 1.69.
 #
 # Two more. Hill: of the values 8, 4, 2 with $k = 2$ the logarithms are $2 \log 2$ and $\log 2$, so the estimate is $1 / (1.5 \log 2) = 0.962$. Pooling: variances 1 and 9 have the
@@ -167,6 +228,7 @@ central.append(m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4)
 print("moments      ", *(f"{m:.10g}" for m in moments))
 print("about mean   ", *(f"{m:.10g}" for m in central))
 print(f"excess kurtosis {central[2] / central[0] ** 2 - 3:.1f}")
+print(f"about zero, m4 / m2^2 = {m4 / m2**2:.1f}, (35/3)^3 = {(35 / 3) ** 3:.1f}")
 print(f"Hill {noise.hill(np.array([2.0, 8, 4]), 2):.3f}")
 print(f"pooled alpha {1 / (0.5 + 0.5 * np.log(5 / 3) / np.log(2)):.2f}")
 
@@ -227,39 +289,6 @@ table(("compared", "relative difference"), [
 ])
 
 # %% [markdown]
-# **One entry.** Take the gradients of many single prompts in Setting 1, and look at the 25 entries of the last layer's $Q'$. Means of $B$ of them in a row are batches.
-# The dotted line is (8.5), drawn from the value at $B = 1$ alone. (A fourth moment is a mean of rare large numbers, the kind of mean that lesson 07
-# warns of: take the height of the line for a rough one, and trust its slope.)
-
-# %%
-def last_block(prompts, seed, piece=10_000):
-    """Entries of dQ' of the last layer for single prompts in Setting 1: (prompts, 25)."""
-    rng, rows = np.random.default_rng([SEED, seed]), []
-    params = la.init_params(rng)
-    for _ in range(prompts // piece):
-        lanes = kernels.lanes_from_tokens(*la.RegressionTask().sample(piece, rng))
-        rows.append(kernels.grouped_gradients(params, lanes, 1)[:, -25:])
-    return np.concatenate(rows)
-
-
-sizes = np.array([1, 2, 5, 10, 20, 50, 100])
-entries = last_block(by_profile(20_000, 100_000), 0)
-excess = []
-for B in sizes:
-    means = entries.reshape(-1, B, 25).mean(axis=1)  # (batches, 25)
-    excess.append([noise.excess_kurtosis(entry) for entry in means.T])
-quartiles = np.quantile(excess, [0.25, 0.5, 0.75], axis=1)
-figure, axes = la.plotting.new_figure(width=5.6, height=3.3)
-ax = axes[0, 0]
-la.plotting.median_band(ax, sizes, quartiles, "measured, 25 entries", color="#0072B2")
-ax.plot(sizes, quartiles[1, 0] / sizes, "k:", label="(8.5), from B = 1")
-ax.set(xscale="log", yscale="log", xlabel="batch size B", ylabel="excess kurtosis of an entry")
-ax.legend(frameon=False)
-show(figure, "Excess kurtosis of an entry against batch size, both logarithmic: from near 100 "
-             "at one prompt it falls along the line of slope -1.")
-reveal("08.p1", quartiles[1, 0], f"A batch of 100 has {quartiles[1, -1]:.2f}. Gaussian: 0.")
-
-# %% [markdown]
 # ## 5. Audit it
 #
 # Here it is not a derivative that needs an audit but a claim: "the tail is heavy". Whatever statistic makes it must pass these:
@@ -269,7 +298,7 @@ reveal("08.p1", quartiles[1, 0], f"A batch of 100 has {quartiles[1, -1]:.2f}. Ga
 # 3. **Known law.** For $P(X > x) = x^{-3}$ it says 3. For Hill this can be made sharp: by the argument before (8.2) the mean of $1 / \mathrm{Hill}(k)$
 #    is exactly $\frac{1}{3}$, for every $k$.
 #
-# Four statistics meet the first two, with the variances of Setting 1's noise.
+# Four statistics meet the first two, with the variances of the entries of section 2; its gradients stand in the last column.
 
 # %%
 def pooled_alpha(E):
@@ -295,11 +324,7 @@ statistics = {  # name: (function, what it says of a Gaussian)
 }
 
 # %%
-rng = np.random.default_rng(SEED)
-lanes = kernels.lanes_from_tokens(*la.RegressionTask().sample(by_profile(3000, 10_000), rng))
-E = kernels.grouped_gradients(la.init_params(rng), lanes, 1)
-E = E[:, E.any(axis=0)]  # without the 25 dead entries: their logarithm is not a number
-E = E - E.mean(axis=0)  # (prompts, 125), one prompt in each
+rng, E = np.random.default_rng(SEED), E - E.mean(axis=0)  # (prompts, 125), one prompt in each
 variances = E.var(axis=0)
 xi = rng.standard_normal(E.shape)
 rotation = np.linalg.qr(rng.standard_normal((125, 125)))[0]
@@ -340,88 +365,112 @@ table(("Hill", "mean of 1/Hill, k = 5 (1/3)", "z", "verdict"), rows)
 # %% [markdown]
 # ## 6. Experiment
 #
-# One question: how far beyond its control is the noise? One knob: the batch size, in all three settings. Each seed has its own initial weights. The statistic is p99 / p50 of $\|e\|$, divided by that
-# of the control with the same covariance.
+# **How far beyond its control is the noise?** One knob: the batch size, in all three settings. Each seed has its own initial weights. The statistic is p99 / p50 of $\|e\|$, divided by that
+# of the control with the same covariance. It is read off hundreds of batches, so no single one decides it.
 
 # %%
 names, seeds = ("setting1", "setting2", "setting3"), by_profile(2, 3, 6)
-draws = by_profile({1: 400, 10: 400, 100: 50}, {1: 3000, 10: 3000, 100: 1000, 1000: 300})
+draws = by_profile({1: 400, 10: 400, 100: 50}, {1: 20_000, 10: 3000, 100: 1000, 1000: 300})
+settings = la.papers.maybe_all_you_need.SETTINGS
 measured, beyond = {}, {}
 with bar(len(names) * seeds * len(draws), "noise", unit="batch size") as shown:
     for name, seed, B in product(names, range(seeds), draws):
         rng = np.random.default_rng([SEED, seed, B])
         params = la.init_params(np.random.default_rng([SEED, seed]))
-        task = la.papers.maybe_all_you_need.SETTINGS[name].task
-        found = noise.measure_noise(params, task, B, draws[B], rng, progress=False)  # (8.1)
+        found = noise.measure_noise(params, settings[name].task, B, draws[B], rng, progress=False)
         control = noise.gaussian_norms(found.spectrum, 20_000, rng)  # (8.3)
-        measured[name, seed, B] = found.norms, control
+        measured[name, seed, B] = found.norms, control  # (8.1)
         spread = [np.divide(*np.quantile(x, [0.99, 0.5])) for x in (found.norms, control)]
         beyond[name, seed, B] = spread[0] / spread[1]
         shown.update()
 
 # %%
-figure, axes = la.plotting.new_figure(width=5.6, height=3.4)
-ax = axes[0, 0]
-looks = zip(names, ("#0072B2", "#009E73", "#D55E00"), ("-", "-.", "--"))
-for name, colour, line in looks:
-    each = [[beyond[name, seed, B] for B in draws] for seed in range(seeds)]
-    quartiles = np.quantile(each, [0.25, 0.5, 0.75], axis=0)
-    title = la.papers.maybe_all_you_need.SETTINGS[name].title
-    la.plotting.median_band(ax, list(draws), quartiles, title, color=colour, linestyle=line)
-ax.axhline(1, color="0.4", linewidth=1, linestyle=":")
-ax.text(1, 1.04, "Gaussian, same covariance", fontsize=9)
-ax.set(xscale="log", yscale="log", xlabel="batch size B", ylabel="p99 / p50 over control's")
-ax.legend(frameon=False, fontsize=9, title=f"median and quartiles of {seeds} seeds")
-show(figure, "Tail of the noise over its control against batch size: falling in all settings, "
-             "close to 1 at batch 1000 in Setting 1, clearly above it in Setting 3.")
+titles = {name: settings[name].title for name in names}
+show(pictures.draw_beyond(titles, beyond, seeds, list(draws)),
+     "Tail of the noise over its control against batch size: falling in all settings, "
+     "close to 1 at batch 1000 in Setting 1, clearly above it in Setting 3.")
 
 # %% [markdown]
 # Batch size is the knob that the paper holds at 1000. There the noise of Setting 1 is nearly that of a Gaussian with its covariance; Setting 3 is far from it. Nothing about the
 # *model* has changed along a curve. Turn the batch size, and look at the whole law beside its control.
 
 # %%
-def draw_law(B, setting):
-    norms, control = measured[f"setting{setting}", 0, B]
-    control = control[:5000]
-    figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=3.0)
-    left, right = axes[0]
-    edges = np.linspace(0, 4, 41)
-    for x, law in ((norms, "noise"), (control, "covariance")):
-        style = la.plotting.NOISE_STYLES[law]
-        label = "gradient noise" if law == "noise" else "control (8.3)"
-        density = np.histogram(x / np.median(x), edges, density=True)[0]
-        left.stairs(density, edges, label=label, **style)
-        right.plot(*noise.qq_normal(x, 100), linewidth=1.6, **style)
-    right.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
-    left.set(xlabel="||e|| / median", ylabel="density")
-    right.set(xlabel="quantiles of a normal law", ylabel="quantiles of ||e||, standardized")
-    left.legend(frameon=False, fontsize=9)
-    left.set_title(f"Setting {setting}, batch {B}: {len(norms)} batches", fontsize=10)
-    kinds = [f"{noise.skewness(x):.2f}" for x in (norms, control)]
-    right.set_title(f"skewness {kinds[0]}, control {kinds[1]}", fontsize=10)
-    return figure
-
-
-slider(draw_law, "Left, density of the noise norm beside its control. Right, both against a "
+slider(lambda B, setting: pictures.draw_law(
+           measured[f"setting{setting}", 0, B][0], measured[f"setting{setting}", 0, B][1][:5000],
+           f"Setting {setting}, batch {B}"),
+       "Left, density of the noise norm beside its control. Right, both against a "
        "normal law: the noise bends up at the right end, the control by far less.",
        B=knob(draws, 100, "batch size"), setting=knob((1, 2, 3), 1, "setting"))
 
 # %% [markdown]
-# **Is it a power law?** Then Hill's number would not depend on $k$. Setting 1, single prompts and batches of 100, with the control of each.
+# **Is it a power law?** Then Hill's number would not depend on $k$. Setting 1, single prompts, with the control; each number with its standard error from (8.2).
 
 # %%
-rows = []
-for B, which in product((1, 100), (0, 1)):
-    x = measured["setting1", 0, B][which]
-    x = x[: draws[B]]  # as many of the control as of the noise
-    hills = [f"{noise.hill(x, k):.2f}" for k in by_profile((5, 10, 20, 40), (25, 50, 100, 200))]
-    rows.append((B, ("noise", "control")[which], *hills))
-table(("batch", "law", "k smallest", "k doubled", "doubled again", "and again"), rows,
-      "Hill(k), Setting 1; in the class profile k = 25, 50, 100, 200")
+rows, x = [], measured["setting1", 0, 1][0]
+for law, norms in zip(("noise", "control"), measured["setting1", 0, 1]):
+    cells = []
+    for k in by_profile((5, 20, 80), (50, 200, 800, 3200)):
+        a = noise.hill(norms[: len(x)], k)
+        cells.append(f"{a:.2f} ± {a / np.sqrt(k):.2f}")
+    rows.append((law, *cells))
+table(("law", *(f"k = {k}" for k in by_profile((5, 20, 80), (50, 200, 800, 3200)))), rows,
+      f"Hill(k) of the norms of {min(len(x), 20_000):,} single prompts, Setting 1")
 
 # %% [markdown]
-# It falls as $k$ grows: further out the tail is steeper, as it must be where all moments exist, (8.7). The Gaussian control has Hill numbers too. They are larger, and that comparison
-# is all that Hill can offer here.
+# HILL
+#
+# **What does the tail do to training?** If it were harmful, Gaussian noise with the same covariance would train better. It can be made: take the gradients $G_i$ of $m$ prompts at the weights of the moment, their mean, and add $\frac{1}{\sqrt{m B}} \sum_i \xi_i (G_i - \bar G)$. Given these prompts that is exactly Gaussian, with the covariance of a batch of $B$. Everything else stays: Setting 1, the paper's rates, clipping at 1, the same start.
+
+# %%
+task, m = la.RegressionTask(), 200
+
+
+def one_gradient(noise_of, x, B, rng):
+    """A gradient with the noise of B prompts, or with Gaussian noise of the same covariance."""
+    if noise_of == "prompts":
+        return la.loss_and_grad(x, *task.sample(B, rng))[1]
+    lanes = kernels.lanes_from_tokens(*task.sample(m, rng))
+    G = kernels.grouped_gradients(x, lanes, 1)  # (m, 150)
+    deviation = rng.standard_normal(m) @ (G - G.mean(axis=0)) / np.sqrt(m * B)
+    return (G.mean(axis=0) + deviation).reshape(x.shape)
+
+
+def loss_after(noise_of, optimizer, B, seed, threshold=1.0, steps=by_profile(40, 300)):
+    """The median loss of fresh batches over the last part of a run, and the share clipped."""
+    rng, ends, cut = np.random.default_rng([SEED, seed, B]), [], 0
+    x = la.init_params(np.random.default_rng(seed))
+    state = optimizer.init(x)
+    for t in range(steps):
+        g = one_gradient(noise_of, x, B, rng)
+        cut += la.optimizers.global_norm(g) > 1
+        x, state = optimizer.update(x, clip(g, threshold) if threshold else g, state)
+        if t >= steps // 2 and t % 10 == 0:
+            ends.append(la.loss(x, *task.sample(500, rng)))
+    return np.median(ends), 100 * cut / steps
+
+
+# %%
+kinds, tried = ("prompts", "Gaussian"), by_profile((5, 20), (5, 10, 20, 50))
+makers = {"SGD": lambda: SGD(0.02, 0.9), "Adam": lambda: Adam(0.02, 0.9, 0.9)}
+ends, rows = {}, []
+with bar(2 * len(kinds) * len(tried), "two noises", unit="batch size") as shown:
+    for name, B in product(makers, tried):
+        found = {kind: np.array([loss_after(kind, makers[name](), B, s) for s in range(5)])
+                 for kind in kinds}
+        ends |= {(name, kind, B): found[kind][:, 0] for kind in kinds}
+        medians = [np.median(found[kind], axis=0) for kind in kinds]
+        worse = (found["Gaussian"][:, 0] > found["prompts"][:, 0]).sum()
+        rows.append((name, B, *(v[0] for v in medians), f"{worse} of 5",
+                     *(f"{v[1]:.0f} %" for v in medians)))
+        shown.update(2)
+show(pictures.draw_training(tried, ends), "Loss at the end against batch size with the noise of the "
+     "prompts and with Gaussian noise of the same covariance, SGD and Adam: the Gaussian's is "
+     "the higher one at each batch size.")
+table(("optimizer", "batch", "loss, prompts", "loss, Gaussian", "Gaussian worse",
+       "clipped, prompts", "clipped, Gaussian"), rows, "medians of 5 seeds")
+
+# %% [markdown]
+# TRAINING
 
 # %% [markdown]
 # ## 7. The paper and us
@@ -580,7 +629,7 @@ check("08.6", batch_norms)
 # %% [markdown]
 # ### Exercise 08.7 (experiment, level 2, 10 min)
 #
-# With which power of $B$ does the *skewness* of an entry fall? Use `last_block`, batches of 1 to 50 and the median over the 25 entries of the size of the skewness; say first what (8.5) demands.
+# With which power of $B$ does the *skewness* of an entry fall? Use `single_prompts`, the last 25 entries, batches of 1 to 50, and the median over the entries of the size of the skewness; say first what (8.5) demands.
 # *Done:* within 15 percent.
 #
 # <details><summary>Hint 1</summary>100,000 prompts are enough. np.abs(noise.skewness(entry)) for each entry of the means.</details>
@@ -590,7 +639,7 @@ check("08.6", batch_norms)
 def measure_power():
     ### BEGIN SOLUTION
     few, medians = np.array([1, 2, 5, 10, 20, 50]), []
-    entries = last_block(100_000, 1)
+    entries = single_prompts(100_000, 1)[:, -25:]
     for B in few:
         means = entries.reshape(-1, B, 25).mean(axis=1)
         medians.append(np.median([np.abs(noise.skewness(entry)) for entry in means.T]))
@@ -616,11 +665,11 @@ check("08.7", power)
 # - (c) the batch is too small
 # - (d) nothing, before it is held against Gaussian noise of the same covariance
 #
-# **t2.** Single prompts have excess kurtosis 400 in each entry. What do batches of 100 have?
+# **t2.** An entry of one prompt's gradient is the product of three independent Gaussians. Which excess kurtosis do batches of 100 have?
 #
-# - (a) 400
-# - (b) 40
-# - (c) 4
+# - (a) $(3 + 3 + 3 - 3) / 100 = 0.06$
+# - (b) $(27 - 3) / \sqrt{100} = 2.4$
+# - (c) $(27 - 3) / 100 = 0.24$
 # - (d) 0, by the central limit theorem
 #
 # **t3.** The pooled estimate of $\alpha$ is 1.3. Which one explanation is enough?

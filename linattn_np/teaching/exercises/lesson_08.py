@@ -180,8 +180,8 @@ EXERCISES = (
         c="the control is skewed at every batch size",
     ),
     choice(
-        "08.t2", "Excess kurtosis 400 for one prompt: for batches of 100?", "c",
-        a="a mean does forget the law that it is a mean of",
+        "08.t2", "A product of three independent Gaussians: the excess kurtosis of batches of 100?", "c",
+        a="in a product the ratios m4/m2^2 multiply; they do not add",
         b="that would be the root of B: it is the skewness that falls so",
         d="in the limit; 100 is not the limit",
     ),

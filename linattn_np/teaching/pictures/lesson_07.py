@@ -130,7 +130,7 @@ def draw_ceilings(times: Sequence[int], found: Mapping[str, Array], labels: Mapp
     for ax, ceiling, label in zip(axes[0], (3.8, 38.0), ("lr lambda_max(H)", "lr lambda_max in Adam's units"), strict=True):
         ax.axhline(ceiling, color="k", linewidth=1, linestyle="--")
         ax.text(times[-1], ceiling * 1.1, f"ceiling {ceiling:g}", ha="right", fontsize=9)
-        ax.set(yscale="log", xlabel="step t", ylim=(ceiling / 200, ceiling * 4))
+        ax.set(yscale="log", xlabel="step t")
         ax.set_ylabel(label)
         ax.legend(frameon=False, fontsize=9, loc="lower left")
     return figure
