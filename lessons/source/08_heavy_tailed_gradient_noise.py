@@ -417,7 +417,7 @@ table(("law", *(f"k = {k}" for k in by_profile((5, 20, 80), (50, 200, 800, 3200)
       f"Hill(k) of the norms of {min(len(x), 20_000):,} single prompts, Setting 1")
 
 # %% [markdown]
-# HILL
+# Along the first row the number falls as $k$ grows, by several times its error: further out the tail is steeper, as it must be where all moments exist, (8.7). So it is no power law. The Gaussian control has Hill numbers too. They are larger, and that comparison is all that Hill can offer here.
 #
 # **What does the tail do to training?** If it were harmful, Gaussian noise with the same covariance would train better. It can be made: take the gradients $G_i$ of $m$ prompts at the weights of the moment, their mean, and add $\frac{1}{\sqrt{m B}} \sum_i \xi_i (G_i - \bar G)$. Given these prompts that is exactly Gaussian, with the covariance of a batch of $B$. Everything else stays: Setting 1, the paper's rates, clipping at 1, the same start.
 
@@ -470,7 +470,7 @@ table(("optimizer", "batch", "loss, prompts", "loss, Gaussian", "Gaussian worse"
        "clipped, prompts", "clipped, Gaussian"), rows, "medians of 5 seeds")
 
 # %% [markdown]
-# TRAINING
+# The Gaussian is the worse one to train with, at every batch size and nearly every seed, and most for small batches. The reason is in the last two columns. With the same variance, a Gaussian spreads it over *all* batches: each is far off, and clipped. The prompts have most of theirs in a few batches, which clipping cuts down to a step no longer than any other's, and the many others are closer to the mean. So in clipped training the tail does no harm; a large variance does. Without clipping one such batch can throw a run away: lesson 11.
 
 # %% [markdown]
 # ## 7. The paper and us

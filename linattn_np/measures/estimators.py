@@ -3,7 +3,7 @@
 Each takes ``product``, a function v (p,) -> H v (p,), and never sees H. How far each may lie from the truth is stated with it,
 and the tests hold it to that. Derived in lesson 09. Source: Lanczos 1950; Hutchinson 1990; Bekas et al. 2007.
 (9.6) Var[v^T H v] = 2 sum_{i != j} H_ij^2,   Var[(v * H v)_i] = sum_{j != i} H_ij^2,   v = +-1     Hutchinson
-(9.7) |lambda_1 - rho_k| <= (lambda_1 - lambda_p) tan^2(angle_0) |lambda_2 / lambda_1|^(2k)     power iteration
+(9.7) |lambda_1 - rho_k| <= (lambda_1 - lambda_p) tan^2(angle_0) max_(i>1) |lambda_i / lambda_1|^(2k)     power iteration
 (9.8) Ritz values lie between the smallest and the largest eigenvalue, and grow towards them with every step   Lanczos
 """
 
