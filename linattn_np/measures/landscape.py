@@ -4,7 +4,8 @@ H is the Hessian of the loss on one fixed batch, p x p, in the C order of params
 (9.1)  R_med = max_i |H_ii| / median_i |H_ii|           robust condition number
 (10.1) kappa(u) = u^T H u / u^T u                       directional smoothness, with its sign
 (10.3) ||g||^2 cos^2(u, g) / (2 kappa(u))               the best decrease that the quadratic model allows along u
-(10.6) P = (1 - beta1^t) (sqrt(v_hat) + eps)            Adam's preconditioner; its sharpness is lambda_1(P^-1/2 H P^-1/2)
+(10.6) S = (1 - beta1^t) (sqrt(v_hat) + eps)            Adam's preconditioner; its sharpness is lambda_1(S^-1/2 H S^-1/2)
+(10.7) lambda_1 < 2 (1 + beta1) / ((1 - beta1) lr)      where that sharpness stops, 38 / lr for beta1 = 0.9
 (11.9) max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||)     smoothness along the path of a step
 At 150 parameters all of it is exact; ``estimators.py`` has what one uses where it is not. Derived in lessons 09 to 11.
 Source: paper, section 3.2, for (9.1) and (10.1); Cohen et al. 2022 for (10.6).
@@ -157,10 +158,10 @@ def block_spectra(H: Array, shape: Sequence[int]) -> Array:
 
 
 def preconditioned_sharpness(H: Array, v_hat: Array, beta1: float, t: int, eps: float = 1e-8) -> float:
-    """The largest eigenvalue of P^-1/2 H P^-1/2, P = (1 - beta1^t) (sqrt(v_hat) + eps) (10.6).
+    """The largest eigenvalue of S^-1/2 H S^-1/2, S = (1 - beta1^t) (sqrt(v_hat) + eps) (10.6).
 
     H (p, p); v_hat Adam's corrected mean of squares, like params, >= 0; t >= 1 updates so far, the coming one included.
-    Near its stability edge Adam with rate lr holds it at about (2 + 2 beta1) / ((1 - beta1) lr). Source: Cohen et al. 2022.
+    Without noise Adam with rate lr holds it near (10.7). Source: Cohen et al. 2022.
     """
     H = _as_hessian(H)
     v_hat = as_numbers("v_hat", v_hat).ravel()

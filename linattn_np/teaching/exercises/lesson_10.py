@@ -136,7 +136,7 @@ EXERCISES = (
             Slip("the factor 1 - beta1^t is missing: m_hat carries it", lambda H, v_hat, t: _sharpness(H, np.sqrt(v_hat) + 1e-8)),
             Slip("Adam divides by the root of v_hat, not by v_hat",
                  lambda H, v_hat, t: _sharpness(H, (1 - 0.9**t) * (v_hat + 1e-8))),
-            Slip("P stands with the power -1/2 on each side, not -1",
+            Slip("S stands with the power -1/2 on each side, not -1",
                  lambda H, v_hat, t: _sharpness(H, ((1 - 0.9**t) * (np.sqrt(v_hat) + 1e-8)) ** 2)),
             Slip("the power has the wrong sign: steep coordinates must be divided, not multiplied",
                  lambda H, v_hat, t: _sharpness(H, 1 / ((1 - 0.9**t) * (np.sqrt(v_hat) + 1e-8)))),
