@@ -6,7 +6,7 @@ H is the Hessian of the loss on one fixed batch, p x p, in the C order of params
 (10.3) ||g||^2 cos^2(u, g) / (2 kappa(u))               the best decrease that the quadratic model allows along u
 (10.6) S = (1 - beta1^t) (sqrt(v_hat) + eps)            Adam's preconditioner; its sharpness is lambda_1(S^-1/2 H S^-1/2)
 (10.7) lambda_1 < 2 (1 + beta1) / ((1 - beta1) lr)      where that sharpness stops, 38 / lr for beta1 = 0.9
-(11.9) max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||)     smoothness along the path of a step
+(11.11) max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||)     smoothness along the path of a step
 At 150 parameters all of it is exact; ``estimators.py`` has what one uses where it is not. Derived in lessons 09 to 11.
 Source: paper, section 3.2, for (9.1) and (10.1); Cohen et al. 2022 for (10.6).
 """
@@ -246,7 +246,7 @@ def directions_at(grad: Array, adam_step: Array | None = None, threshold: float 
 
 
 def path_smoothness(params: Array, step: Array, objective: Objective, gammas: Iterable[float] = (0.25, 0.5, 0.75, 1.0)) -> float:
-    """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its length (11.9). -> float"""
+    """max over gamma of ||g(x + gamma u) - g(x)|| / (gamma ||u||), u the step: smoothness over its length (11.11). -> float"""
     gammas = [as_real("gammas", gamma, above=0) for gamma in gammas]
     if not gammas:
         raise ValueError("gammas: expected at least one number above 0, got none")

@@ -1,7 +1,7 @@
 """Fits of generalized smoothness: how the curvature along a path depends on the gradient's norm.
 
-(11.7) log kappa = a + b log ||g||                      on the points with kappa > 0
-(11.8) kappa = L0 + L1 ||g||,  L0, L1 >= 0              on all points, least squares
+(11.9) log kappa = a + b log ||g||                      on the points with kappa > 0
+(11.10) kappa = L0 + L1 ||g||,  L0, L1 >= 0              on all points, least squares
 Derived in lesson 11. Source: Zhang et al. 2020; paper, section 3.2.
 """
 
@@ -14,7 +14,7 @@ from .._types import Array
 
 
 class LogFit(NamedTuple):
-    """(11.7)"""
+    """(11.9)"""
 
     a: float
     b: float
@@ -41,7 +41,7 @@ def fit_log(kappa: Array, norms: Array) -> LogFit:
 
 
 def fit_l0_l1(kappa: Array, norms: Array) -> tuple[float, float]:
-    """The L0, L1 >= 0 that minimize the sum of (kappa - L0 - L1 ||g||)^2 over all points (11.8). -> (L0, L1)
+    """The L0, L1 >= 0 that minimize the sum of (kappa - L0 - L1 ||g||)^2 over all points (11.10). -> (L0, L1)
 
     With two unknowns the constraints leave four candidates: both free, either alone, neither. Source: Zhang et al. 2020.
     """

@@ -17,7 +17,7 @@ def gradient_and_constants(rng, s):
 
 
 def safe_step(g, L0, L1):
-    """The step of (11.5) with c = 1."""
+    """The step of (11.7) with c = 1."""
     return -g / (L0 + L1 * global_norm(g))
 
 
@@ -30,7 +30,7 @@ def curvatures_and_norms(rng, s):
 
 
 def slope_and_share(kappa, norms):
-    """The slope of (11.7), and the share of the points that it leaves out."""
+    """The slope of (11.9), and the share of the points that it leaves out."""
     fit = fit_log(kappa, norms)
     return fit.b, fit.negative_share
 
@@ -60,7 +60,7 @@ def weights_and_step(rng, s):
 
 
 def over_the_step(params, u, Z, y, gammas):
-    """(11.9)"""
+    """(11.11)"""
     return path_smoothness_of(params, u, Objective(Z, y), gammas)
 
 
@@ -73,7 +73,7 @@ def _changes(params, u, Z, y, gammas):
 
 EXERCISES = (
     Exercise(
-        "11.1", "The loss after one step of (11.5) from t = 3, with c = 1, L0 = 16, L1 = 1.", (3 - 108 / 124) ** 4,
+        "11.1", "The loss after one step of (11.7) from t = 3, with c = 1, L0 = 16, L1 = 1.", (3 - 108 / 124) ** 4,
         slips=(
             Slip("that is the clipped step, which is not shortened by the sum but by the larger of the two", 16.0),
             Slip("that is the fixed rate 1/16: L1 is missing", (3 - 108 / 16) ** 4),
@@ -83,7 +83,7 @@ EXERCISES = (
         tolerance=BY_HAND,
     ),
     Exercise(
-        "11.2", "Write safe_step(g, L0, L1): what (11.5) with c = 1 adds to x.", safe_step, gradient_and_constants, ("step",),
+        "11.2", "Write safe_step(g, L0, L1): what (11.7) with c = 1 adds to x.", safe_step, gradient_and_constants, ("step",),
         (
             Slip("that climbs: the step goes against the gradient", lambda g, L0, L1: -safe_step(g, L0, L1)),
             Slip("the norm is of all entries together; yours shortens each entry by its own size",
@@ -92,16 +92,16 @@ EXERCISES = (
                  lambda g, L0, L1: -g / (L0 + L1 * np.sqrt((g * g).sum(axis=(-2, -1), keepdims=True)))),
             Slip("the norm is squared: the root is missing", lambda g, L0, L1: -g / (L0 + L1 * (g * g).sum())),
             Slip("that is a fixed rate: L1 is missing", lambda g, L0, L1: -g / L0),
-            Slip("that is clipping at L0 / L1, up to twice as long as (11.5) promises",
+            Slip("that is clipping at L0 / L1, up to twice as long as (11.7) promises",
                  lambda g, L0, L1: -clip(g, L0 / L1) / L0),
         ),
     ),
     Exercise(
-        "11.3", "Repair slope_and_share(kappa, norms): the slope of (11.7) and the share of points with kappa <= 0.",
+        "11.3", "Repair slope_and_share(kappa, norms): the slope of (11.9) and the share of points with kappa <= 0.",
         slope_and_share, curvatures_and_norms, ("slope", "share"),
         (
             Slip("share: it is counted after the points have gone", lambda kappa, norms: (slope_and_share(kappa, norms)[0], 0.0)),
-            Slip("slope: a negative curvature is not a small positive one; (11.7) leaves it out",
+            Slip("slope: a negative curvature is not a small positive one; (11.9) leaves it out",
                  lambda kappa, norms: (_slope(np.log(norms), np.log(np.abs(kappa))), np.mean(kappa <= 0))),
             Slip("slope: raised to a tiny positive number, the negative points pull the line down", _floored),
             Slip("slope: the axes have changed places", _turned),
@@ -111,7 +111,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "11.4", "Write over_the_step(params, u, Z, y, gammas): (11.9), the largest over the gammas.", over_the_step,
+        "11.4", "Write over_the_step(params, u, Z, y, gammas): (11.11), the largest over the gammas.", over_the_step,
         weights_and_step, ("smoothness",),
         (
             Slip("gamma is missing below: the distance walked is gamma times the length of u",
@@ -127,7 +127,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "11.5", "The c for which (11.5) promises the most.", np.log(2), tolerance=0.01,
+        "11.5", "The c for which (11.7) promises the most.", np.log(2), tolerance=0.01,
         slips=(
             Slip("there the bracket is 3 - e; a shorter step promises more", 1.0),
             Slip("there the bracket is zero: nothing is promised", 1.2564),
@@ -146,10 +146,10 @@ EXERCISES = (
         tolerance=0.05,
     ),
     choice(
-        "11.t1", "A very large gradient, L0 and L1 > 0: how long is the step of (11.5)?", "b",
-        a="that is the step for a very small gradient",
-        c="the norm stands above and below: its powers cancel",
-        d="the rate goes to 0, and the gradient it multiplies to infinity",
+        "11.t1", "The same loss, a gradient ten times as long, (11.5) used to the full: curvature and step?", "b",
+        a="that is a fixed rate; in (11.7) the norm of the gradient stands below the line as well",
+        c="(11.5) is squared in the gradient, and the step tends to a length that is not 0",
+        d="both contain the derivatives J, see (11.4)",
     ),
     choice(
         "11.t2", "What does a log-log plot show of the points with kappa < 0?", "c",
