@@ -39,7 +39,7 @@
 #
 # </details>
 #
-# You will see the whole story in one picture, work out how far one step of SGD and one of Adam can go and what stops them, race both at their
+# You will work out how far one step of SGD and one of Adam can go and what stops them, race both at their
 # best rates, and find out which summary of a loss deserves to be believed.
 
 # %%
@@ -73,7 +73,7 @@ symbols("B n d L y Z P Q G params")
 ratio_guess = 5.0
 share_guess = 1
 ### END SOLUTION
-predict("07.p1", "Setting 1, batch 1000, 10,000 iterations: SGD's loss over Adam's", ratio_guess)
+predict("07.p1", "Batch 1000, 10,000 iterations: SGD's loss over Adam's", ratio_guess)
 predict("07.p2", "Setting 3, Adam: percent of the sum that 5 of 50,000 hold", share_guess)
 
 # %% [markdown]
@@ -135,15 +135,15 @@ reveal("07.p1", pictures.gap(at, *curves, 10_000),
 # %%
 curvature = np.array([1.0, 1 / 50])
 slider(
-    lambda lr, mu: pictures.draw_valley(lr, mu, curvature), "Left, paths of SGD and Adam on a long "
-    "valley. Right, f against the step: SGD's slope is the one derived; Adam falls fast, then "
-    "stays at a height its step sets.",
+    lambda lr, mu: pictures.draw_valley(lr, mu, curvature),
+    "Left, paths of SGD and Adam on a long valley. Right, f against the step: SGD's slope is "
+    "the one derived; Adam falls fast, then stays at a height its step sets.",
     lr=knob(np.array([0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.9, 2.1, 3.0, 3.7, 3.9]), 0.2, "lr"),
     mu=knob(np.array([0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99]), 0.5, "momentum"),
 )
 
 # %% [markdown]
-# At a momentum of 0 raise `lr` to 2.1 and SGD is lost; at 0.9 it takes 3.7 and not 3.9. Adam starts down the flat coordinate as fast as down the steep one, and does not
+# At a momentum of 0 raise `lr` to 2.1 and SGD is lost; at 0.9 it takes 3.7 and not 3.9. Adam starts down both coordinates alike, and does not
 # settle: steps that do not shrink with the gradient leave a floor.
 #
 # **How far Adam goes.** Both averages of (6.6), with $\beta_1 = \beta_2 = \beta$ as in the paper, use the same weights, which add up to 1:
@@ -434,10 +434,11 @@ with bar(len(tries), "rates", unit="rate") as shown:
                  for s in range(search_seeds)]
         score[key] = np.median(np.median(found, axis=0)[-search_steps // 5 :])
         shown.update()
-show(pictures.draw_rates(rates, score, search_steps), "Scores against rate. Left: a curve for each "
-     "momentum, shifted. Right, against the effective rate: SGD's curves nearly fall onto one.")
-best = {o: min((v, lr) for (name, lr, mu), v in score.items() if name == o and mu in (0.9, None))
-        for o in ("SGD", "Adam")}
+show(pictures.draw_rates(rates, score, search_steps),
+     "Scores against rate. Left: a curve for each momentum, shifted. Right, against the "
+     "effective rate: SGD's curves nearly fall onto one.")
+best = {o: min((v, lr) for (name, lr, mu), v in score.items()
+               if name == o and mu in (0.9, None)) for o in ("SGD", "Adam")}
 table(("optimizer", "best score, momentum 0.9", "at lr"), [(o, *v) for o, v in best.items()])
 
 # %% [markdown]
@@ -461,7 +462,8 @@ with bar(3 * seeds, "race", unit="run") as shown:
         losses = np.concatenate([run.loss, rest.loss]).reshape(-1, width)
         race[name].append(np.median(losses, axis=1))
         shown.update()
-race, at = {name: np.array(found) for name, found in race.items()}, np.arange(0, steps, width) + 25
+race = {name: np.array(found) for name, found in race.items()}
+at = np.arange(0, steps, width) + width // 2
 
 # %%
 show(pictures.draw_race(at, race, labels, lowered), "Loss against step. SGD at 0.02 lies above "
@@ -493,7 +495,8 @@ def used(optimizer, x, state):
     if isinstance(optimizer, SGD):
         return optimizer.lr * np.linalg.eigvalsh(H)[-1]
     v_hat = state.v / (1 - optimizer.beta2**state.t)
-    return optimizer.lr * la.landscape.preconditioned_sharpness(H, v_hat, 0.9, state.t)  # (10.6)
+    sharpness = la.landscape.preconditioned_sharpness(H, v_hat, 0.9, state.t)  # (10.6)
+    return optimizer.lr * sharpness
 
 
 def along(optimizer, seed, length=by_profile(60, 600), every=by_profile(20, 25)):
@@ -512,11 +515,12 @@ def along(optimizer, seed, length=by_profile(60, 600), every=by_profile(20, 25))
 near = {name: np.array([along(racers[name](1), seed) for seed in range(3)]) for name in racers}
 every = by_profile(20, 25)
 show(pictures.draw_ceilings([1, *range(every, by_profile(60, 600) + 1, every)], near, labels),
-     "Rate times sharpness against step, with the ceiling. Left: SGD at 0.02 stays far below it, "
+     "Rate times sharpness against step, with the ceiling. Left: SGD at 0.02 stays far below, "
      "at its best rate it starts near it. Right: Adam's starts far above and is soon below.")
 table(("run", "at step 1", "median of the run", "largest", "ceiling"), [
     (labels[name], np.median(v[:, 0]), np.median(v[:, 1:]), v[:, 1:].max(),
-     38.0 if name == "Adam" else 3.8) for name, v in near.items()], "rate times sharpness, 3 seeds")
+     38.0 if name == "Adam" else 3.8) for name, v in near.items()],
+      "rate times sharpness, 3 seeds")
 
 # %% [markdown]
 # At 0.02 SGD never uses half of what its ceiling allows: it is slow by choice, and no curvature caps it. At its best rate the first step uses more than half, and bursts pass the ceiling; at twice that rate, where the search found it worse, even the first step is beyond. Adam's first steps are far beyond 38. The weights $P$ have next to no gradient there, so their $\sqrt{\hat v}$ is tiny, and a bound for a quadratic that stays does not hold where $\hat v$ grows by the step; soon it is far below. In both the ceiling explains where the best rate ends, not why one is sooner.
@@ -532,8 +536,8 @@ with bar(6 * seeds, "runs", unit="run") as shown:
         for seed in range(seeds):
             setting = settings[name]
             runs[name, opt, seed] = la.train(
-                setting.task, setting.optimizer(opt), steps, batch, clip=setting.clip, seed=seed,
-                progress=False)
+                setting.task, setting.optimizer(opt), steps, batch, clip=setting.clip,
+                seed=seed, progress=False)
             shown.update()
         losses[name, opt] = np.array([runs[name, opt, seed].loss for seed in range(seeds)])
 show(pictures.draw_settings({name: settings[name].title for name in names}, losses),
@@ -591,7 +595,7 @@ reveal("07.p2", np.median(between(share_of_worst, "setting3", "Adam")),
 # Read the column of means against the next two. In Setting 1 they tell one story. In Settings 2 and 3 seeds that trained alike have means
 # powers of ten apart, and a handful of prompts holds nearly all of the sum. Which optimizer's $f$ is smaller *in truth* these prompts cannot say. On a typical batch of this horizon Adam is ahead: that is what the median and the share of batches say. Training survives by clipping, which gives a batch with such a prompt a step no longer than any other's.
 #
-# The plainest test of a mean: average over more and more prompts and watch. One that is a number settles.
+# Average over more and more prompts and watch. A mean that is a number settles.
 
 # %%
 two = {name: settings[name].title for name in ("setting1", "setting3")}
@@ -602,17 +606,16 @@ show(pictures.draw_running_means(two, errors, seeds),
 # %% [markdown]
 # ## 7. The paper and us
 #
-# First the same experiment at the paper's size, loaded and not computed here. The paper plots the loss on one fixed test batch. Ours is another draw than the released code's, and no better or worse a choice.
+# First the three settings at the paper's size, loaded. The paper plots the loss on one fixed test batch; ours is another draw than the released code's.
 
 # %%
 numbers = loaded("adam_vs_sgd")
-show(adam_vs_sgd.draw(numbers, Scale(**numbers["scale"])), "Three settings at "
-     "the paper's size, test loss above, fresh loss below. Adam ends below SGD on fresh batches; on a test batch of Setting 2 both jump wildly.")
+show(adam_vs_sgd.draw(numbers, Scale(**numbers["scale"])),
+     "Three settings at the paper's size, test loss above, fresh loss below. Adam ends below "
+     "SGD on fresh batches; on a test batch of Setting 2 both jump wildly.")
 
 # %% [markdown]
-# Setting 2 is this lesson in one panel: on a fixed test batch both optimizers jump by powers of ten. Which prompts are to blame? (7.11) names suspects before anything is trained: those
-# with the longest covariates, say the largest eigenvalue of $C = \frac{1}{n} \sum_j x_j x_j^\top$. Take the three longest of the 1000 and
-# train one seed far enough.
+# On a fixed test batch of Setting 2 both jump by powers of ten. Which prompts are to blame? (7.11) names suspects before anything is trained: the longest ones, by the largest eigenvalue of $C = \frac{1}{n} \sum_j x_j x_j^\top$. Take the three longest of the 1000.
 
 # %%
 setting, long_run = settings["setting2"], by_profile(50, 4000)
@@ -633,14 +636,14 @@ table(("step", "SGD: mean", "3 longest hold", "mean of others", "Adam: mean", "3
        "mean of others"), rows, "Setting 2, our fixed test batch, computed here")
 
 # %% [markdown]
-# Three prompts of a thousand, known by their length alone, hold nearly all of the sum wherever the mean jumps. This is a diagnosis, not a licence to drop them: the scorecard judges by rules that were written before the run.
+# Three prompts of a thousand, known by their length alone, hold nearly all of the sum wherever the mean jumps. A diagnosis, not a licence to drop them.
 
 # %%
 curves_at = [f"test_loss.setting1.{at}" for at in ("adam.1000", "sgd.1000", "sgd.10000")]
 paper_and_us(["full_batch.gap", *(f"adam_beats_sgd.{name}" for name in names), *curves_at])
 
 # %% [markdown]
-# The paper gives each optimizer the best of ten rates. So did we, with a rule fixed in advance, for 2,000 iterations; again loaded.
+# The paper gives each optimizer the best of ten rates. So did we, for 2,000 iterations, by a rule fixed in advance.
 
 # %%
 search = loaded("learning_rates")
@@ -662,7 +665,8 @@ for key, words_of in kinds.items():
     rows.append((words_of, *(pictures.gap(at, *curves, t) for t in (500, 2000, 5000, 10_000)),
                  pictures.sooner(at, *curves, 2000)))
 table(("training batch, Setting 1", "at 500", "2,000", "5,000", "10,000",
-       "Adam sooner, for 2,000"), rows, "figures/full_batch.json: SGD's loss over Adam's, best rates")
+       "Adam sooner, for 2,000"), rows,
+      "figures/full_batch.json: SGD's loss over Adam's, best rates")
 
 # %% [markdown]
 # The released rates of SGD are cautious, above all in Setting 1. At 2,000 iterations Adam is ahead at best rates too. At 10,000 the sign depends on the batch: on small batches SGD has come down below Adam's floor, on 1000 they are level, without noise Adam leads. That the claim

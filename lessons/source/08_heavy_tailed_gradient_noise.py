@@ -28,7 +28,7 @@
 # |---|---|
 # | $e$ | noise: gradient of a batch minus that of a much larger one |
 # | $\Sigma$ | covariance of one prompt's gradient |
-# | $\lambda_i$ | eigenvalues, here of the noise's covariance |
+# | $\lambda_i$ (here) | eigenvalues of the noise's covariance |
 # | $\Lambda$ | diagonal matrix of the $\lambda_i$ |
 # | $\xi$ | standard normal vector or number |
 # | $\sigma^2$, $\mu_3$, $\mu_4$ (here) | second, third and fourth moment of one entry about its mean; $\mu$ alone is the momentum |
@@ -84,8 +84,8 @@ factors, few = (1, 2, 3, 4, 5, 6), (1, 10, 100)
 products = pictures.Products(np.random.default_rng(SEED), factors, few,
                              by_profile(20_000, 1_000_000))
 moving(lambda factors, batch: products.draw(factors, batch),
-       "Share of means beyond x standard deviations, logarithmic, beside a Gaussian's: one factor "
-       "is the Gaussian; with more factors the tail is heavier, and larger batches pull it back.",
+       "Share of means beyond x standard deviations, logarithmic, beside a Gaussian's: one "
+       "factor is the Gaussian; more make the tail heavier, and larger batches pull it back.",
        factors=knob(factors, 3, "Gaussian factors"), batch=knob(few, 1, "batch size B"))
 
 # %% [markdown]
@@ -147,9 +147,11 @@ sizes = (1, 2, 5, 10, 20, 50, 100)
 E = single_prompts(by_profile(4000, 40_000), 0)
 E = E[:, E.any(axis=0)]  # without the 25 dead entries
 quartiles = pictures.kurtosis_by_batch(E, sizes)
-show(pictures.draw_forgetting(sizes, quartiles), "Excess kurtosis of an entry against batch size, "
-     "both logarithmic: from above 100 at one prompt it falls along the line of slope -1.")
-reveal("08.p1", quartiles[1, 0], f"Median of the entries. In batches of 100: {quartiles[1, -1]:.2f}.")
+show(pictures.draw_forgetting(sizes, quartiles),
+     "Excess kurtosis of an entry against batch size, both logarithmic: from above 100 at one "
+     "prompt it falls along the line of slope -1.")
+reveal("08.p1", quartiles[1, 0],
+       f"Median of the entries. In batches of 100: {quartiles[1, -1]:.2f}.")
 
 # %% [markdown]
 # **The control is skewed too.** $\|e\|^2 = \sum_i \lambda_i \xi_i^2$ in (8.3). The cumulants of $\xi_i^2$ are 1, 2, 8, and those of independent terms add up:
@@ -377,7 +379,8 @@ with bar(len(names) * seeds * len(draws), "noise", unit="batch size") as shown:
     for name, seed, B in product(names, range(seeds), draws):
         rng = np.random.default_rng([SEED, seed, B])
         params = la.init_params(np.random.default_rng([SEED, seed]))
-        found = noise.measure_noise(params, settings[name].task, B, draws[B], rng, progress=False)
+        task = settings[name].task
+        found = noise.measure_noise(params, task, B, draws[B], rng, progress=False)
         control = noise.gaussian_norms(found.spectrum, 20_000, rng)  # (8.3)
         measured[name, seed, B] = found.norms, control  # (8.1)
         spread = [np.divide(*np.quantile(x, [0.99, 0.5])) for x in (found.norms, control)]
@@ -395,9 +398,12 @@ show(pictures.draw_beyond(titles, beyond, seeds, list(draws)),
 # *model* has changed along a curve. Turn the batch size, and look at the whole law beside its control.
 
 # %%
-slider(lambda B, setting: pictures.draw_law(
-           measured[f"setting{setting}", 0, B][0], measured[f"setting{setting}", 0, B][1][:5000],
-           f"Setting {setting}, batch {B}"),
+def draw_law(B, setting):
+    norms, control = measured[f"setting{setting}", 0, B]
+    return pictures.draw_law(norms, control[:5000], f"Setting {setting}, batch {B}")
+
+
+slider(draw_law,
        "Left, density of the noise norm beside its control. Right, both against a "
        "normal law: the noise bends up at the right end, the control by far less.",
        B=knob(draws, 100, "batch size"), setting=knob((1, 2, 3), 1, "setting"))
@@ -463,9 +469,10 @@ with bar(2 * len(kinds) * len(tried), "two noises", unit="batch size") as shown:
         rows.append((name, B, *(v[0] for v in medians), f"{worse} of 5",
                      *(f"{v[1]:.0f} %" for v in medians)))
         shown.update(2)
-show(pictures.draw_training(tried, ends), "Loss at the end against batch size with the noise of the "
-     "prompts and with Gaussian noise of the same covariance, SGD and Adam: the Gaussian's is "
-     "the higher one at each batch size.")
+show(pictures.draw_training(tried, ends),
+     "Loss at the end against batch size with the noise of the prompts and with Gaussian noise "
+     "of the same covariance, SGD and Adam: the Gaussian's is the higher one at each batch "
+     "size.")
 table(("optimizer", "batch", "loss, prompts", "loss, Gaussian", "Gaussian worse",
        "clipped, prompts", "clipped, Gaussian"), rows, "medians of 5 seeds")
 

@@ -35,7 +35,6 @@
 # | $\lambda_i$ | eigenvalues of $H$ |
 # | $m$, $\hat v$, $\beta$, $\epsilon$ | Adam's mean of gradients and of their squares, their weight, and `eps` |
 # | $S$ (here) | diagonal matrix of Adam's scales |
-# | $\eta$, $\mu$ | learning rate and momentum |
 # | $s$ (here) | what the query's label slot holds, as in lesson 09 |
 #
 # </details>
@@ -81,8 +80,9 @@ surface = la.landscape.Objective(*task.sample(by_profile(100, 1000), np.random.d
 adam = Adam(0.02, 0.9, 0.9)
 
 
+# %%
 def path_of(optimizer, seed, batch=by_profile(100, 1000)):
-    """{t: (x before step t+1, the step, the state after it, the batch's gradient)} along a run."""
+    """{t: (x before step t+1, the step, the state after, its batch's gradient)} along a run."""
     rng, found = np.random.default_rng([SEED, seed]), {}
     x = la.init_params(np.random.default_rng(seed))
     state = optimizer.init(x)
@@ -110,12 +110,14 @@ met = {t: [la.landscape.step_curvature(run[t][0], parts(run[t]), surface) for ru
        for t in shown_at}  # kappa, cosine, decrease: (10.1), (10.3)
 split = {t: {name: np.array([m[name] for m in met[t]]) for name in pictures.PARTS} for t in met}
 moving(lambda t: pictures.draw_split(split[t], t),
-       "Squared cosine against curvature of four directions, arrows between them, grey lines of equal "
-       "allowed decrease as a share of the gradient's. Dividing moves left along a line; averaging "
-       "moves down across the lines.", t=knob(shown_at, shown_at[len(shown_at) // 2], "step"))
+       "Squared cosine against curvature of four directions, arrows between them, grey lines "
+       "of equal allowed decrease, as a share of the gradient's. Dividing moves left along a "
+       "line; averaging moves down across the lines.",
+       t=knob(shown_at, shown_at[len(shown_at) // 2], "step"))
 all_of = {name: np.concatenate([split[t][name] for t in met]) for name in pictures.PARTS}
 g_first = {name: values / all_of["g"] for name, values in all_of.items()}
-reveal("10.p1", 1 / np.median(g_first["m / sqrt v"][:, 0]), "Median of the points of three runs.")
+reveal("10.p1", 1 / np.median(g_first["m / sqrt v"][:, 0]),
+       "Median of the points of three runs.")
 reveal("10.p2", np.median(g_first["g / sqrt v"][:, 2]), "Adam's whole step allows "
        f"{np.median(g_first['m / sqrt v'][:, 2]):.2g} of the gradient's.")
 
@@ -147,7 +149,7 @@ reveal("10.p2", np.median(g_first["g / sqrt v"][:, 2]), "Adam's whole step allow
 
 # %%
 def directions_of(run, t):
-    """All directions that an optimizer would take from a point of the run: {name: like params}."""
+    """All directions that an optimizer would take from a point: {name: like params}."""
     x, step, _, _ = run[t]
     found = la.landscape.directions_at(surface.grad(x), step)
     for twin in ("normalized", "clipped"):  # parallel to the gradient: only the length differs
@@ -166,7 +168,8 @@ coarse = la.landscape.Objective(*task.sample(by_profile(50, 200), np.random.defa
 def draw_line(direction, t):
     x, u = adams[0][t][0], prepared[t][direction]
     u = u / la.optimizers.global_norm(u)
-    return pictures.draw_line(x, u, la.landscape.step_curvature(x, {"u": u}, coarse)["u"], coarse)
+    met = la.landscape.step_curvature(x, {"u": u}, coarse)["u"]
+    return pictures.draw_line(x, u, met, coarse)
 
 
 slider(draw_line, "The loss along Adam's direction and the parabola that touches it: they "
@@ -240,16 +243,17 @@ for u in ([1, 1, 0, -1], [8, 11, 0, -8], [0, 0, 0, 1], [0, 0, 1, 0], [1, -1, 0, 
     print(u, [int(v) for v in (u @ u, g_paper @ u, u @ H_paper @ u)])
 
 # %%
-at, panels = np.linspace(-0.5, 1.2, 80), {}  # distance along the unit vector, downhill to the right
+at, panels = np.linspace(-0.5, 1.2, 80), {}  # distance along u, downhill to the right
 for title, u in {"against the sign": [-1, -1, 0, 1], "q1 alone": [0, 0, 0, 1],
                  "p1 alone: dead": [0, 0, 1, 0], "negative curvature": [1, -1, 0, 0]}.items():
     u = np.array(u) / np.sqrt(np.dot(u, u))
     ways = [params_paper + r * u.reshape(params_paper.shape) for r in at]
     parabola = 36 + at * (g_paper @ u) + at**2 / 2 * (u @ H_paper @ u)  # (10.2)
     panels[title] = np.array([la.loss(x, Z_paper, y_paper) for x in ways]), parabola
-show(pictures.draw_pencil(panels, at), "The loss along four directions, with the parabola of each. "
-     "Against the sign: steep, lowest near 0.2. q1: the parabola is the loss and touches 0. "
-     "p1: flat. The last one bends downwards and has no lowest point.")
+show(pictures.draw_pencil(panels, at),
+     "The loss along four directions, with the parabola of each. Against the sign: steep, "
+     "lowest near 0.2. q1: the parabola is the loss and touches 0. p1: flat. The last one "
+     "bends downwards and has no lowest point.")
 
 # %% [markdown]
 # ## 4. Code it
@@ -322,7 +326,7 @@ def kappa_of(x, u):
 
 
 def order(x, u, kappa, half=0.5, sign=1.0):
-    """The power of the distance with which f(x + distance u) departs from the parabola (10.2)."""
+    """The power of the distance with which f departs from the parabola (10.2)."""
     f, grad = surface.loss_and_grad(x)
     lengths = 0.08 * 0.5 ** np.arange(5)
     bend = half * kappa(x, u) * (u * u).sum()
@@ -369,7 +373,7 @@ values = {name: np.array(found) for name, found in values.items()}  # (points, 3
 rows = []
 for name, v in values.items():
     less, share = values["g"][:, 0] / v[:, 0], v[:, 2] / values["g"][:, 2]
-    rows.append((name, float(np.median(less)), float(np.median(-v[:, 1])), float(np.median(share)),
+    rows.append((name, *(float(np.median(a)) for a in (less, -v[:, 1], share)),
                  f"{100 * np.mean(share > 1):.0f} %", f"{100 * np.mean(v[:, 1] > 0):.0f} %"))
 head = ("direction", "gradient's kappa over its own", "cosine with descent",
         "decrease over the gradient's", "more than the gradient", "uphill")
@@ -393,18 +397,19 @@ with bar(len(racers) * seeds, "runs", unit="run") as shown:
         for seed in range(seeds):
             run = adams[seed] if optimizer is adam else path_of(optimizer, seed)
             times = sorted(run)[1::2]
-            along[name].append([[la.landscape.step_curvature(run[t][0], {"u": run[t][1]}, b)["u"]
-                                 for b in batches] for t in times])
+            meet = lambda t, b: la.landscape.step_curvature(run[t][0], {"u": run[t][1]}, b)["u"]
+            along[name].append([[meet(t, b) for b in batches] for t in times])
             shown.update()
 along = {name: np.array(found) for name, found in along.items()}  # (seeds, times, batches, 3)
 for found in along.values():
     found[..., 2] = np.where(found[..., 1] < 0, found[..., 2], 0.0)  # uphill: nothing gained
 
 # %%
-show(pictures.draw_paths(times, {name: np.median(found, axis=2) for name, found in along.items()}),
-     "Along three runs: the steps of SGD at 0.02 meet far more curvature than the others, those of "
-     "SGD at 0.16 little more than Adam's. The cosines lie between -0.5 and 0. The decrease "
-     "that the steps allow falls in all.")
+medians = {name: np.median(found, axis=2) for name, found in along.items()}
+show(pictures.draw_paths(times, medians),
+     "Along three runs: the steps of SGD at 0.02 meet far more curvature than the others, "
+     "those of SGD at 0.16 little more than Adam's. The cosines lie between -0.5 and 0. The "
+     "decrease that the steps allow falls in all.")
 rows = []
 for name, found in along.items():
     lower = np.mean(along["Adam, lr 0.02"][..., 0] < found[..., 0])
@@ -412,8 +417,8 @@ for name, found in along.items():
                  "" if name.startswith("Adam") else f"{100 * lower:.0f} %",
                  f"{100 * np.mean(found[..., 0] <= 0):.1f} %",
                  f"{100 * np.mean(found[..., 1] > 0):.0f} %"))
-table(("steps of", "kappa after the first quarter", "Adam's kappa lower", "kappa <= 0", "uphill"),
-      rows, f"{seeds} seeds, {len(times)} steps each, {len(batches)} batches: medians and shares")
+head = ("steps of", "kappa after a quarter", "Adam's kappa lower", "kappa <= 0", "uphill")
+table(head, rows, f"{seeds} seeds, {len(times)} steps each, {len(batches)} batches")
 
 # %% [markdown]
 # The rate alone takes SGD's curvature from far above Adam's to about twice Adam's. What is left at each one's best rate is small beside that, and holds on most steps and batches. And every third to fifth step of each optimizer leads uphill on a batch it has not seen: such steps are mostly momentum and noise.
@@ -421,7 +426,10 @@ table(("steps of", "kappa after the first quarter", "Adam's kappa lower", "kappa
 # **The limit.** Does anything come near (10.7)? The control is to take the noise away: one fixed batch at every step, against fresh ones.
 
 # %%
-def sharpness_along(optimizer, fixed, seed, length=by_profile(40, 2000), every=by_profile(20, 100)):
+length, every = by_profile(40, 2000), by_profile(20, 100)
+
+
+def sharpness_along(optimizer, fixed, seed):
     """The rate times the sharpness that limits this optimizer, along a run: (T,)"""
     rng, found = np.random.default_rng([SEED, 1, seed]), []
     own = task.sample(by_profile(50, 500), np.random.default_rng([99, seed]))
@@ -444,18 +452,18 @@ def sharpness_along(optimizer, fixed, seed, length=by_profile(40, 2000), every=b
 
 # %%
 limits, rows = {}, []
-for name, optimizer in (("SGD", SGD(0.02, 0.9)), ("Adam", Adam(0.01, 0.9, 0.9)), ("Adam", adam)):
+tried = (("SGD", SGD(0.02, 0.9)), ("Adam", Adam(0.01, 0.9, 0.9)), ("Adam", adam))
+for name, optimizer in tried:
     for kind in ("one fixed batch", "fresh batches"):
         found = np.array([sharpness_along(optimizer, kind == "one fixed batch", seed)
                           for seed in range(2)])
         limits[name, kind] = found
         late = found[:, found.shape[1] // 3 :]
-        rows.append((f"{name}, lr {optimizer.lr:g}", kind, float(np.median(late)), float(late.max()),
-                     3.8 if name == "SGD" else 38.0))
-every = by_profile(20, 100)
-show(pictures.draw_limits(range(every, by_profile(40, 2000) + 1, every), limits),
-     "Rate times sharpness against step. On one fixed batch both SGD and Adam rise to the dashed "
-     "limit and stay there; on fresh batches they stay far below.")
+        rows.append((f"{name}, lr {optimizer.lr:g}", kind, float(np.median(late)),
+                     float(late.max()), 3.8 if name == "SGD" else 38.0))
+show(pictures.draw_limits(range(every, length + 1, every), limits),
+     "Rate times sharpness against step. On one fixed batch both SGD and Adam rise towards the "
+     "dashed limit and stay there; on fresh batches they stay far below.")
 table(("run", "trained on", "rate times sharpness, median", "largest", "limit (10.7)"), rows,
       "after the first third, 2 seeds")
 

@@ -28,10 +28,8 @@
 # |---|---|
 # | $H$, $g$, $x$ (here) | Hessian and gradient of the loss, all numbers of the model in one vector |
 # | $L_0$, $L_1$ | constants of (11.3); not layers |
-# | $\eta$ | learning rate |
 # | $c$ (here) | share of the longest step that is promised to descend |
 # | $m$ (here) | $L_0 + L_1 \|g\|$; momentum elsewhere |
-# | $u$ | a step |
 # | $t$ (here) | place on the way from $x$ to $x + u$, in section 3 the one weight |
 # | $\kappa$ | curvature along a step, lesson 10 |
 # | $a$, $b$ (here) | intercept and slope of (11.7) |
@@ -102,9 +100,10 @@ def norms_along(run, objective):
 adams = [train(setting.optimizer("Adam"), seed, by_profile(20, 25)) for seed in range(3)]
 together = np.concatenate([norms_along(run, exact) for run in adams], axis=1)
 moving(lambda L0, L1: pictures.draw_bound(*together, L0, L1),
-       "Norm of the Hessian against norm of the gradient along Adam, logarithmic: a rising cloud, "
-       "and a line L0 + L1 |g|; points above it are triangles.",
-       L0=knob((0.0, 1.0, 2.0, 5.0, 20.0), 2.0, "L0"), L1=knob((0.0, 2.0, 10.0, 50.0), 2.0, "L1"))
+       "Norm of the Hessian against norm of the gradient along Adam, logarithmic: a rising "
+       "cloud, and a line L0 + L1 |g|; points above it are triangles.",
+       L0=knob((0.0, 1.0, 2.0, 5.0, 20.0), 2.0, "L0"),
+       L1=knob((0.0, 2.0, 10.0, 50.0, 150.0), 2.0, "L1"))
 
 # %% [markdown]
 # ## 2. Derive
@@ -153,8 +152,8 @@ first = list(adams[0].snapshots.items())[1:]
 times, norms = np.array([t for t, _ in first]), together[1, 1 : len(first) + 1]
 halves = [(spectral(A), spectral(B), f) for A, B, f in (two_parts(x) for _, x in first)]
 GN, residual, f = np.array(halves).T
-show(pictures.draw_clouds({"Gauss-Newton": (times, norms, GN), "residual part": (times, norms, residual)},
-                          "spectral norm"),
+both_parts = {"Gauss-Newton": (times, norms, GN), "residual part": (times, norms, residual)}
+show(pictures.draw_clouds(both_parts, "spectral norm"),
      "Norms of the two parts of the Hessian against the gradient's, one run of Adam: both rise "
      "with it, the residual part more tightly, and it is a few times smaller.")
 used = norms**2 / (2 * f * GN)  # at most 1, (11.5)
@@ -252,12 +251,15 @@ print("clipped", descend(4.0, lambda g: la.optimizers.clip(g, 16.0) / 16, 4))
 # %%
 rules = {
     "fixed, 1/16": lambda g: g / 16, "fixed, 1/272": lambda g: g / 272,
-    "clipped at 16": lambda g: clip(g, 16.0) / 16, "1 / (16 + |f'|)": lambda g: g / (16 + abs(g)),
+    "clipped at 16": lambda g: clip(g, 16.0) / 16,
+    "1 / (16 + |f'|)": lambda g: g / (16 + abs(g)),
 }
-paths = {name: descend(4.0, rule, 2 if name == "fixed, 1/16" else 20) for name, rule in rules.items()}
-show(pictures.draw_pencil(paths), "Left: the curvature of t^4 against its gradient, touching the line "
-     "16 + f' at 32. Right: from t = 4 the fixed rate 1/16 explodes, the fixed rate 1/272 is "
-     "slow, and clipping and 1 / (16 + |f'|) fall alike.")
+paths = {name: descend(4.0, rule, 2 if name == "fixed, 1/16" else 20)
+         for name, rule in rules.items()}
+show(pictures.draw_pencil(paths),
+     "Left: the curvature of t^4 against its gradient, touching the line 16 + f' at 32. Right: "
+     "from t = 4 the fixed rate 1/16 explodes, the fixed rate 1/272 is slow, and clipping and "
+     "1 / (16 + |f'|) fall alike.")
 
 # %% [markdown]
 # The pink line is the fixed rate that is safe at the start, $1 / (L_0 + L_1 f')$ with $f' = 256$. It is safe, and keeps the price of the first step for all the others.
@@ -415,7 +417,8 @@ table(("fit", "slope", "share left out", "slope is 0.7", "share is 0.05"), rows)
 # %%
 def on_a_quadratic(run, t, seed):
     "Adam where H is constant: kappa of each tenth step, and the norm of the gradient. (2, T)"
-    x, end, rng = run.snapshots[0].ravel(), run.params.ravel(), np.random.default_rng([SEED, seed])
+    x, end = run.snapshots[0].ravel(), run.params.ravel()
+    rng = np.random.default_rng([SEED, seed])
     values, V = np.linalg.eigh(exact.hessian(run.snapshots[t]))
     H = (V * np.abs(values)) @ V.T
     e = noise.noise_vectors(run.snapshots[t], setting.task, batch, 60, rng)  # (60, p)
@@ -450,6 +453,8 @@ with bar(3 * len(racers), "runs", unit="run") as shown:
                           *both(t, largest, size)))
             shown.update()
         rows.append((name, *np.median(found, axis=0).tolist()))
+
+# %%
 control = []
 for t in list(adams[0].snapshots)[1 :: len(adams[0].snapshots) // 4]:
     for seed, run in enumerate(adams):
@@ -459,28 +464,29 @@ control = np.array(control)
 rows.append(("Adam, H constant", *np.median(control, axis=0).tolist(), *[""] * 4))
 table(("run", "kappa: r", "late", "(11.11): r", "late", "|H|: r", "late"), rows,
       f"Correlation of the logarithms with |g|: medians of 3 seeds, of {len(control)} controls")
-print("control, quartiles of r:", *(f"{q:.2f}" for q in np.quantile(control[:, 0], [0.25, 0.75])))
-reveal("11.p2", float(np.median(control[:, 0])), f"The real runs of Adam have {rows[0][1]:.2f}.")
+low, middle, high = np.quantile(control[:, 0], [0.25, 0.5, 0.75])
+reveal("11.p2", float(middle),
+       f"Quartiles {low:.2f} and {high:.2f}. The real runs of Adam have {rows[0][1]:.2f}.")
 
 # %%
 joined = {name: np.concatenate(found, axis=1) for name, found in clouds.items()}
 show(pictures.draw_clouds({name: (c[0], c[1], c[2]) for name, c in joined.items()},
                           "curvature along the step"),
      "Curvature along the step against gradient norm for Adam, SGD at 0.02 and SGD at 0.16, "
-     "coloured by time: Adam's upper right end is from the first iterations and the rest is one "
-     "cloud; SGD at 0.02 lies high; SGD at 0.16 rises along its whole length.")
+     "coloured by time: Adam's upper right end is from the first iterations and the rest is "
+     "one cloud; SGD at 0.02 lies high; SGD at 0.16 rises along its whole length.")
 
 # %%
-others = [la.landscape.Objective(*setting.task.sample(by_profile(20, 60), np.random.default_rng([99, k])))
-          for k in range(by_profile(3, 25))]
+other = lambda k: setting.task.sample(by_profile(20, 60), np.random.default_rng([99, k]))
+others = [la.landscape.Objective(*other(k)) for k in range(by_profile(3, 25))]
 shares = []
 for objective in others:
     t, size, largest = norms_along(adams[0], objective)
     shares.append(both(t, largest, size))
 shares = np.array(shares)
-print(f"|H| against |g|, one run of Adam, {len(others)} other batches: r {np.median(shares[:, 0]):.2f} "
-      f"(late {np.median(shares[:, 1]):.2f}), late above 0.5 on "
-      f"{100 * np.mean(shares[:, 1] > 0.5):.0f} % of them")
+print(f"|H| against |g|, one run of Adam, {len(others)} other batches: "
+      f"r {np.median(shares[:, 0]):.2f} (late {np.median(shares[:, 1]):.2f}), late above 0.5 "
+      f"on {100 * np.mean(shares[:, 1] > 0.5):.0f} % of them")
 
 # %% [markdown]
 # For Adam the paper's claim comes out, and the control does not show it: where the Hessian never changes, the correlation is near 0. So it is not an artefact of how Adam steps; the curvature itself follows. It is an artefact in another way. The upper right end of Adam's cloud is the very beginning, and without the first quarter little of the correlation of $\kappa$ is left. But $\kappa$ is a shadow. The norm of $H$, of which (11.3) speaks, follows the gradient late in the run too, along SGD as along Adam, and most tightly along SGD at its own best rate. What fades is the step's view of the connection, not the connection; (11.4) and (11.5) say why it is there.
