@@ -96,7 +96,7 @@ reveal("07.p1", pictures.gap(at, *curves, 10_000),
        f"At iteration 2,000 it is {pictures.gap(at, *curves, 2000):.2g}.")
 
 # %% [markdown]
-# SGD is quick at first, Adam overtakes it, and has SGD's loss of iteration 2,000 about three times sooner. Then, on fresh batches, Adam's curve turns level, and SGD's comes down to
+# SGD is quick at first, Adam overtakes it, and has SGD's loss of iteration 2,000 three to four times sooner. Then, on fresh batches, Adam's curve turns level, and SGD's comes down to
 # it and, on small batches, below. On one fixed batch, where there is no noise, Adam's does not turn level and it stays ahead. Sooner, then a floor: the next
 # section says why.
 
@@ -515,15 +515,15 @@ def along(optimizer, seed, length=by_profile(60, 600), every=by_profile(20, 25))
 near = {name: np.array([along(racers[name](1), seed) for seed in range(3)]) for name in racers}
 every = by_profile(20, 25)
 show(pictures.draw_ceilings([1, *range(every, by_profile(60, 600) + 1, every)], near, labels),
-     "Rate times sharpness against step, with the ceiling. Left: SGD at 0.02 stays far below, "
-     "at its best rate it starts near it. Right: Adam's starts far above and is soon below.")
+     "Rate times sharpness against step, with the ceiling. Left: SGD at 0.02 stays below, at its "
+     "best rate it shoots over it early. Right: Adam's starts far above and is soon below.")
 table(("run", "at step 1", "median of the run", "largest", "ceiling"), [
     (labels[name], np.median(v[:, 0]), np.median(v[:, 1:]), v[:, 1:].max(),
      38.0 if name == "Adam" else 3.8) for name, v in near.items()],
       "rate times sharpness, 3 seeds")
 
 # %% [markdown]
-# At 0.02 SGD never uses half of what its ceiling allows: it is slow by choice, and no curvature caps it. At its best rate the first step uses more than half, and bursts pass the ceiling; at twice that rate, where the search found it worse, even the first step is beyond. Adam's first steps are far beyond 38. The weights $P$ have next to no gradient there, so their $\sqrt{\hat v}$ is tiny, and a bound for a quadratic that stays does not hold where $\hat v$ grows by the step; soon it is far below. In both the ceiling explains where the best rate ends, not why one is sooner.
+# At 0.02 SGD uses a tenth of what its ceiling allows, a short burst apart: it is slow by choice, and no curvature caps it. At its best rate the first step uses more than half, and bursts go far beyond, from which clipping brings it back; at twice that rate, where the search found it worse, even the first step is beyond. Adam's first steps are far beyond 38. The weights $P$ have next to no gradient there, so their $\sqrt{\hat v}$ is tiny, and a bound for a quadratic that stays does not hold where $\hat v$ grows by the step; soon it is far below. The ceiling explains where SGD's best rate ends, not why Adam is sooner. (On one fixed batch, without noise, both do climb to their ceilings: lesson 10.)
 #
 # **Three settings.** At the rates of the released code, as the paper has it, at class size. Each point is the median of a twentieth of the run.
 
@@ -592,8 +592,8 @@ reveal("07.p2", np.median(between(share_of_worst, "setting3", "Adam")),
        "The median of the seeds, on prompts that no training step has seen.")
 
 # %% [markdown]
-# Read the column of means against the next two. In Setting 1 they tell one story. In Settings 2 and 3 seeds that trained alike have means
-# powers of ten apart, and a handful of prompts holds nearly all of the sum. Which optimizer's $f$ is smaller *in truth* these prompts cannot say. On a typical batch of this horizon Adam is ahead: that is what the median and the share of batches say. Training survives by clipping, which gives a batch with such a prompt a step no longer than any other's.
+# Read the column of means against the next two. In Setting 1 they tell one story. In Setting 3 seeds that trained alike have means
+# powers of ten apart, and in most of Adam's a handful of prompts holds nearly all of the sum; Setting 2 does the same in section 7. Which optimizer's $f$ is smaller *in truth* these prompts cannot say. On a typical batch of this horizon Adam is ahead: that is what the median and the share of batches say. Training survives by clipping, which gives a batch with such a prompt a step no longer than any other's.
 #
 # Average over more and more prompts and watch. A mean that is a number settles.
 

@@ -47,7 +47,7 @@ from itertools import product
 import numpy as np
 
 import linattn_np as la
-from linattn_np.kernels import linear as kernels
+from linattn_np.kernels import draws_numpy, linear as kernels, random_numpy
 from linattn_np.measures import noise
 from linattn_np.experiments.papers.maybe_all_you_need import gradient_noise
 from linattn_np.experiments.scale import Scale
@@ -148,7 +148,7 @@ E = single_prompts(by_profile(4000, 40_000), 0)
 E = E[:, E.any(axis=0)]  # without the 25 dead entries
 quartiles = pictures.kurtosis_by_batch(E, sizes)
 show(pictures.draw_forgetting(sizes, quartiles),
-     "Excess kurtosis of an entry against batch size, both logarithmic: from above 100 at one "
+     "Excess kurtosis of an entry against batch size, both logarithmic: from about 100 at one "
      "prompt it falls along the line of slope -1.")
 reveal("08.p1", quartiles[1, 0],
        f"Median of the entries. In batches of 100: {quartiles[1, -1]:.2f}.")
@@ -260,7 +260,7 @@ def noise_by_matrices(params, Z, y, batch, reference):
 
 
 # %% [markdown]
-# The library's `measure_noise` draws its prompts piece by piece, each from a generator of its own, so that memory does not grow. The first piece can be drawn again here. And
+# The library's `measure_noise` draws its prompts chunk by chunk, as training does, each from a random state of its own. The first chunk can be drawn again here. And
 # the statistics, from their definitions, against the library's:
 
 # %%
@@ -268,11 +268,11 @@ heavy = la.papers.maybe_all_you_need.SETTINGS["setting3"].task
 params = la.init_params(np.random.default_rng(SEED))
 reference = noise.gradient_mean(params, heavy, 20_000, np.random.default_rng(0))
 second = int(np.random.default_rng(1).integers(2**63, size=2)[1])
-child = np.random.SeedSequence(second, spawn_key=(0,))
-Z, y = heavy.sample(400, np.random.default_rng(child))
+chunk = random_numpy.chunk_states(second, 1)[0]
+Z, y = draws_numpy.prompts(heavy, 250, chunk)
 loops, matrices = (f(params, Z, y, 10, reference) for f in (noise_by_loops, noise_by_matrices))
 rng = np.random.default_rng(1)
-library = noise.measure_noise(params, heavy, 10, 40, rng, reference=reference)
+library = noise.measure_noise(params, heavy, 10, 25, rng, reference=reference)
 
 
 def my_hill(x, k):

@@ -375,9 +375,9 @@ reveal("09.p2", float(np.median(best[:, -3])),
        f"Median over seeds. At the rate of the released code: {np.median(slow[:, -3]):.3g}.")
 
 # %% [markdown]
-# At the rate of the released code Adam's $R_{med}$ is far lower than SGD's at 250 and 500, on every batch. Raise SGD's rate alone, and most of that goes: by a factor of ten at 250, five at 500. Against SGD at its best, Adam's is still the lower one at 250, where the two losses are about equal; at 500 and 1000 it is the higher one, on most batches, and there Adam's loss is several times lower. So what holds is this: most of "Adam's path is better conditioned" is "SGD's rate is too small", and what is left is early, and turns round.
+# At the rate of the released code Adam's $R_{med}$ is far lower than SGD's at 250 and 500, on every batch. Raise SGD's rate alone, and most of that goes: by a factor of about ten at 250 and at 500. Against SGD at its best, Adam's is still the lower one at 250, where the two losses are about equal; at 500 and 1000 it is the higher one, on nearly all batches, and there Adam's loss is several times lower. So what holds is this: most of "Adam's path is better conditioned" is "SGD's rate is too small", and what is left is early, and turns round.
 #
-# The second table says which part moves. It is the largest entry, not the median. Compare runs after the same $\eta t$, when their losses are nearly equal: 0.01 at 1000, 0.02 at 500, 0.04 at 250. Twice the rate, about half the largest entry. The ceiling (7.4) is far away there, so it is not what holds the entry down. Why a larger rate keeps to flatter ground is open here.
+# The second table says which part moves. It is the largest entry, not the median. Compare runs after the same $\eta t$, when their losses are nearly equal: 0.01 at 1000, 0.02 at 500, 0.04 at 250. The larger the rate, the smaller the largest entry. The ceiling (7.4) is far away there, so it is not what holds the entry down. Why a larger rate keeps to flatter ground is open here.
 
 # %%
 three = {"SGD, lr 0.02": 0.02, f"SGD, lr {rates[-1]:g}": rates[-1], "Adam, lr 0.02": "Adam"}
@@ -660,7 +660,7 @@ check("09.6", power)
 # - (c) it grows, or becomes infinite
 # - (d) it becomes exactly 1
 #
-# **t3.** At iteration 500 $R_{med}$ is about 150 along SGD at 0.02, and near 30 both along SGD and along Adam at their best rates. What does the pair 150 and 30 show?
+# **t3.** At iteration 500 $R_{med}$ is about 100 along SGD at 0.02, 10 along SGD at its best rate, and 30 along Adam at its best. What does the pair 100 and 30 show?
 #
 # - (a) Adam finds better conditioned regions than SGD
 # - (b) mostly that SGD's rate was too small

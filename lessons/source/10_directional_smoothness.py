@@ -421,7 +421,7 @@ head = ("steps of", "kappa after a quarter", "Adam's kappa lower", "kappa <= 0",
 table(head, rows, f"{seeds} seeds, {len(times)} steps each, {len(batches)} batches")
 
 # %% [markdown]
-# The rate alone takes SGD's curvature from far above Adam's to about twice Adam's. What is left at each one's best rate is small beside that, and holds on most steps and batches. And every third to fifth step of each optimizer leads uphill on a batch it has not seen: such steps are mostly momentum and noise.
+# The rate alone takes SGD's curvature from far above Adam's to two or three times Adam's. What is left at each one's best rate is small beside that, and holds on most steps and batches. And every fourth step or so, of each optimizer, leads uphill on a batch it has not seen: such steps are mostly momentum and noise.
 #
 # **The limit.** Does anything come near (10.7)? The control is to take the noise away: one fixed batch at every step, against fresh ones.
 
@@ -452,7 +452,7 @@ def sharpness_along(optimizer, fixed, seed):
 
 # %%
 limits, rows = {}, []
-tried = (("SGD", SGD(0.02, 0.9)), ("Adam", Adam(0.01, 0.9, 0.9)), ("Adam", adam))
+tried = (("SGD", SGD(0.1, 0.9)), ("Adam", Adam(0.01, 0.9, 0.9)), ("Adam", adam))
 for name, optimizer in tried:
     for kind in ("one fixed batch", "fresh batches"):
         found = np.array([sharpness_along(optimizer, kind == "one fixed batch", seed)

@@ -489,7 +489,7 @@ print(f"|H| against |g|, one run of Adam, {len(others)} other batches: "
       f"on {100 * np.mean(shares[:, 1] > 0.5):.0f} % of them")
 
 # %% [markdown]
-# For Adam the paper's claim comes out, and the control does not show it: where the Hessian never changes, the correlation is near 0. So it is not an artefact of how Adam steps; the curvature itself follows. It is an artefact in another way. The upper right end of Adam's cloud is the very beginning, and without the first quarter little of the correlation of $\kappa$ is left. But $\kappa$ is a shadow. The norm of $H$, of which (11.3) speaks, follows the gradient late in the run too, along SGD as along Adam, and most tightly along SGD at its own best rate. What fades is the step's view of the connection, not the connection; (11.4) and (11.5) say why it is there.
+# For Adam the paper's claim comes out, and the control does not show it: where the Hessian never changes, the correlation is near 0. So it is not an artefact of how Adam steps; the curvature itself follows. It is an artefact in another way. The upper right end of Adam's cloud is the very beginning, and without the first quarter little of the correlation of $\kappa$ is left. But $\kappa$ is a shadow. The norm of $H$, of which (11.3) speaks, follows the gradient late in the run too, on most batches, along SGD as along Adam, and most tightly along SGD at its own best rate. What fades is the step's view of the connection, not the connection; (11.4) and (11.5) say why it is there.
 
 # %%
 def envelope(norms, largest, leave_out=0.0):

@@ -157,7 +157,7 @@ EXERCISES = (
         d="the largest entry is what it was, and the median is not the largest",
     ),
     choice(
-        "09.t3", "R_med of 150 at a rate of 0.02, 30 at SGD's best rate and along Adam: what does 150 and 30 show?", "b",
+        "09.t3", "R_med of 100 at a rate of 0.02, 10 at SGD's best rate, 30 along Adam: what does 100 and 30 show?", "b",
         a="with the rate alone changed most of the difference is gone; compare each at its own best rate",
         c="after a few hundred steps the three medians tell the same",
         d="both are clipped at the same threshold",

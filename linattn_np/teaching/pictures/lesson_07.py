@@ -132,7 +132,7 @@ def draw_ceilings(times: Sequence[int], found: Mapping[str, Array], labels: Mapp
         ax.text(times[-1], ceiling * 1.1, f"ceiling {ceiling:g}", ha="right", fontsize=9)
         ax.set(yscale="log", xlabel="step t")
         ax.set_ylabel(label)
-        ax.legend(frameon=False, fontsize=9, loc="lower left")
+        ax.legend(frameon=False, fontsize=9, loc="upper right")
     return figure
 
 

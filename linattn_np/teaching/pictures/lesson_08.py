@@ -101,7 +101,7 @@ def draw_training(batches: Sequence[int], ends: Mapping[tuple[str, str, int], Ar
     for ax, name in zip(axes[0], ("SGD", "Adam"), strict=True):
         for kind, marker, label in (("prompts", "o", "noise of the prompts"), ("Gaussian", "s", "Gaussian, same covariance")):
             each = np.array([ends[name, kind, B] for B in batches]).T  # (seeds, batches)
-            low, middle, high = np.quantile(each, [0, 0.5, 1], axis=0)
+            low, middle, high = np.quantile(each, [0.25, 0.5, 0.75], axis=0)
             shift = 1.0 if kind == "prompts" else 1.08
             look = NOISE_STYLES["noise" if kind == "prompts" else "covariance"]
             ax.errorbar(np.array(batches) * shift, middle, [middle - low, high - middle], marker=marker, capsize=3, label=label, **look)

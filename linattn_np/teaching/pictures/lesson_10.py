@@ -25,7 +25,7 @@ def equal_decrease(ax: Axes, kappa: float, left: float) -> None:
     x = np.geomspace(1e-3, 1e2, 50)
     for share in (1, 0.1, 0.01, 0.001):
         ax.plot(x, share / kappa * x, color="0.6", linewidth=1, zorder=1)
-        ax.text(left, 1.3 * share / kappa * left, f"{share:g}", color="0.3", fontsize=8)
+        ax.text(left, 1.3 * share / kappa * left, f"{share:g}", color="0.3", fontsize=8, clip_on=True)
 
 
 def draw_split(met: Mapping[str, Array], t: int) -> tuple[Figure, str]:
