@@ -102,6 +102,7 @@ def draw_pencil(panels: Mapping[str, tuple[Array, Array]], at: Array) -> Figure:
 
 def in_windows(values: Array, width: int = 5) -> Array:
     """Quartiles over the seeds and the recorded steps of each window. (seeds, T) -> (3, W)"""
+    width = min(width, values.shape[1])
     used = values.shape[1] // width * width
     cut = values[:, :used].reshape(len(values), -1, width).swapaxes(0, 1)
     return np.quantile(cut.reshape(len(cut), -1), [0.25, 0.5, 0.75], axis=1, method="inverted_cdf")
@@ -115,7 +116,8 @@ def draw_paths(times: Sequence[int], along: Mapping[str, Array]) -> Figure:
     for k, (ax, title) in enumerate(zip(axes[0], titles, strict=True)):
         for name, values in along.items():
             quartiles = in_windows(values[..., k])
-            median_band(ax, times[2::5][: quartiles.shape[1]], quartiles, name, **looks[name])
+            at = np.asarray(times)[: quartiles.shape[1] * min(5, len(times))].reshape(quartiles.shape[1], -1).mean(axis=1)
+            median_band(ax, at, quartiles, name, **looks[name])
         ax.set(xlabel="iteration t", title=title)
         ax.title.set_fontsize(10)
     axes[0, 0].set_yscale("symlog", linthresh=0.1)
