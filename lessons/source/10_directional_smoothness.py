@@ -462,13 +462,13 @@ for name, optimizer in tried:
         rows.append((f"{name}, lr {optimizer.lr:g}", kind, float(np.median(late)),
                      float(late.max()), 3.8 if name == "SGD" else 38.0))
 show(pictures.draw_limits(range(every, length + 1, every), limits),
-     "Rate times sharpness against step. On one fixed batch both SGD and Adam rise towards the "
-     "dashed limit and stay there; on fresh batches they stay far below.")
+     "Rate times sharpness against step. On one fixed batch both SGD and Adam come up to the "
+     "dashed limit, Adam to stay; on fresh batches they stay far below.")
 table(("run", "trained on", "rate times sharpness, median", "largest", "limit (10.7)"), rows,
       "after the first third, 2 seeds")
 
 # %% [markdown]
-# Without noise both climb until the limit stops them, and Adam's is ten times SGD's, as derived: the edge of stability. On fresh batches, in the same number of steps, they stay far below. So along the paper's runs it is not the ceiling that keeps the curvature down, nor Adam's coordinates as such; a fresh batch at each step is enough. How noise does that is open here.
+# Without noise Adam sits at its limit, at both rates, and SGD comes up to its own, which is ten times lower, as derived: the edge of stability. On fresh batches, in the same number of steps, both stay far below. So along the paper's runs it is not the ceiling that keeps the curvature down, nor Adam's coordinates as such; a fresh batch at each step is enough. How noise does that is open here.
 
 # %% [markdown]
 # ## 7. The paper and us
@@ -500,8 +500,8 @@ axes[1, 0].set_ylabel("allowed decrease\nover the gradient's")
 axes[0, 0].legend(frameon=False, fontsize=8)
 figure.legend(*axes[1, 0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=3,
               loc="outside lower center")
-show(figure, "Loaded. Top: in Setting 1 SGD's curvature stays above Adam's; in Settings 2 and "
-             "3 the curves cross, and Adam's is often above. Bottom: Adam's direction allows "
+show(figure, "Loaded, one fixed batch. Top: in Setting 1 SGD's curvature stays above Adam's; in "
+             "Settings 2 and 3 the curves cross, and Adam's is often above. Bottom: Adam's direction allows "
              "mostly less than the gradient's, the sign's about the same.")
 head = ("", "direction", "gradient's curvature over its own",
         "its decrease over the gradient's")
@@ -511,7 +511,7 @@ table(head, rows, "Loaded: medians over iterations, at the points of Adam's path
 paper_and_us([f"directional_smoothness.setting{k}" for k in (1, 2, 3)])
 
 # %% [markdown]
-# **Where it does not come out.** These claims are judged at the released rates, so by section 6 most of what they find in Setting 1 is the rate. In Settings 2 and 3 a single batch with rare prompts decides too much, as in lesson 09, and ours is another draw than the released code's: the column "why" says what other batches give.
+# **Where it does not come out.** By the median over 25 batches the claim comes out in Settings 1 and 2, and in direction in Setting 3. On a single batch it need not: the picture above is of one, where Adam's steps of Setting 2 meet *more* curvature for most of the run, and the column "why" gives the range. These are the released rates; in Setting 1, by section 6, most of the difference is the rate.
 #
 # At equal points, in the table above, Adam's direction is flatter than the gradient in all three settings, and allows less. The paper takes low directional smoothness as a sign of a better direction. The sign's row is our reason for doubt: less flat than Adam's, and it keeps the descent.
 
