@@ -611,8 +611,8 @@ show(pictures.draw_running_means(two, errors, seeds),
 # %%
 numbers = loaded("adam_vs_sgd")
 show(adam_vs_sgd.draw(numbers, Scale(**numbers["scale"])),
-     "Three settings at the paper's size, test loss above, fresh loss below. Adam ends below SGD "
-     "by the median; on one fixed batch of Setting 2, in faint lines, both jump wildly.")
+     "Three settings at the paper's size, test loss above, fresh loss below. Adam ends below "
+     "SGD by the median; on one fixed batch of Setting 2, in faint lines, both jump wildly.")
 
 # %%
 curves_at = [f"test_loss.setting1.{at}" for at in ("adam.1000", "sgd.1000", "sgd.10000")]

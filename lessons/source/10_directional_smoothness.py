@@ -500,9 +500,9 @@ axes[1, 0].set_ylabel("allowed decrease\nover the gradient's")
 axes[0, 0].legend(frameon=False, fontsize=8)
 figure.legend(*axes[1, 0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=3,
               loc="outside lower center")
-show(figure, "Loaded, one fixed batch. Top: in Setting 1 SGD's curvature stays above Adam's; in "
-             "Settings 2 and 3 the curves cross, and Adam's is often above. Bottom: Adam's direction allows "
-             "mostly less than the gradient's, the sign's about the same.")
+show(figure, "Loaded, one fixed batch. Top: in Setting 1 SGD's curvature stays above Adam's; "
+             "in Settings 2 and 3 the curves cross, and Adam's is often above. Bottom: Adam's "
+             "direction allows mostly less than the gradient's, the sign's about the same.")
 head = ("", "direction", "gradient's curvature over its own",
         "its decrease over the gradient's")
 table(head, rows, "Loaded: medians over iterations, at the points of Adam's paths")

@@ -109,7 +109,7 @@ def _reports(args: argparse.Namespace, point: dict[str, Any]) -> list[Report]:
 def _mutate(args: argparse.Namespace, point: dict[str, Any], start: float) -> int:
     """The run of the mutations: exit status 0 when none survives, else 2."""
     chosen = [m for m in EVERY if not args.layer or layer_of(m) == args.layer]
-    outcome = run_mutations(args.seed, chosen, everything=not args.layer, **point)
+    outcome = run_mutations(args.seed, chosen, everything=not args.layer, kernels=not args.layer, **point)
     print(outcome)
     print(f"{'ok' if outcome.ok else CANNOT_JUDGE} ({time.perf_counter() - start:.1f} s)")
     if args.json:

@@ -60,15 +60,19 @@ class Processes(Executor):
         self.shutdown(cancel_futures=kind is not None)  # after Ctrl-C nobody waits for runs under way
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the workers: after what they are doing, or at once with ``cancel_futures``."""
-        pool, self.pool = self.pool, None
-        if pool is None:
-            return
-        self.done.set()
-        self.watcher.join()
-        if cancel_futures:
-            _end_workers(pool)
-        pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+        """End the workers: after what they are doing, or at once with ``cancel_futures``, which a Ctrl-C does not cut short.
+
+        Workers that were neither ended nor known any more would keep this process from ending.
+        """
+        with _no_interrupts() if cancel_futures else contextlib.nullcontext():
+            pool, self.pool = self.pool, None
+            if pool is None:
+                return
+            self.done.set()
+            self.watcher.join()
+            if cancel_futures:
+                _end_workers(pool)
+            pool.shutdown(wait=wait, cancel_futures=cancel_futures)
 
 
 def _watch(pool: ProcessPoolExecutor, done: threading.Event) -> None:

@@ -9,6 +9,7 @@ from ..library.registry import as_point
 from ..report import wrapped
 from .adds import Added, what_each_check_adds
 from .judge import CHECKS, Judge, Outcome, layer_of
+from .kernels import KernelOutcome, judge_kernels, kernels_to_dict, table_of_kernels
 from .listed import EVERY
 from .mutant import Mutation
 from .programs import RowOutcome, judge_programs, rows_to_dict, table_of_rows
@@ -45,6 +46,7 @@ class MutationRun:
     reasons: list[str] = field(default_factory=list)  # why the point hides mistakes
     added: list[Added] = field(default_factory=list)  # for each check a mistake that another check misses
     rows: list[RowOutcome] = field(default_factory=list)  # wrong rows of the kernels' programs
+    kernels: list[KernelOutcome] = field(default_factory=list)  # wrong kernels: the machine's operations and the drawing
 
     @property
     def real(self) -> list[Outcome]:
@@ -59,12 +61,19 @@ class MutationRun:
     @property
     def ok(self) -> bool:
         """Whether the audit may be believed at this point."""
-        return not (self.survivors or self.reasons or self.surviving_rows) and all(added.holds for added in self.added)
+        return not (self.survivors or self.reasons or self.surviving_rows or self.surviving_kernels) and all(
+            added.holds for added in self.added
+        )
 
     @property
     def surviving_rows(self) -> list[RowOutcome]:
         """Wrong rows of programs that passed, or whose operand was not named; those that are the same for a reason left out."""
         return [row for row in self.rows if not row.why_equivalent and not (row.killed and row.line_named)]
+
+    @property
+    def surviving_kernels(self) -> list[KernelOutcome]:
+        """Wrong kernels that no check catches, but for those that compute the same for a reason."""
+        return [kernel for kernel in self.kernels if kernel.survived]
 
     def score(self, check: str) -> int:
         """How many real mutations a check catches."""
@@ -100,7 +109,9 @@ class MutationRun:
         lines += [f"{added.check} adds nothing: {added.why}" for added in self.added if not added.holds]
         lines += [f"cannot judge at this point: {reason}" for reason in self.reasons]
         rows = ["", *table_of_rows(self.rows)] if self.rows else []
+        rows += ["", *table_of_kernels(self.kernels)] if self.kernels else []
         lines += [f"survived: {row.shape} {row.program}, {row.wrong}" for row in self.surviving_rows]
+        lines += [f"survived: {kernel.mutant}" for kernel in self.surviving_kernels]
         added = ["", "each check catches what some other misses:", self.table_of_additions()] if self.added else []
         return "\n".join([self.table(), *rows, *added, *wrapped(lines)])
 
@@ -116,6 +127,7 @@ class MutationRun:
             "scores": {check: self.score(check) for check in (*CHECKS, *WEAK)},
             "adds": [added.to_dict() for added in self.added],
             "rows": rows_to_dict(self.rows),
+            "kernels": kernels_to_dict(self.kernels),
             "mutations": [
                 {key: getattr(o.mutation, key) for key in kept}
                 | {"caught": o.caught, "named": o.named, "equivalent": o.equivalent, "explanation": o.explanation}
@@ -142,12 +154,14 @@ def _table(outcomes: Iterable[Outcome], title: str, strong: Sequence[str], weak:
     return [*lines, *wrapped([f"caught, of those asked: {', '.join(sums)}"])]
 
 
-def run_mutations(seed: int = 0, catalogue: Iterable[Mutation] = EVERY, everything: bool = False, **point: Any) -> MutationRun:
+def run_mutations(
+    seed: int = 0, catalogue: Iterable[Mutation] = EVERY, everything: bool = False, kernels: bool = False, **point: Any
+) -> MutationRun:
     """Audit every mutation at one point. -> MutationRun
 
-    catalogue: which of them. everything: also every wrong row of the kernels' programs, and what each check adds to the others.
-    point: as for ``audit_model``; single layers, optimizers and programs are judged at sizes of their own. Cost: about 0.1 s for
-    each mutation, 3 s for the programs.
+    catalogue: which of them. everything: also every wrong row of the kernels' programs, what each check adds to the others, and
+    ``kernels``: every wrong kernel, run interpreted. point: as for ``audit_model``; single layers, optimizers, programs and kernels are
+    judged at sizes of their own. Cost: about 0.1 s for each mutation, 3 s for the programs, 25 s for the kernels.
     """
     judge, outcomes, chosen = Judge(seed, point), [], list(catalogue)
     with bar(len(chosen), "mutations", unit="mutation") as shown:
@@ -155,7 +169,8 @@ def run_mutations(seed: int = 0, catalogue: Iterable[Mutation] = EVERY, everythi
             outcomes.append(judge(mutation))
             shown.update()
     added, rows = (what_each_check_adds(seed), judge_programs()) if everything else ([], [])
-    return MutationRun(outcomes, {**as_point("linear", point), "seed": seed}, judge.reasons, added, rows)
+    wrong_kernels = judge_kernels() if kernels else []
+    return MutationRun(outcomes, {**as_point("linear", point), "seed": seed}, judge.reasons, added, rows, wrong_kernels)
 
 
 __all__ = ["CHECKS", "WEAK", "MutationRun", "layer_of", "run_mutations"]

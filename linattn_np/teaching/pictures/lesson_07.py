@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..._types import Array
-from ...optimizers import SGD, Adam
+from ...optimizers import SGD, Adam, Optimizer
 from ...plotting import STYLES, median_band, new_figure
 
 NAMES = ("SGD", "Adam")
@@ -54,9 +54,9 @@ def draw_batch(panel: Mapping[str, Any], title: str) -> tuple[Figure, str]:
     ax.set_title(title, fontsize=10)
     ax.legend(frameon=False, fontsize=9)
     last = at[-1] + at[0]
-    early, late = gap(at, *curves, 2000), gap(at, *curves, last)
+    early, late = gap(at, curves[0], curves[1], 2000), gap(at, curves[0], curves[1], last)
     said = f"SGD's loss over Adam's: {early:.3g} at iteration 2,000, {late:.3g} at {last:,.0f}."
-    return figure, f"{said} SGD's loss of iteration 2,000 Adam had {sooner(at, *curves, 2000):.2g} times sooner."
+    return figure, f"{said} SGD's loss of iteration 2,000 Adam had {sooner(at, curves[0], curves[1], 2000):.2g} times sooner."
 
 
 # ---------------------------------------------------------------- a valley
@@ -68,7 +68,8 @@ def draw_valley(lr: float, mu: float, curvature: Array, steps: int = 100) -> Fig
     left, right = axes[0]
     a, b = np.meshgrid(np.linspace(-2, 2, 20), np.linspace(-3, 8, 20))
     left.contour(a, b, curvature[0] * a * a + curvature[1] * b * b, levels=4, colors="0.8", linewidths=0.8)
-    for name, optimizer in (("SGD", SGD(lr, mu)), ("Adam", Adam(lr, 0.9, 0.9))):
+    optimizers: dict[str, Optimizer] = {"SGD": SGD(lr, mu), "Adam": Adam(lr, 0.9, 0.9)}
+    for name, optimizer in optimizers.items():
         x, state, path = (curvature[0] / curvature) ** 0.5, optimizer.init(np.zeros(2)), []
         for _ in range(steps):
             path.append(x)

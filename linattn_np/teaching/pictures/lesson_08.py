@@ -34,7 +34,13 @@ class Products:
         shown = self.beyond[factors, batch]
         ax.plot(FAR[shown > 0], shown[shown > 0], linewidth=1.8, label="mean of products", **NOISE_STYLES["noise"])
         gaussian = self.beyond[1, 1]
-        ax.plot(FAR[gaussian > 0], gaussian[gaussian > 0], linewidth=1.4, label="Gaussian, same variance", **NOISE_STYLES["covariance"])
+        ax.plot(
+            FAR[gaussian > 0],
+            gaussian[gaussian > 0],
+            linewidth=1.4,
+            label="Gaussian, same variance",
+            **NOISE_STYLES["covariance"],
+        )
         ax.set(yscale="log", ylim=(1e-5, 1.5), xlim=(0, 8), xlabel="standard deviations x", ylabel="share beyond x")
         ax.legend(frameon=False, fontsize=9)
         ratio = 3**factors
@@ -64,7 +70,9 @@ def draw_forgetting(sizes: Sequence[int], quartiles: Array) -> Figure:
     return figure
 
 
-def draw_beyond(titles: Mapping[str, str], beyond: Mapping[tuple[str, int, int], float], seeds: int, sizes: Sequence[int]) -> Figure:
+def draw_beyond(
+    titles: Mapping[str, str], beyond: Mapping[tuple[str, int, int], float], seeds: int, sizes: Sequence[int]
+) -> Figure:
     """p99 / p50 of the noise over that of its control, against the batch size, a line for each setting."""
     figure, axes = new_figure(width=5.6, height=3.4)
     ax = axes[0, 0]
@@ -104,7 +112,9 @@ def draw_training(batches: Sequence[int], ends: Mapping[tuple[str, str, int], Ar
             low, middle, high = np.quantile(each, [0.25, 0.5, 0.75], axis=0)
             shift = 1.0 if kind == "prompts" else 1.08
             look = NOISE_STYLES["noise" if kind == "prompts" else "covariance"]
-            ax.errorbar(np.array(batches) * shift, middle, [middle - low, high - middle], marker=marker, capsize=3, label=label, **look)
+            ax.errorbar(
+                np.array(batches) * shift, middle, [middle - low, high - middle], marker=marker, capsize=3, label=label, **look
+            )
         ax.set(xscale="log", yscale="log", xlabel="batch size B")
         ax.set_title(f"{name}, clipped at 1", fontsize=10, color=STYLES[name]["color"])
         ax.set_xticks(batches, [str(B) for B in batches])

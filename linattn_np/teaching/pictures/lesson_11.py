@@ -43,7 +43,9 @@ def draw_pencil(paths: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def draw_clouds(panels: Mapping[str, tuple[Array, Array, Array]], label: str, line: Callable[[Array], Array] | None = None) -> Figure:
+def draw_clouds(
+    panels: Mapping[str, tuple[Array, Array, Array]], label: str, line: Callable[[Array], Array] | None = None
+) -> Figure:
     """A panel for each title: times, norms of the gradient and curvatures (points,); what is not positive is not drawn."""
     figure, axes = new_figure(columns=len(panels), width=3.3 if len(panels) > 2 else 4.2, height=3.1)
     for ax, (title, (times, norms, curvature)) in zip(axes[0], panels.items(), strict=True):
