@@ -491,8 +491,8 @@ axes[0, 0].legend(frameon=False, fontsize=8)
 figure.legend(*axes[1, 0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=4,
               loc="outside lower center")
 show(figure, "Loaded: R_med of SGD and Adam over 10,000 iterations and their ratio, three data "
-             "settings. Setting 1: the ratio is far above 1 at first, falls to about 1, and "
-             "rises later. Settings 2 and 3: it crosses 1; most of the paper's points lie above.")
+             "settings. Setting 1: the ratio is far above 1 at first, falls to 1 or so, then "
+             "rises. Settings 2 and 3: it crosses 1; most points of the paper lie above.")
 
 # %%
 paper_and_us([
