@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 import linattn_np as la
 from linattn_np.training.batch_gradient import BatchGradient
 
@@ -89,17 +89,27 @@ class OurLoop:
         self.params, self.state = self.optimizer.update(self.params, la.optimizers.clip(grad, 1.0), self.state)
 
 
-def alternate(ours, theirs, rounds, calls):
-    """Median seconds of a call of each, timed in turn so that a slower moment of the machine hits both."""
-    ours(), theirs()
-    times = [], []
+def alternate(ours, theirs, rounds, turn=0.3):
+    """Median seconds of a call of each, timed in turn so that a slower moment of the machine hits both.
+
+    A turn lasts about ``turn`` seconds, as in training: each begins with calls that are not counted, since the other's threads still wait
+    busily for work (OpenMP's do), and a machine that stood still is slow at first.
+    """
+    sides = [], []
+    for function, seconds in zip((ours, theirs), sides, strict=True):
+        function()
+        began = time.perf_counter()
+        function()
+        seconds.append(max(1, int(turn / (time.perf_counter() - began))))  # calls in a turn
     for _ in range(rounds):
-        for seconds, function, count in ((times[0], ours, calls), (times[1], theirs, 1)):
-            began = time.perf_counter()
-            for _ in range(count):
+        for function, seconds in zip((ours, theirs), sides, strict=True):
+            for _ in range(seconds[0] // 3):
                 function()
-            seconds.append((time.perf_counter() - began) / count)
-    return statistics.median(times[0]), statistics.median(times[1])
+            began = time.perf_counter()
+            for _ in range(seconds[0]):
+                function()
+            seconds.append((time.perf_counter() - began) / seconds[0])
+    return tuple(statistics.median(seconds[1:]) for seconds in sides)
 
 
 def compare(task, layers, with_hessian):
@@ -154,12 +164,12 @@ def main():
         return measure_memory(args.memory[0], args.memory[1], int(args.memory[2]))
     rows = {}
     print(f"torch {torch.__version__} on {torch.get_num_threads()} threads, ours on {la.kernels.get_threads()}")
-    for name, batch, rounds in (("setting1", 1000, 30), ("setting3", 1000, 30), ("bigger", 1000, 3)):
+    for name, batch, rounds in (("setting1", 1000, 15), ("setting3", 1000, 15), ("bigger", 1000, 5)):
         task, layers = SETTINGS[name]
         difference = compare(task, layers, with_hessian=name == "setting1")
         print(f"{name}: loss and gradient{' and Hessian' * (name == 'setting1')} agree to {difference:.1e}")
         params = la.init_params(np.random.default_rng(0), layers, task.d)
-        times = alternate(OurLoop(task, params, batch), TorchLoop(task, params, batch), rounds, 20 if layers == 3 else 1)
+        times = alternate(OurLoop(task, params, batch), TorchLoop(task, params, batch), rounds)
         rows[f"{name}, training step, batch {batch}"] = times
     task, layers = SETTINGS["setting1"]
     params = la.init_params(np.random.default_rng(0))
@@ -168,8 +178,8 @@ def main():
     rows["setting1, Hessian on 1000 prompts"] = alternate(
         lambda: la.hessian(params, Z, y),
         lambda: torch.autograd.functional.hessian(lambda p: torch_loss(p, *tensors), torch.tensor(params)),
-        3, 5,
-    )  # fmt: skip
+        rounds=3,
+    )
     print(f"\n{'':36s} {'ours':>12s} {'PyTorch':>12s} {'ratio':>8s}")
     for label, (ours, theirs) in rows.items():
         print(f"{label:36s} {ours * 1e3:9.2f} ms {theirs * 1e3:9.1f} ms {theirs / ours:8.1f}")

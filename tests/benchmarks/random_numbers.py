@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # randomness.py
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the package
 from randomness import FREEDOMS, NormalQuestions, anderson_darling_p, kolmogorov_smirnov_p, of_gamma
 
 from linattn_np.kernels import random
