@@ -87,7 +87,12 @@ BROKEN = {  # what is wrong: (how, which checks say so, what is said, what to do
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how, check, said, remedy", BROKEN.values(), ids=BROKEN)
+def needs(how):
+    """`no_cache` stands for a compiler without a folder, which is looked for only where there is a compiler."""
+    return [pytest.mark.numba] if how is no_cache else []
+
+
+@pytest.mark.parametrize("how, check, said, remedy", [pytest.param(*case, id=name, marks=needs(case[0])) for name, case in BROKEN.items()])
 def test_what_is_wrong_is_one_line_with_what_to_do(how, check, said, remedy, monkeypatch, capsys):
     how(monkeypatch)
     monkeypatch.setattr(doctor, "CHECKS", (doctor.python, check))
