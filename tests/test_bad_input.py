@@ -148,7 +148,9 @@ def needs(arguments):
     return [pytest.mark.numba] if arguments[:1] == ["bench"] else []
 
 
-@pytest.mark.parametrize("arguments, message", [pytest.param(*case, id=name, marks=needs(case[0])) for name, case in COMMAND_LINES.items()])
+@pytest.mark.parametrize(
+    "arguments, message", [pytest.param(*case, id=name, marks=needs(case[0])) for name, case in COMMAND_LINES.items()]
+)
 def test_bad_command_lines_are_one_message_and_status_2(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     try:

@@ -92,7 +92,9 @@ def needs(how):
     return [pytest.mark.numba] if how is no_cache else []
 
 
-@pytest.mark.parametrize("how, check, said, remedy", [pytest.param(*case, id=name, marks=needs(case[0])) for name, case in BROKEN.items()])
+@pytest.mark.parametrize(
+    "how, check, said, remedy", [pytest.param(*case, id=name, marks=needs(case[0])) for name, case in BROKEN.items()]
+)
 def test_what_is_wrong_is_one_line_with_what_to_do(how, check, said, remedy, monkeypatch, capsys):
     how(monkeypatch)
     monkeypatch.setattr(doctor, "CHECKS", (doctor.python, check))
