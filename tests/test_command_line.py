@@ -67,10 +67,13 @@ def test_a_folder_that_cannot_be_written_is_one_line_and_status_2(tmp_path):
 def test_list_says_what_there_is_where_it_stands_and_how_long_it_takes(capsys):
     assert main(["reproduce", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    heads = [line for line in lines if line.startswith("Group ")]
+    assert [line.split()[1].rstrip(":") for line in heads] == list(registry.groups())
+    assert all(re.search(r"\d+ figures?, about .*; with --quick about ", line) for line in heads)
     named = [line for line in lines if line.split() and line.split()[0] in registry.places()]
     assert [line.split()[0] for line in named] == list(registry.places())
     assert all(re.search(" min(ute|utes)?\\b", line) for line in named) and len(named) >= 13
-    assert "section 3.2, loss curves" in lines[1] and "Figures 2, 4, 5 and 6" in lines[-1]
+    assert "section 3.2, loss curves" in lines[2] and "Figures 2, 4, 5 and 6" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +151,7 @@ def test_a_quick_look_ends_with_what_to_open_first(tiny, tmp_path, monkeypatch, 
         lines[2].startswith("[1 of 1] Generalized") and "(quick: the first 300 iterations of Adam, batch 29, 2 seeds)" in lines[2]
     )
     assert f"Open first: {tmp_path / 'quick' / 'generalized_smoothness'}.png" in "\n".join(lines[-3:])
-    whole = command.spoken(sum(registry.experiment(name).SECONDS["paper"] for name in registry.places()))
+    whole = command.spoken(sum(registry.experiment(name).SECONDS["paper"] for name in registry.groups()["paper"]))
     assert (
         re.search(r"\d+ (minutes|hour)", whole)
         and f"come with: python -m linattn_np reproduce ({whole})" in lines[-2]
@@ -165,7 +168,7 @@ def test_at_the_papers_scale_it_ends_with_the_verdicts(tiny, tmp_path, monkeypat
     (tmp_path / "runs").symlink_to(tiny.folder.path)
     assert main(["reproduce", "--out", str(tmp_path), "--workers", "1", "generalized_smoothness"]) == 0
     out = capsys.readouterr().out
-    assert re.search(rf"{len(registry.claims())} claims of the paper: [0-9]+ agrees, .* written: {tmp_path}/scorecard.json", out)
+    assert re.search(rf"{len(registry.claims())} claims: [0-9]+ agrees, .* written: {tmp_path}/scorecard.json", out)
     assert "quick" not in out and "Open first" not in out and "(the first 300 iterations of Adam" in out
     verdicts = json.loads((tmp_path / "scorecard.json").read_text())["verdicts"]
     judged = [claim for claim in registry.claims() if claim.figure == "generalized_smoothness"]

@@ -33,6 +33,11 @@ def assert_nothing_is_clipped(figure):
         assert tight.x0 >= -1 and tight.y0 >= -1 and tight.x1 <= box.x1 + 1 and tight.y1 <= box.y1 + 1
 
 
+def has_theirs(claim):
+    """Whether a claim says what it is held against."""
+    return bool(claim.printed or claim.code or claim.reported)
+
+
 # ---------------------------------------------------------------- the harness holds every experiment to the same face
 
 
@@ -61,7 +66,7 @@ def test_an_experiment_runs_small_draws_speaks_and_is_judged(name, tiny, tmp_pat
     ) and "1 seeds" not in words + module.summary(kept)
     assert_nothing_is_clipped(figure)
     for claim in module.CLAIMS:
-        assert claim.figure == name and claim.rule and claim.rule.text.startswith("agrees: ") and (claim.paper or claim.code)
+        assert claim.figure == name and claim.rule and claim.rule.text.startswith("agrees: ") and has_theirs(claim)
         row = rules.judge(claim, {**kept, "scale": {**kept["scale"], "name": "paper"}})
         assert row["verdict"] in rules.VERDICTS[:3] and row["ours"]["each_seed"]
 
@@ -79,14 +84,17 @@ def test_a_picture_says_its_size_unless_it_is_the_papers(tmp_path):
 def test_claims_have_names_of_their_own_and_those_not_measured_say_why():
     claims = registry.claims()
     assert len({claim.id for claim in claims}) == len(claims) > 40
-    assert all(claim.statement and claim.where and (claim.paper or claim.code) for claim in claims)
+    assert all(claim.statement and claim.where and has_theirs(claim) for claim in claims)
     assert all(claim.untested and claim.values is None for claim in claims if claim.figure is None)
 
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_a_paper_is_found_by_name_and_has_its_face(paper):
     module = getattr(la.papers, paper)
-    assert module.TITLE and module.SOURCE and isinstance(module.CLAIMS, tuple)
+    assert module.TITLE and module.SOURCE.startswith("arXiv ") and isinstance(module.CLAIMS, tuple)
+    assert registry.titles()[registry.number_of(module)] == (module.PAPER if hasattr(module, "PAPER") else module.TITLE)
+    if not hasattr(module, "EXPERIMENTS"):  # it is an experiment itself
+        assert module.PAPER != module.TITLE and len(module.CLAIMS) >= 5
     names = getattr(module, "EXPERIMENTS", (paper,))
     assert set(names) <= set(registry.places())
     if hasattr(module, "EXPERIMENTS"):  # each module of the folder with that face is entered
@@ -98,6 +106,11 @@ def test_a_paper_is_found_by_name_and_has_its_face(paper):
 
 def test_a_paper_of_one_file_is_an_experiment(monkeypatch):
     monkeypatch.setattr(registry, "papers", lambda: {"one_file": rules})  # any module without EXPERIMENTS
+    monkeypatch.setattr(registry, "GROUPS", {"first": (), "second": ("one_file",)})
+    assert registry.groups() == {"first": (), "second": ("one_file",)}
+    assert registry.asked("second") == registry.asked("one_file") == ("one_file",) and registry.asked("first") == ()
+    with pytest.raises(ValueError, match="NAME: expected one of 'one_file', 'first', 'second'"):
+        registry.asked("one")
     assert registry.places() == {"one_file": "linattn_np.experiments.papers.one_file"} and registry.cited(rules) == ()
 
 
@@ -255,7 +268,7 @@ def test_what_numbers_do_not_show_is_named():
     def values(numbers):
         return curves.spread(numbers["each"])
 
-    stated = rules.Claim("a", "it grows", "where", paper="grows", figure="f", values=values, rule=rules.Above(2.0, 1.0))
+    stated = rules.Claim("a", "it grows", "where", printed="grows", figure="f", values=values, rule=rules.Above(2.0, 1.0))
     printed = rules.Claim("b", "it is 5", "where", code="5", figure="f", values=values, rule=rules.Within(5.0, 5.0))
     assert rules.contradicted([stated, printed], {"each": [0.5]}) == [stated]
     assert rules.contradicted([stated, printed], {"each": [1.5]}) == [] == rules.contradicted([stated], {"each": [np.nan]})
@@ -270,7 +283,7 @@ from linattn_np.experiments.curves import spread
 from linattn_np.experiments.rules import Claim, around
 from linattn_np.plotting import new_figure
 
-SOURCE, TITLE, SECONDS = "nowhere", "A mean", {"paper": 60, "quick": 1}
+SOURCE, TITLE, SECONDS = "arXiv 0000.00000", "A mean", {"paper": 60, "quick": 1}
 ALT = "One panel: the mean."
 
 
@@ -292,19 +305,19 @@ def summary(numbers):
     return f"the mean is {numbers['mean']['mean']}"
 
 
-CLAIMS = (Claim("mean", "The mean is 1", "nowhere", paper="1", figure="one_file", values=lambda n: n["mean"], rule=around(1.0, 2.0)),)
+CLAIMS = (Claim("mean", "The mean is 1", "nowhere", printed="1", figure="one_file", values=lambda n: n["mean"], rule=around(1.0, 2.0)),)
 '''
 
 
 def test_a_paper_is_one_file_and_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "one_file.py").write_text(ONE_FILE)
     monkeypatch.setattr(la.papers, "__path__", [*la.papers.__path__, str(tmp_path)])
-    for module in (la.papers, registry):
-        monkeypatch.setattr(module, "PAPERS", (*PAPERS, "one_file"))
+    monkeypatch.setattr(la.papers, "PAPERS", (*PAPERS, "one_file"))
+    monkeypatch.setattr(registry, "GROUPS", {**la.papers.GROUPS, "new": ("one_file",)})
     assert la.papers.one_file.TITLE == "A mean"
     assert main(["reproduce", "--quick", "one_file", "--out", str(tmp_path), "--workers", "1"]) == 0
     out = capsys.readouterr().out
     assert "the mean is 1.0" in out and "(quick: 3 numbers)" in out and (tmp_path / "quick" / "one_file.png").exists()
-    row = json.loads((tmp_path / "quick" / "scorecard.json").read_text())["rows"][-3]  # before the two that are only cited
-    assert row["id"] == "mean" and row["ours"]["median"] == 1.0
-    assert "nowhere" in (tmp_path / "quick" / "scorecard.md").read_text()
+    row = json.loads((tmp_path / "quick" / "scorecard.json").read_text())["rows"][-1]
+    assert row["id"] == "mean" and row["ours"]["median"] == 1.0 and row["paper"] == "0000.00000"
+    assert "## A mean (arXiv 0000.00000)" in (tmp_path / "quick" / "scorecard.md").read_text()

@@ -14,6 +14,7 @@ from linattn_np.experiments.rules import Above, Claim, Within, around, judge
 from linattn_np.training import runs
 
 FIGURES = Path(__file__).parent.parent / "figures"
+SOURCE = "2310.01082"
 PAPER = {"scale": {"name": "paper", "seeds": 3}}
 
 
@@ -55,7 +56,7 @@ def test_spread_by_hand():
 
 
 def claim(values, rule=None, **more):
-    return Claim("id", "statement", "where", "paper", None, "figure", values, rule or Above(1.0, 0.0), **more)
+    return Claim("id", "statement", "where", "theirs", figure="figure", values=values, rule=rule or Above(1.0, 0.0), **more)
 
 
 def test_a_row_says_what_it_is_made_of():
@@ -99,7 +100,7 @@ def test_the_share_of_batches_the_released_batch_and_what_a_rounding_does():
     assert "fragile: 2 to 2.3 on 5 test batches over 3 runs" in row["why"]
     steady = judge(claim(lambda numbers: {**ours(2.0), "reruns": [ours(2.0), ours(2.1)]}), PAPER)
     assert not steady["fragile"]["fragile"] and "fragile" not in steady["why"] and steady["batches"] is None
-    page = scorecard.markdown([row])
+    page = scorecard.markdown([{**row, "paper": SOURCE}])
     assert "agrees on 1 of 3, 2 in direction; **fragile** | 3 (agrees) |" in page
     assert judge(claim(lambda numbers: ours(2.0)), PAPER)["fragile"] is None
 
@@ -122,7 +123,7 @@ def test_a_figure_of_an_earlier_format_says_so(tmp_path, monkeypatch):
     with pytest.raises(KeyError):
         judge(claim(values), {**PAPER, "format": runs.FORMAT})
     assert scorecard.drawn_by(earlier) == {"format": runs.FORMAT - 1, "earlier_format": True} and scorecard.drawn_by(None) == {}
-    page = scorecard.markdown([{**row, **scorecard.drawn_by(earlier)}])
+    page = scorecard.markdown([{**row, "paper": SOURCE, **scorecard.drawn_by(earlier)}])
     assert "Drawn from runs of an earlier format than this library's, to be drawn again: figure." in page
 
 
@@ -136,7 +137,7 @@ def test_the_column_of_the_released_streams_reads_another_figure(monkeypatch):
     found = scorecard.on_released_streams(mine, {"other": {"id": ours(0.5, 0.25)}})
     row = judge(mine, PAPER, found)
     assert row["verdict"] == "agrees" and row["released"]["verdict"] == "agrees in direction" and row["released"]["seeds"] == 2
-    assert "| 0.354 (agrees in direction) |" in scorecard.markdown([row])
+    assert "| 0.354 (agrees in direction) |" in scorecard.markdown([{**row, "paper": SOURCE}])
 
 
 def test_claims_that_did_not_agree_are_revisited():
@@ -144,7 +145,7 @@ def test_claims_that_did_not_agree_are_revisited():
     claims = {claim.id: claim for claim in registry.claims()}
     assert len(known) == 15 == len({entry.id for entry in known}) and all(entry.id in claims for entry in known)
     row = judge(replace(claim(lambda numbers: ours(0.0)), id=known[0].id), PAPER)
-    page = scorecard.markdown([row])
+    page = scorecard.markdown([{**row, "paper": SOURCE}])
     assert f"{known[0].was}: **does not agree** | 0 [0, 0], 1 seed: **does not agree** | {known[0].why} |" in page
 
 
@@ -209,6 +210,6 @@ def test_a_scorecard_of_nothing_says_so(tmp_path):
 
 def test_markdown_has_a_line_for_each_claim():
     row = judge(claim(lambda numbers: ours(1.0, 2.0, 4.0), aside=lambda numbers: "a|b"), PAPER)
-    page = scorecard.markdown([row])
+    page = scorecard.markdown([{**row, "paper": SOURCE}])
     assert "2 [1.5, 3], 3 seeds" in page and "**agrees**" in page and "a\\|b" in page
     assert "1 agrees, 0 agrees in direction" in page

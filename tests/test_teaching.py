@@ -377,12 +377,19 @@ def test_the_paper_and_us_reads_the_scorecard(tmp_path, monkeypatch, capsys):
     with pytest.raises(ValueError, match="figures/scorecard.json is not there"):
         teaching.paper_and_us(["a"])
     ours = {"median": 10.0, "lower_quartile": 9.0, "upper_quartile": 11.0, "seeds": 6}
-    words = {"id": "a", "statement": "Adam wins", "where": "3.2", "paper": "faster", "code": "12"}
+    words = {"id": "a", "statement": "Adam wins", "where": "3.2", "printed": "faster", "code": "12", "reported": None}
     row = {**words, "ours": ours, "verdict": "agrees", "why": "-"}
-    (tmp_path / "scorecard.json").write_text(json.dumps({"rows": [row, {**row, "id": "c", "ours": None, "code": None}]}))
+    (tmp_path / "scorecard.json").write_text(
+        json.dumps({"rows": [row, {**row, "id": "c", "ours": None, "code": None, "reported": "1.5"}]})
+    )
     teaching.paper_and_us(["a", "c"])
     out = capsys.readouterr().out
-    assert "faster; released code: 12" in out and "10 [9, 11], 6 seeds" in out and out.count("Adam wins") == 2
+    assert (
+        "faster; released code: 12" in out
+        and "10 [9, 11], 6 seeds" in out
+        and "faster; second-hand: 1.5" in out
+        and out.count("Adam wins") == 2
+    )
     with pytest.raises(ValueError, match="ids: expected claims of the scorecard"):
         teaching.paper_and_us(["b"])
 

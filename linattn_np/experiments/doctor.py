@@ -222,10 +222,11 @@ def training() -> Finding:
 def forecast(step: float) -> str:
     """How long the figures will take where a step of Setting 1 takes ``step`` seconds."""
     from .pace import spoken
-    from .registry import experiment, places
+    from .registry import experiment, groups
 
     quick, paper = (
-        spoken(step / STEP * sum(experiment(name).SECONDS[scale] for name in places())) for scale in ("quick", "paper")
+        spoken(step / STEP * sum(experiment(name).SECONDS[scale] for name in next(iter(groups().values()))))
+        for scale in ("quick", "paper")
     )
     return f"reproduce --quick will take about {quick}, the paper's scale about {paper}"
 

@@ -45,7 +45,7 @@ def write(out: Path, name: str, module: Experiment, numbers: Numbers, scale: Sca
 
 def mark(figure: "Figure", module: Experiment, record: Numbers, scale: Scale) -> None:
     """Write under a picture that it is not at the paper's scale, what was run, and how much of what the paper says it lacks."""
-    stated = [claim for claim in module.CLAIMS if claim.paper]
+    stated = [claim for claim in module.CLAIMS if claim.printed or claim.reported]
     missing = len(contradicted(stated, record))
     words = [f"{scale.name}: {module.sizes(scale)}; not the paper's scale"]
     if missing:

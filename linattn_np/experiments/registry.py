@@ -1,16 +1,17 @@
-"""Finds what there is to reproduce: the experiments, claims and settings of every paper in ``papers.PAPERS``.
+"""Finds what there is to reproduce: the experiments, claims and settings of every paper in ``papers.GROUPS``.
 
-A paper is a module with the face of an experiment, or a folder: ``EXPERIMENTS`` then names its modules with that face, and its own
-``CLAIMS`` are those that none of them measures. Nothing else in the harness knows a paper by name.
+A paper is a module or a package with the face of an experiment, or a folder of several: ``EXPERIMENTS`` then names its modules with
+that face, and its own ``CLAIMS`` are those that none of them measures. Nothing else in the harness knows a paper by name.
 """
 
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from .._checks import one_of
 from ..training.runs import RunFolder
 from .curves import Numbers
-from .papers import PAPERS
+from .papers import GROUPS
 from .rules import Claim
 from .scale import Scale
 from .settings import Setting
@@ -44,16 +45,31 @@ class Experiment(Protocol):
 
 def papers() -> dict[str, ModuleType]:
     """{name: module} of every paper."""
-    return {name: import_module(f"{FOLDER}.{name}") for name in PAPERS}
+    return {name: import_module(f"{FOLDER}.{name}") for names in GROUPS.values() for name in names}
 
 
 def places() -> dict[str, str]:
     """{name of an experiment: full name of its module}, in the order in which they are drawn."""
-    found: dict[str, str] = {}
-    for paper, module in papers().items():
-        names = getattr(module, "EXPERIMENTS", None)
-        found |= {paper: f"{FOLDER}.{paper}"} if names is None else {name: f"{FOLDER}.{paper}.{name}" for name in names}
-    return found
+    return {name: place for paper, module in papers().items() for name, place in places_of(paper, module).items()}
+
+
+def places_of(paper: str, module: ModuleType) -> dict[str, str]:
+    """{name of an experiment of one paper: full name of its module}"""
+    names = getattr(module, "EXPERIMENTS", None)
+    return {paper: f"{FOLDER}.{paper}"} if names is None else {name: f"{FOLDER}.{paper}.{name}" for name in names}
+
+
+def groups() -> dict[str, tuple[str, ...]]:
+    """{group: the names of its experiments}; the first group is the one that ``reproduce`` draws where nothing is asked for."""
+    of_papers = {paper: tuple(places_of(paper, module)) for paper, module in papers().items()}
+    return {group: tuple(name for paper in names for name in of_papers[paper]) for group, names in GROUPS.items()}
+
+
+def asked(name: str) -> tuple[str, ...]:
+    """The experiments that a name stands for: an experiment, a group, or a paper. Raises ValueError for any other name."""
+    there = {**{paper: tuple(places_of(paper, module)) for paper, module in papers().items()}, **groups()}
+    there |= {one: (one,) for one in places()}
+    return there[one_of("NAME", name, (*places(), *groups(), *papers()))]
 
 
 def experiment(name: str) -> Experiment:
@@ -62,9 +78,22 @@ def experiment(name: str) -> Experiment:
 
 
 def claims() -> tuple[Claim, ...]:
-    """Every claim: those of the experiments in their order, then those that are only cited."""
-    measured = [claim for name in places() for claim in experiment(name).CLAIMS]
-    return (*measured, *(claim for module in papers().values() for claim in cited(module)))
+    """Every claim of every paper, in the order of :func:`claims_of`."""
+    return tuple(claim for found in claims_of().values() for claim in found)
+
+
+def claims_of() -> dict[str, tuple[Claim, ...]]:
+    """{arXiv number of a paper: its claims}, those of its experiments in their order, then those that are only cited."""
+    found = {}
+    for paper, module in papers().items():
+        measured = [claim for name in places_of(paper, module) for claim in experiment(name).CLAIMS]
+        found[number_of(module)] = (*measured, *cited(module))
+    return found
+
+
+def number_of(module: ModuleType) -> str:
+    """The arXiv number in a paper's ``SOURCE``."""
+    return module.SOURCE.removeprefix("arXiv ")
 
 
 def cited(module: ModuleType) -> tuple[Claim, ...]:
@@ -85,9 +114,9 @@ def released_readers() -> dict[str, Any]:
     return found
 
 
-def sources() -> tuple[str, ...]:
-    """Where each paper is to be found."""
-    return tuple(module.SOURCE for module in papers().values())
+def titles() -> dict[str, str]:
+    """{arXiv number of a paper: its title}"""
+    return {number_of(module): getattr(module, "PAPER", module.TITLE) for module in papers().values()}
 
 
 def settings() -> dict[str, Setting]:

@@ -1,4 +1,4 @@
-"""How a claim of the paper is judged: its rule, an inequality or an interval, fixed in code before the run that it judges.
+"""How a claim of a paper is judged: its rule, an inequality or an interval, fixed in code before the run that it judges.
 
 A rule looks at one number for each seed. "agrees": the rule's own condition. "agrees in direction": not that, but what the claim
 says qualitatively. "does not agree": neither. "not tested": no numbers at the paper's scale.
@@ -74,13 +74,18 @@ def around(value: float, factor: float, **more: Any) -> Within:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the paper, where it stands, what it is held against, and how."""
+    """One claim of a paper, where it stands, what it is held against, and how.
+
+    Theirs is given with how certain it is: ``printed`` was read in the paper's text, ``code`` in the authors' code or its logs,
+    ``reported`` is second-hand (an abstract, a review, another paper).
+    """
 
     id: str
     statement: str
     where: str
-    paper: str | None = None  # the paper's number, in words where it gives none
+    printed: str | None = None  # the paper's number, in words where it gives none
     code: str | None = None  # the released code's number, where known
+    reported: str | None = None  # what others say that the paper's number is
     figure: str | None = None  # the experiment whose JSON has our number; None: not measured
     values: Callable[..., Any] | None = None  # the figure's JSON -> {"median": .., "each_seed": [..], ..}
     rule: Within | Above | None = None
@@ -101,7 +106,7 @@ def contradicted(claims: Iterable[Claim], numbers: dict[str, Any]) -> list[Claim
     """What the paper says, and numbers of any scale do not show, not even in direction."""
     found = []
     for claim in claims:
-        if claim.paper and claim.rule and claim.values:
+        if (claim.printed or claim.reported) and claim.rule and claim.values:
             ours = claim.values(numbers)
             if ours["median"] is not None and claim.rule.verdict(ours) == "does not agree":
                 found.append(claim)
@@ -114,8 +119,8 @@ def judge(claim: Claim, numbers: dict[str, Any] | None, released: dict[str, Any]
     released: the same quantity as another figure of the paper has it on the paper's own random numbers, or None.
     """
     row: dict[str, Any] = {
-        "id": claim.id, "statement": claim.statement, "where": claim.where, "paper": claim.paper, "code": claim.code,
-        "figure": claim.figure, "rule": claim.rule.text if claim.rule else None, "ours": None, "verdict": "not tested",
+        "id": claim.id, "statement": claim.statement, "where": claim.where, "printed": claim.printed, "code": claim.code,
+        "reported": claim.reported, "figure": claim.figure, "rule": claim.rule.text if claim.rule else None, "ours": None, "verdict": "not tested",
         "batches": None, "released": None, "fragile": None,
     }  # fmt: skip
     if claim.rule is None or claim.values is None:

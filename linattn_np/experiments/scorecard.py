@@ -10,7 +10,7 @@ from typing import Any
 
 from ..training.runs import write_text
 from .record import is_earlier, read, rounded
-from .registry import claims, places, released_readers, revisions, sources
+from .registry import claims_of, places, released_readers, revisions, titles
 from .rules import VERDICTS, Claim, judge
 from .scale import counted
 
@@ -18,14 +18,15 @@ Row = dict[str, Any]
 
 
 def rows(folder: Path) -> list[Row]:
-    """One row for each claim, from the figures' JSON files in a folder: dictionaries of plain values.
+    """One row for each claim, from the figures' JSON files in a folder: dictionaries of plain values, ``paper`` an arXiv number.
 
     Raises ValueError, with the file's name, where one is not what ``reproduce`` writes.
     """
     found: dict[str | None, Any] = {None: None, **{name: read(folder, name) for name in places()}}
     return [
-        {**judge(claim, found[claim.figure], on_released_streams(claim, found)), **drawn_by(found[claim.figure])}
-        for claim in claims()
+        {"paper": paper, **judge(claim, found[claim.figure], on_released_streams(claim, found)), **drawn_by(found[claim.figure])}
+        for paper, claims in claims_of().items()
+        for claim in claims
     ]
 
 
@@ -50,26 +51,19 @@ def count(found: Sequence[Row]) -> dict[str, int]:
 
 
 def markdown(found: Sequence[Row]) -> str:
-    """The rows as a page."""
-    tally = ", ".join(f"{number} {verdict}" for verdict, number in count(found).items())
-    lines = ["# Scorecard", "", introduction(), "", f"**{len(found)} claims: {tally}.**", ""]
+    """The rows as a page: how many of each paper, then a section for each paper."""
+    lines = ["# Scorecard", "", introduction(), "", f"**{tally(found)}.**", ""]
     earlier = sorted({row["figure"] for row in found if row.get("earlier_format")})
     if earlier:
         lines += [f"Drawn from runs of an earlier format than this library's, to be drawn again: {', '.join(earlier)}.", ""]
-    head = (
-        "claim",
-        "paper",
-        "released code",
-        "ours",
-        "verdict",
-        "test batches alone",
-        "released batch",
-        "released streams",
-        "why",
-    )
+    papers = {paper: [row for row in found if row["paper"] == paper] for paper in titles()}
     lines += table(
-        head, [(*line(row), in_words(row["ours"]), f"**{row['verdict']}**", *beside(row), row["why"]) for row in found]
+        ("paper", "arXiv", *VERDICTS),
+        [(titles()[paper], paper, *count(rows).values()) for paper, rows in papers.items() if rows],
     )
+    for paper, rows in papers.items():
+        if rows:
+            lines += ["", f"## {titles()[paper]} (arXiv {paper})", "", *section(rows)]
     lines += ["", *revisited(found)]
     rules = [row for row in found if row["rule"]]
     lines += ["", "## Rules", ""]
@@ -80,15 +74,31 @@ def markdown(found: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def tally(found: Sequence[Row]) -> str:
+    """How many claims there are, and how many of them have each verdict."""
+    return f"{len(found)} claims: " + ", ".join(f"{number} {verdict}" for verdict, number in count(found).items())
+
+
+def section(found: Sequence[Row]) -> list[str]:
+    """The rows of one paper as a table; the columns about test batches are there where a row has something in them."""
+    head = ["claim", "theirs", "ours", "verdict", "test batches alone", "released batch", "released streams", "why"]
+    lines = [
+        (row["statement"], theirs(row), in_words(row["ours"]), f"**{row['verdict']}**", *beside(row), row["why"]) for row in found
+    ]
+    full = [k for k, name in enumerate(head) if name in ("theirs", "ours", "verdict") or any(line[k] for line in lines)]
+    return table([head[k] for k in full], [[line[k] for k in full] for line in lines])
+
+
+def theirs(row: Row) -> str:
+    """What is claimed, each number with where it was read."""
+    tags = {"printed": "text", "code": "code", "reported": "second-hand"}
+    return "; ".join(f"{row[name]} [{tag}]" for name, tag in tags.items() if row[name])
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """The lines of a table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return lines + ["| " + " | ".join(str(cell or "").replace("|", "\\|") for cell in row) + " |" for row in rows]
-
-
-def line(row: Row) -> tuple[object, object, object]:
-    """What is claimed."""
-    return row["statement"], row["paper"], row["code"]
 
 
 def beside(row: Row) -> tuple[str, str, str]:
@@ -122,8 +132,9 @@ def statistic_in_words(found: Row) -> str:
 def introduction() -> str:
     """What the page is."""
     return (
-        f"Each claim of the paper ({', '.join(sources())}) beside what came out here. Made by `python -m linattn_np reproduce` from "
-        "the figures' JSON files. The rule of each verdict is code (`CLAIMS` in each module of `linattn_np/experiments/papers/`), "
+        "Each claim of each paper beside what came out here. Made by `python -m linattn_np reproduce` from the figures' JSON files. "
+        "Theirs: read in the paper's text [text], in its authors' code or logs [code], or known from an abstract, a review or another "
+        "paper [second-hand]. The rule of each verdict is code (`CLAIMS` in each module of `linattn_np/experiments/papers/`), "
         "written before the runs at the paper's scale. Ours: the median over seeds and, in brackets, the quartiles. Where a claim "
         "hangs on the test batch, the number of each seed is the median over many test batches of 1000 prompts, and this is what is "
         "judged. Beside it: on how many of them alone the same rule says the same; what it says on the released code's test batch; "

@@ -82,7 +82,16 @@ def paper_and_us(ids: Sequence[str]) -> None:
         raise ValueError(f"ids: expected claims of the scorecard ({', '.join(claims)}), got {missing[0]!r}")
     rows = []
     for claim in (claims[id] for id in ids):
-        theirs = "; ".join(filter(None, (claim["paper"], claim["code"] and f"released code: {claim['code']}")))
+        theirs = "; ".join(
+            filter(
+                None,
+                (
+                    claim["printed"],
+                    claim["code"] and f"released code: {claim['code']}",
+                    claim["reported"] and f"second-hand: {claim['reported']}",
+                ),
+            )
+        )
         rows.append((claim["statement"], claim["where"], theirs, in_words(claim["ours"]), claim["verdict"], claim["why"]))
     head = ("claim", "where in the paper", "theirs", "ours: median [quartiles]", "verdict", "why")
     table(head, rows, "Loaded from figures/scorecard.json; each rule was fixed before the run that it judges.")

@@ -6,6 +6,7 @@ changes. ``line`` is the name that the audit must give: the first quantity in ba
 """
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -51,20 +52,26 @@ def module_of(name: str) -> Any:
 
 def apply(mutation: Mutation) -> Any:
     """The mutated module. Raises ValueError when the line to change does not stand in the source exactly once."""
-    original = module_of(mutation.module)
+    return changed_module(module_of(mutation.module), mutation.id, ((mutation.old, mutation.new), *mutation.also))
+
+
+def changed_module(original: ModuleType, name: str, pairs: Iterable[tuple[str, str]]) -> Any:
+    """A fresh module from a module's source with texts replaced, (old, new) each; the name says which mutation it is.
+
+    Raises ValueError when an old text does not stand in the source exactly once.
+    """
     changed = source_of(original)
-    for old, new in ((mutation.old, mutation.new), *mutation.also):
+    for old, new in pairs:
         count = changed.count(old)
         if count != 1:
-            raise ValueError(
-                f"mutation {mutation.id}: expected its line once in {mutation.module}.py, found it {count} times: {old!r}"
-            )
+            short = original.__name__.rpartition(".")[2]
+            raise ValueError(f"mutation {name}: expected its line once in {short}.py, found it {count} times: {old!r}")
         changed = changed.replace(old, new)
-    module: Any = ModuleType(f"{original.__name__}__{mutation.id}", original.__doc__)
-    module.__package__, module.__file__, module.__mutated__ = original.__package__, original.__file__, changed
+    module: Any = ModuleType(f"{original.__name__}__{name}", original.__doc__)
+    module.__package__, module.__file__, module.__mutated__ = original.__package__, getattr(original, "__file__", None), changed
     sys.modules[module.__name__] = module  # classes look their module up while they are made
     try:
-        exec(compile(changed, f"<{mutation.id}>", "exec"), module.__dict__)
+        exec(compile(changed, f"<{name}>", "exec"), module.__dict__)
     finally:
         del sys.modules[module.__name__]
     return module

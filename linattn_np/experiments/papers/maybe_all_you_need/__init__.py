@@ -24,10 +24,10 @@ CLAIMS = (  # those that none of the experiments measures
     Claim(
         id="language_models", where="section 3.1",
         statement="Full Transformers show the same features (PTB, WikiText-2, SQuAD; Kunstner et al. 2023)",
-        paper="R_med ratio 1.43 to 3.54 (Jiang et al. 2022)", untested="needs trained language models; cited only",
+        printed="R_med ratio 1.43 to 3.54 (Jiang et al. 2022)", untested="needs trained language models; cited only",
     ),
     Claim(
         id="image_models", where="section 3.1", statement="Convolutional networks on MNIST and CIFAR-10 beside them",
-        paper="plots (Kunstner et al. 2023)", untested="needs trained image models; cited only",
+        printed="plots (Kunstner et al. 2023)", untested="needs trained image models; cited only",
     ),
 )  # fmt: skip

@@ -200,7 +200,7 @@ def claims() -> Iterator[Claim]:
         yield Claim(
             id=f"adam_beats_sgd.{setting}", figure="adam_vs_sgd", where="section 3.2, loss curves",
             statement=f"{title}: Adam's test loss ends below SGD's",
-            paper="Adam far below SGD (plot)", code="about 5 times (8e-3 / 1.7e-3)" if setting == "setting1" else None,
+            printed="Adam far below SGD (plot)", code="about 5 times (8e-3 / 1.7e-3)" if setting == "setting1" else None,
             values=partial(final_ratio, setting), aside=partial(other_views, setting),
             rule=Above(least[setting], 1.0, "median" if setting == "setting1" else "lower_quartile"),
         )  # fmt: skip

@@ -149,6 +149,6 @@ CLAIMS = (
     Claim(
         id="linear_against_softmax", figure="attention_kinds", where="section 3.2, attention kinds",
         statement="With 3 layers, linear attention's loss falls much faster than softmax attention's (final softmax over linear)",
-        paper="much faster (plot)", values=partial(over_linear, "softmax"), rule=Above(MUCH, 1.0),
+        printed="much faster (plot)", values=partial(over_linear, "softmax"), rule=Above(MUCH, 1.0),
     ),
 )  # fmt: skip

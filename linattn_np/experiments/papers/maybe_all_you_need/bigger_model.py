@@ -129,17 +129,17 @@ def claims() -> Iterator[Claim]:
     yield Claim(
         id="bigger_model.loss",
         statement="A bigger model (L=8, d=20, n=60) has loss curves that look alike: Adam's ends below SGD's",
-        paper="alike (plot)", values=loss_gap, rule=Above(1.0, 1.0, "lower_quartile"), **common,
+        printed="alike (plot)", values=loss_gap, rule=Above(1.0, 1.0, "lower_quartile"), **common,
     )  # fmt: skip
     yield Claim(
         id="bigger_model.noise",
         statement="A bigger model (L=8, d=20, n=60) has gradient noise that looks alike: skewed to the right",
-        paper="alike (histogram)", values=skewness, rule=Above(0.0, 0.0, "lower_quartile"), **common,
+        printed="alike (histogram)", values=skewness, rule=Above(0.0, 0.0, "lower_quartile"), **common,
     )  # fmt: skip
     yield Claim(
         id="bigger_model.heavy_tails",
         statement="A bigger model's noise is heavy-tailed, beyond Gaussian noise with the same covariance",
-        paper="heavy-tailed (histogram, no control)", values=tail_over_control, aside=pooled_tail, rule=Above(TAIL, 1.0), **common,
+        printed="heavy-tailed (histogram, no control)", values=tail_over_control, aside=pooled_tail, rule=Above(TAIL, 1.0), **common,
     )  # fmt: skip
 
 

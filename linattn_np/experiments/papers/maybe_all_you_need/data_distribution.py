@@ -197,23 +197,23 @@ def claims() -> Iterator[Claim]:
     yield Claim(
         id="data.noise",
         statement="Heavier tails in the data give heavier-tailed gradient noise (p99.9/p50 over that on the sphere)",
-        paper="heavier (histogram)", values=heavier_noise, aside=skewness_of_both, rule=Above(TAIL, 1.0), **common,
+        printed="heavier (histogram)", values=heavier_noise, aside=skewness_of_both, rule=Above(TAIL, 1.0), **common,
     )  # fmt: skip
     yield Claim(
         id="data.condition",
         statement="Heavier tails in the data give a larger gap in R_med (median ratio over that on the sphere)",
-        paper="larger (plot)", values=larger_condition_gap, aside=on_one_batch, rule=Above(CLEAR, 1.0), **common,
+        printed="larger (plot)", values=larger_condition_gap, aside=on_one_batch, rule=Above(CLEAR, 1.0), **common,
     )  # fmt: skip
     for optimizer in OPTIMIZERS:
         yield Claim(
             id=f"data.slower.{optimizer.lower()}",
             statement=f"Heavier tails slow {optimizer} down (share of the loss left at {SLOWER_AT}, over that on the sphere)",
-            paper="slower (plot)", values=partial(slower, optimizer, SLOWER_AT), rule=Above(CLEAR, 1.0), **common,
+            printed="slower (plot)", values=partial(slower, optimizer, SLOWER_AT), rule=Above(CLEAR, 1.0), **common,
         )  # fmt: skip
     yield Claim(
         id="data.gap",
         statement="The relative gap of SGD and Adam does not clearly change with the tails (how many times sooner Adam reaches SGD's "
-        "loss, over that on the sphere)", paper="no clear change", values=change_of_gap, aside=gaps_in_words, rule=around(1.0, UNCHANGED), **common,
+        "loss, over that on the sphere)", printed="no clear change", values=change_of_gap, aside=gaps_in_words, rule=around(1.0, UNCHANGED), **common,
     )  # fmt: skip
 
 

@@ -210,23 +210,23 @@ def claims() -> Iterator[Claim]:
     yield Claim(
         id="depth.gap",
         statement="The gap between SGD and Adam grows with depth (correlation of L and the logarithm of the loss ratio)",
-        paper="grows (plot)", values=gap_with_depth, aside=gaps_in_words, rule=Above(0.8, 0.0), **common,
+        printed="grows (plot)", values=gap_with_depth, aside=gaps_in_words, rule=Above(0.8, 0.0), **common,
     )  # fmt: skip
     for optimizer in OPTIMIZERS:
         yield Claim(
             id=f"depth.loss.{optimizer.lower()}",
             statement=f"{optimizer}'s loss falls with depth (loss of L = 2 over that of L = 8)",
-            paper="falls (plot)", values=partial(falls_with_depth, optimizer), rule=Above(LOSS, 1.0), **common,
+            printed="falls (plot)", values=partial(falls_with_depth, optimizer), rule=Above(LOSS, 1.0), **common,
         )  # fmt: skip
     yield Claim(
         id="depth.noise",
         statement="Gradient noise is heavier-tailed for L = 6, 8 than for L = 2, 4 (least p99.9/p50 over the largest)",
-        paper="heavier (histogram)", values=heavier_with_depth, rule=Above(TAIL, 1.0), **common,
+        printed="heavier (histogram)", values=heavier_with_depth, rule=Above(TAIL, 1.0), **common,
     )  # fmt: skip
     yield Claim(
         id="depth.condition",
         statement="The gap in R_med is larger for L = 4, 6, 8 than for L = 2 (at equal rates, early; least ratio over that of L = 2)",
-        paper="larger (plot)", values=condition_gap_with_depth, aside=condition_gaps_in_words,
+        printed="larger (plot)", values=condition_gap_with_depth, aside=condition_gaps_in_words,
         rule=Above(CLEAR, 1.0, "geometric_mean"), **common,
     )  # fmt: skip
 

@@ -218,7 +218,7 @@ def claims() -> Iterator[Claim]:
         yield Claim(
             id=f"directional_smoothness.{setting}", figure="directional_smoothness", where="section 3.2, smoothness plots",
             statement=f"{title}: the directional smoothness of Adam's steps is below that of SGD's (share of the windows)",
-            paper="lower for Adam (plot)", values=partial(share_above, setting), aside=partial(other_views, setting),
+            printed="lower for Adam (plot)", values=partial(share_above, setting), aside=partial(other_views, setting),
             rule=Above(THROUGHOUT, FAINT),
         )  # fmt: skip
 

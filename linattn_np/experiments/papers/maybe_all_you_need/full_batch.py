@@ -162,11 +162,11 @@ CLAIMS = (
     Claim(
         id="full_batch.gap", figure="full_batch", where="section 1, quoting Kunstner et al. 2023",
         statement="The gap needs no noise: on one fixed batch SGD's training loss ends above Adam's (their ratio)",
-        paper="quoted in words", values=gap_without_noise, aside=gaps_by_batch, rule=Above(LOSS, 1.0),
+        printed="quoted in words", values=gap_without_noise, aside=gaps_by_batch, rule=Above(LOSS, 1.0),
     ),
     Claim(
         id="full_batch.sign", figure="full_batch", where="section 1, quoting Kunstner et al. 2023",
         statement="Without noise sign descent closes most of the gap (share of it, logarithmic)",
-        paper="quoted in words", values=sign_share, rule=Above(0.5, 0.0),
+        printed="quoted in words", values=sign_share, rule=Above(0.5, 0.0),
     ),
 )  # fmt: skip

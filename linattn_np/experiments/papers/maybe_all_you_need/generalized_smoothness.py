@@ -218,7 +218,7 @@ def claims() -> Iterator[Claim]:
         yield Claim(
             id=f"generalized_smoothness.{setting}", figure="generalized_smoothness", where="section 3.2, generalized smoothness",
             statement=f"{title}: along Adam's path smoothness grows with the gradient norm (correlation of the logarithms)",
-            paper="they grow together (plot)", values=partial(growing_together, setting),
+            printed="they grow together (plot)", values=partial(growing_together, setting),
             aside=partial(left_out, setting), rule=Above(0.5, 0.0),
         )  # fmt: skip
     for key, value in LOGARITHMS.items():

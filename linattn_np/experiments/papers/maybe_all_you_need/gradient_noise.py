@@ -238,14 +238,14 @@ def claims() -> Iterator[Claim]:
         yield Claim(
             id=f"noise_skewed.{setting}", figure="gradient_noise", where="section 3.2, noise histograms",
             statement=f"{title}: gradient noise at initialization, batch 1000, is skewed to the right",
-            paper="skewed to the right (histogram)", code="skewed to the right" if setting == "setting1" else None,
+            printed="skewed to the right (histogram)", code="skewed to the right" if setting == "setting1" else None,
             values=partial(noise, setting, 1000, "skewness"), aside=partial(control_skewness, setting, 1000),
             rule=Above(0.0, 0.0, "lower_quartile"),
         )  # fmt: skip
         yield Claim(
             id=f"noise_heavy_tailed.{setting}", figure="gradient_noise", where="section 3.2, noise histograms",
             statement=f"{title}: that noise is heavy-tailed, beyond Gaussian noise with the same covariance",
-            paper="heavy-tailed (in words, no control)",
+            printed="heavy-tailed (in words, no control)",
             values=partial(noise_over_control, setting, 1000), aside=partial(at_batches, setting),
             rule=Above(factors.TAIL, 1.0),
         )  # fmt: skip

@@ -279,7 +279,7 @@ def claims() -> Iterator[Claim]:
     yield Claim(
         id="nonlinear.directional_smoothness",
         statement="The directional smoothness of Adam's steps is below that of SGD's (share of the windows)",
-        paper="lower for Adam (plot)", values=share_above, rule=Above(THROUGHOUT, FAINT), **common,
+        printed="lower for Adam (plot)", values=share_above, rule=Above(THROUGHOUT, FAINT), **common,
     )  # fmt: skip
 
 

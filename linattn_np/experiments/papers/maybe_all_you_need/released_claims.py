@@ -158,7 +158,7 @@ def claims() -> Iterator[Claim]:
                 yield Claim(
                     id=f"released.condition_ratio.{setting}.{t}.{statistic}",
                     statement=f"{NAMES[setting]}, the paper's random numbers: the {WORDS[statistic]} of R_med(SGD) / R_med(Adam) "
-                    f"at iteration {t} is {value:.3g}", paper=f"{value:.3g}", code=CODE_RATIOS.get((setting, t)),
+                    f"at iteration {t} is {value:.3g}", printed=f"{value:.3g}", code=CODE_RATIOS.get((setting, t)),
                     values=partial(ratio, setting, t), aside=partial(rounding_in_words, setting, t),
                     rule=to_the_digit(value, statistic), **common,
                 )  # fmt: skip

@@ -256,7 +256,7 @@ def claims() -> Iterator[Claim]:
         yield Claim(
             id=f"condition_ratio.{setting}.{t}", figure="robust_condition_number", where="section 3.2, table of R_med ratios",
             statement=f"{NAMES[setting]}: R_med(SGD) / R_med(Adam) at iteration {t} is {mean:g} ({std:g})",
-            paper=f"{mean:g} ({std:g})", code=CODE_RATIOS.get((setting, t)),
+            printed=f"{mean:g} ({std:g})", code=CODE_RATIOS.get((setting, t)),
             values=partial(ratio, setting, t), aside=partial(other_ratios, setting, t),
             rule=Within(**mean_within_deviation(mean, std, "geometric_mean"), beyond=1.0),
         )  # fmt: skip
@@ -264,7 +264,7 @@ def claims() -> Iterator[Claim]:
         yield Claim(
             id=f"condition_lower_for_adam.{setting}", figure="robust_condition_number", where="section 3.2, R_med plots",
             statement=f"{title}: after the start Adam's R_med stays below SGD's (share of the measured iterations)",
-            paper="lower for Adam (plot)", values=partial(share_above, setting), rule=Above(THROUGHOUT, FAINT),
+            printed="lower for Adam (plot)", values=partial(share_above, setting), rule=Above(THROUGHOUT, FAINT),
         )  # fmt: skip
     for (optimizer, t), value in CONDITIONS.items():
         yield Claim(
