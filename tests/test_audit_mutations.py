@@ -37,6 +37,7 @@ UNPACKED = (
     "douth, houth =",
     "(vG, vz, _)",
     "vC, vW1",
+    "vgain, vC",
     "vZ, vP",
     "vG, vz, _",
     "dG_out, dz_out",

@@ -11,7 +11,16 @@ import linattn_np as la
 from linattn_np import batches, kernels
 from linattn_np.kernels import operations, programs
 from linattn_np.kernels.interpreter import LANES
-from linattn_np.layers import general_attention, gram, linear_attention, mlp, relu_attention, softmax_attention
+from linattn_np.layers import (
+    cross_entropy,
+    general_attention,
+    gram,
+    layer_norm,
+    linear_attention,
+    mlp,
+    relu_attention,
+    softmax_attention,
+)
 from linattn_np.measures import composed_diagonal, landscape, noise, smoothness_fits
 from linattn_np.models.composed import Composed
 from linattn_np.models.ties import Diagonal
@@ -44,15 +53,18 @@ def seen():
     network = [rng.standard_normal(shape) for shape in ((B, N, d), (h, d), (h,), (o, h), (o,))]
     pass_through(run, {"o": o}, mlp, network, lambda a: rng.standard_normal(a.shape))
     tokens = rng.standard_normal((B, N, D))
+    pass_through(run, {}, layer_norm, [tokens, *rng.standard_normal((2, D))], lambda a: rng.standard_normal(a.shape))
+    targets = rng.integers(0, D, (B, N))
+    pass_through(run, {"K": D}, cross_entropy, [tokens], lambda a: np.array(rng.standard_normal(a.shape)), targets=targets)
     run({}, gram.compress_backward, run({}, gram.compress, tokens), tokens)
     run_prompts(run, rng)
     run_models(run, rng)
     return dict(recorder.seen)
 
 
-def pass_through(run, sizes, layer, arguments, draw):
+def pass_through(run, sizes, layer, arguments, draw, **options):
     """All four functions of a layer."""
-    out, tape = run(sizes, layer.forward, *arguments)
+    out, tape = run(sizes, layer.forward, *arguments, **options)
     dout = draw(out)
     run(sizes, layer.backward, dout, tape)
     _, vtape = run(sizes, layer.tangent, *(draw(a) for a in arguments), tape)

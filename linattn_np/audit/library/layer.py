@@ -51,7 +51,7 @@ def layer_subject(entry: Entry, module: ModuleType | None, rng: np.random.Genera
         return [_refill(name, inputs[name], values) for name in order]
 
     def run(values: dict[str, Array], mark: Any) -> Any:
-        return _flat(module.forward(*rebuild(values), mark, **options)[0])
+        return _flat(module.forward(*rebuild(values), mark=mark, **options)[0])
 
     def back(values: dict[str, Array], cotangent: Array, mark: Any) -> Any:
         out, tape = module.forward(*rebuild(values), **options)
@@ -101,5 +101,6 @@ def _unflat(flat: Array, like: Any) -> Any:
 
 
 def _collect(order: list[str], gradients: Any) -> dict[str, Array]:
-    """The gradients that a layer's backward returns, by the names of theta."""
+    """The gradients that a layer's backward returns, by the names of theta; a layer of one array returns it alone."""
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
     return {key: array for name, value in zip(order, gradients, strict=True) for key, array in _fields(name, value).items()}

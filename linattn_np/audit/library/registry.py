@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._checks import as_count, as_real, one_of
-from ...layers import general_attention, gram, linear_attention, mlp
+from ...layers import cross_entropy, general_attention, gram, layer_norm, linear_attention, mlp
 from ...models.attentions import ATTENTIONS
 from ..row import CANNOT_JUDGE, Row
 from .composed import draw_network
@@ -87,9 +87,30 @@ def _matrices(rng: np.random.Generator, point: dict[str, Any], D: int) -> dict[s
     return out
 
 
+def draw_norm(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Any]:
+    """Tokens X (B, n+1, d+1), generic gain and bias."""
+    D, sigma = point["d"] + 1, point["sigma"]
+    X = rng.standard_normal((point["batch"], point["n"] + 1, D))
+    return {"X": X, "gain": sigma * rng.standard_normal(D), "bias": sigma * rng.standard_normal(D)}
+
+
+def draw_logits(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Any]:
+    """Logits (B, n+1, d+1) over d+1 symbols."""
+    return {"logits": rng.standard_normal((point["batch"], point["n"] + 1, point["d"] + 1))}
+
+
+def some_targets(point: dict[str, Any]) -> dict[str, Any]:
+    """A target and a weight for every token, each different, so that no line can lean on equal shares; the first counts nothing."""
+    B, N, K = point["batch"], point["n"] + 1, point["d"] + 1
+    places = np.arange(B * N).reshape(B, N)
+    return {"targets": (places * places + places // 3) % K, "weights": np.sqrt(places)}
+
+
 register("state", gram, draw_state, "linear", residual=("G", "z"))
 register("general", general_attention, draw_general, residual=("Z",), built_on=(linear_attention,), options=causal)
 register("mlp", mlp, draw_network, smooth=False, composed=True)
+register("layer norm", layer_norm, draw_norm)
+register("cross-entropy", cross_entropy, draw_logits, options=some_targets)
 
 
 def entry_of(name: str) -> Entry:

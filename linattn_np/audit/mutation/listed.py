@@ -1,11 +1,11 @@
-"""All mutations, from the data of ``catalogue``, ``shared``, ``tangents``, ``habits`` and ``optimizer_mistakes``."""
+"""All mutations, from the data of ``catalogue``, ``shared``, ``tangents``, ``alone``, ``habits`` and ``optimizer_mistakes``."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from . import catalogue, habits, optimizer_mistakes, shared, tangents
+from . import alone, catalogue, habits, optimizer_mistakes, shared, tangents
 from .mutant import Mutation, apply
 
 CATALOGUE = tuple(
@@ -47,6 +47,7 @@ TANGENTS = (
     *_tangents("gram", "state", tangents.STATE),
     *_tangents("general_attention", "general", tangents.GENERAL),
     *_tangents("mlp", "network", tangents.NETWORK),
+    *(mutation for module, entries in alone.TANGENTS.items() for mutation in _tangents(module, module, entries)),
 )
 PRODUCTS = tuple(
     Mutation(key, module, old, new, line, slip, "", kind=kind)
@@ -61,6 +62,11 @@ GENERAL = tuple(
     Mutation(f"general_{key}", "general_attention", old, new, line, slip, "", kind="layer")
     for key, line, slip, old, new in shared.GENERAL
 )
+ALONE = tuple(
+    Mutation(f"{module}_{key}", module, old, new, line, slip, "", kind="layer")
+    for module, entries in alone.LAYERS.items()
+    for key, line, slip, old, new in entries
+)
 HABITS = tuple(
     Mutation(key, module, old, new, line, slip, "", kind="habit", also=tuple(also))
     for module, entries in (("linear_attention", habits.LINEAR), ("softmax_attention", habits.SOFTMAX))
@@ -70,7 +76,7 @@ OPTIMIZERS = tuple(
     Mutation(key, "optimizers", old, new, line, slip, "", kind="optimizer")
     for key, line, slip, old, new in optimizer_mistakes.ENTRIES
 )
-EVERY = (*CATALOGUE, *SHARED, *GENERAL, *TANGENTS, *PRODUCTS, *HABITS, *OPTIMIZERS)
+EVERY = (*CATALOGUE, *SHARED, *GENERAL, *ALONE, *TANGENTS, *PRODUCTS, *HABITS, *OPTIMIZERS)
 
 
 def find_slip(module: str, function: str, answer: Any, *arguments: Any) -> Mutation | None:
