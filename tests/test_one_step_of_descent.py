@@ -10,7 +10,7 @@ from shapes import Recorder, complaints
 
 import linattn_np as la
 from linattn_np.experiments.papers import one_step_of_descent as paper
-from linattn_np.experiments.papers.one_step_of_descent import claims, descent, figure, one_layer, tasks, training, weights
+from linattn_np.experiments.papers.one_step_of_descent import claims, comparison, descent, one_layer, tasks, training, weights
 from linattn_np.models.transformer import LinearTransformer
 
 B, n, d = 5, 7, 3
@@ -166,20 +166,20 @@ def test_the_construction_is_perfectly_aligned_and_a_scaled_layer_is_not_moved()
 
 
 def test_sensitivities_are_the_implicit_models():
-    task = figure.TASK
+    task = comparison.TASK
     Z, _ = task.sample(B, np.random.default_rng(1))
     params = paper.construction(task.d, 1.2)
-    w = figure.sensitivities(lambda asked: la.predict(params, asked), Z)
+    w = comparison.sensitivities(lambda asked: la.predict(params, asked), Z)
     assert np.allclose(w, 1.2 / task.n * (Z[:, :-1, -1:] * Z[:, :-1, :-1]).sum(axis=1), atol=1e-13)
-    assert abs(figure.mean_cosine(w, 3 * w) - 1) < 1e-14 and abs(figure.mean_cosine(w, -w) + 1) < 1e-14
+    assert abs(comparison.mean_cosine(w, 3 * w) - 1) < 1e-14 and abs(comparison.mean_cosine(w, -w) + 1) < 1e-14
 
 
 def test_a_repeated_layer_is_descent_with_as_many_steps():
     task = paper.UniformTask(n=n, d=d)
     Z, y = task.sample(B, np.random.default_rng(3))
     layer = paper.OneLayer(d).full(training.constructed(0.8, d))
-    losses = figure.repeated(layer, 0.5, Z, y)
-    assert len(losses) == figure.ROLLED + 1 and abs(losses[0] - (y**2).mean()) < 1e-14
+    losses = comparison.repeated(layer, 0.5, Z, y)
+    assert len(losses) == comparison.ROLLED + 1 and abs(losses[0] - (y**2).mean()) < 1e-14
     for k in (1, 3):
         assert abs(losses[k] - la.loss(np.repeat(paper.construction(d, 0.4), k, axis=0), Z, y)) < 1e-13
 
