@@ -10,8 +10,9 @@ from .tasks import UniformTask, best_step
 from .weights import construction, gd_plus_plus, step_from
 
 __all__ = [
-    "ALT", "CLAIMS", "DERIVED", "SECONDS", "SOURCE", "TITLE", "OneLayer", "UniformTask", "best_step", "construction", "draw", "gd_plus_plus",
+    "ALT", "CLAIMS", "DERIVED", "PAPER", "SECONDS", "SOURCE", "TITLE", "OneLayer", "UniformTask", "best_step", "construction", "draw", "gd_plus_plus",
     "measure", "sizes", "step_from", "summary",
 ]  # fmt: skip
 SOURCE = "arXiv 2212.07677"
+PAPER = "Transformers learn in-context by gradient descent"
 DERIVED = ("one_layer", "weights", "descent")

@@ -103,56 +103,56 @@ def claims() -> Iterator[Claim]:
     figure3 = {"where": "section 3, Figure 3 (a)", **common}
     yield Claim(
         id="one_step_of_descent.loss", statement="A trained layer has the loss of one step of gradient descent (ratio of the two)",
-        paper="identical (plot)", values=one_ratio, rule=Within(0.99, 1.01), **figure2,
+        printed="identical (plot)", values=one_ratio, rule=Within(0.99, 1.01), **figure2,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.cosine", statement="Its model and that of the step point the same way (cosine)",
-        paper="almost perfect alignment (plot)", values=cosine, rule=Above(0.999, 0.9), **figure2,
+        printed="almost perfect alignment (plot)", values=cosine, rule=Above(0.999, 0.9), **figure2,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.predictions", statement="Its predictions are those of the step (relative distance)",
-        paper="almost perfect alignment (plot)", values=predictions, rule=Within(0.0, 0.03), **figure2,
+        printed="almost perfect alignment (plot)", values=predictions, rule=Within(0.0, 0.03), **figure2,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.eta", statement="It has learned the step length that is best on average (ratio to the closed form)",
-        paper="meta-learned, no number", values=step_ratio, rule=Within(0.98, 1.02), where="section 2, Figure 9", **common,
+        printed="meta-learned, no number", values=step_ratio, rule=Within(0.98, 1.02), where="section 2, Figure 9", **common,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.halfway", statement="Weights halfway between layer and construction have the same loss (ratio)",
-        paper="identical (plot)", values=halfway_ratio, rule=Within(0.99, 1.01), **figure2,
+        printed="identical (plot)", values=halfway_ratio, rule=Within(0.99, 1.01), **figure2,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.elsewhere",
         statement="Off the training distribution, alpha from 0.5 to 1.5, both have the same loss (largest relative gap)",
-        paper="identical (plot, log scale)", values=elsewhere_gap, rule=Within(0.0, 0.03), **figure2,
+        printed="identical (plot, log scale)", values=elsewhere_gap, rule=Within(0.0, 0.03), **figure2,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.plateau", statement="The loss of one step, halved, on the code's covariates of width 1/2",
-        paper="0.2", values=plateau, rule=Within(0.19, 0.21), where="appendix A.11", **common,
+        printed="0.2", values=plateau, rule=Within(0.19, 0.21), where="appendix A.11", **common,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.damped", statement="Repeated 50 times with damping 0.75 the layer goes on descending (loss after 1 over after 50)",
-        paper="steadily decreasing (plot)", values=falls_when_damped, aside=undamped, rule=Above(1.0, 0.9), where="appendix A.6", **common,
+        printed="steadily decreasing (plot)", values=falls_when_damped, aside=undamped, rule=Above(1.0, 0.9), where="appendix A.6", **common,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.beyond", statement="Two looped layers surpass two steps of gradient descent (its loss over theirs)",
-        paper="surpasses (plot)", values=beyond_descent, rule=Above(1.1, 1.0), **figure3,
+        printed="surpasses (plot)", values=beyond_descent, rule=Above(1.1, 1.0), **figure3,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.plus", statement="They match two steps of GD++ (their loss over its)",
-        paper="matching (plot)", values=beside_plus, rule=Within(0.95, 1.05), **figure3,
+        printed="matching (plot)", values=beside_plus, rule=Within(0.95, 1.05), **figure3,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.aligned", statement="They align better with GD++ than with descent (difference of the cosines)",
-        paper="much better (plot)", values=better_aligned, rule=Above(0.01, 0.0), **figure3,
+        printed="much better (plot)", values=better_aligned, rule=Above(0.01, 0.0), **figure3,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.gamma", statement="The gamma that two looped layers learn at n = 10 (code's covariates)",
-        paper="0.179", values=trained_gamma, rule=Within(0.16, 0.2), where="appendix A.10", **common,
+        printed="0.179", values=trained_gamma, rule=Within(0.16, 0.2), where="appendix A.10", **common,
     )  # fmt: skip
     yield Claim(
         id="one_step_of_descent.gammas", statement="GD++'s best gamma for n = 10, 25, 50, 100 is that of trained layers (largest factor)",
-        paper="0.179, 0.099, 0.056, 0.029", values=worst_gamma, aside=all_gammas, rule=Within(1.0, 1.1), where="appendix A.10", **common,
+        printed="0.179, 0.099, 0.056, 0.029", values=worst_gamma, aside=all_gammas, rule=Within(1.0, 1.1), where="appendix A.10", **common,
     )  # fmt: skip
 
 
