@@ -5,7 +5,10 @@ from types import ModuleType
 
 GROUPS: dict[str, tuple[str, ...]] = {  # what ``reproduce GROUP`` draws; the first is drawn where nothing is asked for
     "paper": ("maybe_all_you_need",),
-    "systems": ("one_step_of_descent",),
+    "systems": (
+        "one_step_of_descent",
+        "what_attention_can_remember",
+    ),
 }
 PAPERS = tuple(name for names in GROUPS.values() for name in names)
 

@@ -1,0 +1,139 @@
+"""What is said of linear, sparse and softmax attention that must remember, and where our numbers for it stand in the figure's JSON.
+
+All of it is second-hand: the paper's abstract, the caption of its Table 1 and readers' notes. The rules were written before the run.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...curves import Numbers, spread
+from ...rules import Above, Claim, Within
+from .closed_loop import multiplications
+from .runs import LOCAL, pairs
+
+ENOUGH, LOCAL_ENOUGH = 0.02, 0.05  # errors below which a width is enough; the local one is a mean over time
+
+
+def smallest_width(series: Numbers, seeds: Any, enough: float = ENOUGH) -> float:
+    """The smallest width at which one of these seeds has an error below ``enough``; NaN where none has."""
+    good = [D for D, errors in zip(series["widths"], series["errors"], strict=True) if min(errors[s] for s in seeds) < enough]
+    return float(min(good, default=np.nan))
+
+
+def smallest_widths(numbers: Numbers, kind: str) -> np.ndarray:
+    """The smallest width of each pair of seeds at each length. -> (pairs, lengths)"""
+    return np.array([
+        [smallest_width(numbers["recall"][kind][str(L)], seeds) for L in numbers["lengths"]] for seeds in pairs(numbers["seeds_used"])
+    ])  # fmt: skip
+
+
+def slope(x: Any, y: Any) -> float:
+    """The slope of log y against log x; NaN where a y is."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0]) if np.isfinite(y).all() else np.nan
+
+
+def width_slope(kind: str, numbers: Numbers) -> Numbers:
+    """The power of L with which the smallest width grows, for each pair of seeds."""
+    return spread([slope(numbers["lengths"], row) for row in smallest_widths(numbers, kind)])
+
+
+def cost_slope(numbers: Numbers) -> Numbers:
+    """The power of L with which linear attention's multiplications grow, at the smallest width of each pair."""
+    lengths = numbers["lengths"]
+    costs = [[multiplications(L, int(D), "linear") if D == D else np.nan for L, D in zip(lengths, row, strict=True)]
+             for row in smallest_widths(numbers, "linear")]  # fmt: skip
+    return spread([slope(lengths, np.array(row, float)) for row in costs])
+
+
+def largest_width(kind: str, numbers: Numbers) -> Numbers:
+    """The largest over the lengths of the smallest width, for each pair of seeds."""
+    return spread(smallest_widths(numbers, kind).max(axis=1))
+
+
+def off_floor(kind: str, numbers: Numbers) -> Numbers:
+    """The farthest that the error of a width below sqrt(L) is from 1 - D^2 / L, over all lengths, for each seed."""
+    gaps = [
+        np.abs(np.array(errors) - least)
+        for series in numbers["recall"][kind].values()
+        for errors, least in zip(series["errors"], series["floor"], strict=True)
+        if least > 0
+    ]
+    return spread(np.max(gaps, axis=0))
+
+
+def final_at(numbers: Numbers, short: bool) -> Numbers:
+    """Closed loop, for each seed: the least accuracy over the lengths at width sqrt(L) + 1, or (short) the largest at half of sqrt(L)."""
+    found = []
+    for L, series in numbers["recall"]["linear"].items():
+        root = round(int(L) ** 0.5)
+        found.append(series["final"][series["widths"].index(root // 2 if short else root + 1)])
+    return spread(np.max(found, axis=0) if short else np.min(found, axis=0))
+
+
+def sparse_final(numbers: Numbers) -> Numbers:
+    """The least accuracy over the lengths of the sparse attention, for each seed."""
+    return spread(np.min(numbers["sparse"]["final"], axis=0))
+
+
+def local_width(numbers: Numbers, reach: int = LOCAL) -> Numbers:
+    """The smallest width whose causal error is below 0.05, for each pair of seeds."""
+    series = numbers["local"][str(reach)]
+    return spread([smallest_width(series, seeds, LOCAL_ENOUGH) for seeds in pairs(numbers["seeds_used"])])
+
+
+def local_in_words(numbers: Numbers) -> str:
+    """What the same length needs when everything is asked for."""
+    full = local_width(numbers, numbers["local_length"])["median"]
+    return f"width {full:g} when all that has been is asked for" if full is not None else ""
+
+
+CITED: dict[str, Any] = {"figure": "what_attention_can_remember"}
+CLAIMS = (
+    Claim(
+        id="memory.width", statement="Linear attention needs a width that grows as the root of L (power of L; best of two seeds)",
+        where="abstract and theorems, second-hand", reported="width of order sqrt(L) is needed and enough, up to logarithms",
+        values=partial(width_slope, "linear"), rule=Within(0.47, 0.53), **CITED,
+    ),
+    Claim(
+        id="memory.floor", statement="A width below sqrt(L) is not enough, however it is trained (distance from 1 - D^2/L)",
+        where="lower bound, second-hand", reported="below order sqrt(L) no parameters do it",
+        values=partial(off_floor, "linear"), rule=Within(0.0, 0.003), **CITED,
+    ),
+    Claim(
+        id="memory.floor_elu", statement="So it is with positive features and normalised rows (distance from 1 - D^2/L)",
+        where="lower bound, second-hand", reported="for linear attention with a feature map",
+        values=partial(off_floor, "elu"), rule=Within(0.0, 0.003), **CITED,
+    ),
+    Claim(
+        id="memory.softmax_width", statement="Softmax attention does it with one small width at every length (largest of the widths)",
+        where="experiments, second-hand", reported="one fixed width for all sizes; of order log(L) in theory",
+        values=partial(largest_width, "softmax"), rule=Within(1.0, 3.0), **CITED,
+    ),
+    Claim(
+        id="memory.cost", statement="At the width that it needs, linear attention costs order L^2 (power of L)",
+        where="abstract and Table 1, second-hand", reported="about L^2 in total, as softmax attention",
+        values=cost_slope, rule=Within(1.9, 2.1), **CITED,
+    ),
+    Claim(
+        id="memory.closed_loop", statement="A dynamic program that the model solves reading its own states: width sqrt(L) + 1 is enough (accuracy)",
+        where="upper bound, second-hand", reported="order sqrt(L) is enough for chain-of-thought on dynamic programs",
+        values=partial(final_at, short=False), rule=Above(0.99, 0.75), **CITED,
+    ),
+    Claim(
+        id="memory.closed_loop_short", statement="With half of sqrt(L) its final answer is hardly better than a guess (accuracy)",
+        where="experiments, second-hand", reported="too narrow models fail as the size grows",
+        values=partial(final_at, short=True), rule=Within(0.0, 0.65), **CITED,
+    ),
+    Claim(
+        id="memory.sparse_local", statement="Where each state uses the last m only, sparse attention does it with a constant width (accuracy, width 2)",
+        where="locality, second-hand", reported="block of order m, constant width, cost about m L",
+        values=sparse_final, rule=Above(0.99, 0.75), **CITED,
+    ),
+    Claim(
+        id="memory.local_linear", statement="Where the last 4 are asked for, linear attention needs a width of at most 4 at L = 100 (smallest width)",
+        where="experiments, second-hand", reported="the weaker the locality, the wider; the tight bound is left open",
+        values=local_width, aside=local_in_words, rule=Within(1.0, 4.0), **CITED,
+    ),
+)  # fmt: skip
