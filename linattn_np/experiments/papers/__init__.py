@@ -8,6 +8,7 @@ GROUPS: dict[str, tuple[str, ...]] = {  # what ``reproduce GROUP`` draws; the fi
     "systems": (
         "one_step_of_descent",
         "what_attention_can_remember",
+        "transformers_into_rnns",
     ),
 }
 PAPERS = tuple(name for names in GROUPS.values() for name in names)
