@@ -19,7 +19,7 @@ from ...._types import Array
 from ....audit import audit_gradient
 from ....audit.report import Report
 from ....layers.marks import Mark, keep
-from .maps import feature_map
+from .maps import FeatureMap, feature_map
 
 FLOOR = 0.01  # of the denominator
 
@@ -32,7 +32,7 @@ class Tape(NamedTuple):
     S: Array  # (B, H, T, 1)
     above: Array  # (B, H, T, 1)
     p: Array  # (B, H, T, T)
-    weights: tuple[Array, ...]
+    phi: FeatureMap
     tape_q: Any
     tape_k: Any
 
@@ -58,7 +58,7 @@ def forward(q: Array, k: Array, *weights: Array, mark: Mark = keep) -> tuple[Arr
     S = mark("S", np.where(above, sigma, FLOOR))  # (B, H, T, 1)
     # F4  p = s / S                                                                              (24.3)
     p = mark("p", s / S)  # (B, H, T, T)
-    return p, Tape(F, G, S, above, p, weights, tape_q, tape_k)
+    return p, Tape(F, G, S, above, p, phi, tape_q, tape_k)
 
 
 def backward(dp: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, ...]:
@@ -66,8 +66,8 @@ def backward(dp: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, ...]:
 
     dp (B, H, T, T) -> dq and dk (B, H, T, e), and the sums of both uses of the map's weights. Cost O(B H T^2 k).
     """
-    F, G, S, above, p, weights, tape_q, tape_k = tape
-    dp, phi, root = mark("dp", dp), feature_map(weights), tape_q[0].shape[3] ** 0.5
+    F, G, S, above, p, phi, tape_q, tape_k = tape
+    dp = mark("dp", dp)
     # B4  undoes F4  p = s / S: the numerator, and the denominator
     dS = mark("dS", -(dp * p).sum(axis=-1, keepdims=True) / S)  # (B, H, T, 1)           (24.12)
     # B3  undoes F3  S = max(sigma, floor): below the floor nothing goes through
@@ -80,14 +80,14 @@ def backward(dp: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, ...]:
     # B1  undoes F1: each array of the map's weights has two uses
     dq, *for_q = phi.backward(dF, tape_q, named(mark, "q"))
     dk, *for_k = phi.backward(dG, tape_k, named(mark, "k"))
-    return mark("dq", dq / root), mark("dk", dk), *(one + other for one, other in zip(for_q, for_k, strict=True))
+    return mark("dq", dq / dq.shape[3] ** 0.5), mark("dk", dk), *(one + other for one, other in zip(for_q, for_k, strict=True))
 
 
 def tangent(vq: Array, vk: Array, *vweights_and_tape: Any) -> Array:
     """Derivative of the weights along a direction: the tangents of (24.3). vq, vk, those of the map, the tape -> vp (B, H, T, T)"""
     *vweights, tape = vweights_and_tape
-    F, G, S, above, p, weights, tape_q, tape_k = tape
-    phi, root = feature_map(weights), vq.shape[3] ** 0.5
+    F, G, S, above, p, phi, tape_q, tape_k = tape
+    root = vq.shape[3] ** 0.5
     # F1  F = phi(q / sqrt(e)), G = phi(k)                                                       of (24.3)
     vF = phi.tangent(vq / root, *vweights, tape_q)  # (B, H, T, k)
     vG = phi.tangent(vk, *vweights, tape_k)  # (B, H, T, k)

@@ -33,7 +33,12 @@ LOSS = len(PARTS)
 class Tape(NamedTuple):
     """What the backward pass needs of a forward pass: the tapes of the parts, in order, and the last tokens."""
 
-    tapes: tuple[Any, ...]
+    embedded: embedding.Tape
+    norm1: layer_norm.Tape
+    attended: causal_attention.Tape
+    norm2: layer_norm.Tape
+    network: mlp.Tape
+    norm3: layer_norm.Tape
     N: Array  # (B, T, w)
 
 
@@ -149,15 +154,15 @@ class LanguageModel:
         # F4  logits = norm(X2) U^T                                                              (24.19)
         N, norm3 = layer_norm.forward(X2, w["gain3"], w["bias3"], use[5])  # (B, T, w)
         logits = mark("logits", N @ w["U"].T)  # (B, T, V)
-        return logits, Tape((embedded, norm1, attended, norm2, network, norm3), N)
+        return logits, Tape(embedded, norm1, attended, norm2, network, norm3, N)
 
     def backward(self, dlogits: Array, w: dict[str, Array], tape: Tape, mark: Mark = keep) -> dict[str, Array]:
         """The gradients of the weights by name, from that of the logits (B, T, V). Cost O(B T w (w + h + T))."""
         use, d = [within(mark, k) for k in range(len(PARTS))], {}
-        embedded, norm1, attended, norm2, network, norm3 = tape.tapes
+        embedded, norm1, attended, norm2, network, norm3, N = tape
         dlogits = mark("dlogits", dlogits)  # (B, T, V)
         # B4  undoes F4  logits = norm(X2) U^T
-        d["U"] = mark("dU", causal_attention.over_tokens(dlogits, tape.N))  # (V, w)      (24.20)
+        d["U"] = mark("dU", causal_attention.over_tokens(dlogits, N))  # (V, w)      (24.20)
         dN = dlogits @ w["U"]  # (B, T, w)                                                (24.20)
         dX2, d["gain3"], d["bias3"] = layer_norm.backward(dN, norm3, use[5])
         # B3  undoes F3  X2 = X1 + network(norm(X1)): to the sum, and through the network
@@ -191,7 +196,7 @@ class LanguageModel:
 
 def _point(features: int | str) -> tuple[LanguageModel, Array, Array, Array, np.random.Generator]:
     """A small model, weights that are all of one size, texts and weights of places: a generic point."""
-    model, rng = LanguageModel(features, symbols=5, width=4, heads=2, hidden=3), np.random.default_rng(1)
+    model, rng = LanguageModel(features, symbols=5, width=4, heads=2, hidden=3), np.random.default_rng(3)
     symbols, weights = rng.integers(5, size=(3, 6)), rng.random((3, 5))
     return model, model.init_params(rng) + 0.3 * rng.standard_normal(model.size), symbols, weights, rng
 

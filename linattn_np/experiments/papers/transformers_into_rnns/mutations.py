@@ -34,7 +34,7 @@ MUTATIONS = {
         ("query_reads_itself", "dF = dproducts @ G", "dF = dproducts @ F", "the query's gradient reads queries"),
         ("key_untransposed", "dG = dproducts.mT @ F", "dG = dproducts @ F", "reader and read are exchanged"),
         ("one_use", "*(one + other for", "*(one for", "the second use of the map is forgotten"),
-        ("query_root", 'mark("dq", dq / root)', 'mark("dq", dq)', "the root of e is lost"),
+        ("query_root", 'mark("dq", dq / dq.shape[3] ** 0.5)', 'mark("dq", dq)', "the root of e is lost"),
         ("tangent_sum", "vs.sum(axis=-1, keepdims=True) * above", "vs.sum(axis=-1, keepdims=True)", "the floor moves in the tangent"),
         ("tangent_quotient", "(vs - p * vS) / S", "vs / S", "the denominator is held fixed in the tangent"),
     ),
@@ -53,7 +53,7 @@ MUTATIONS = {
         ("tangent_output", "vO @ Wo.T + O @ vWo.T", "vO @ Wo.T", "the matrix's tangent is forgotten"),
     ),
     "language_model": (
-        ("unembedding", "over_tokens(dlogits, tape.N)", "over_tokens(dlogits, 2 * tape.N)", "a factor 2"),
+        ("unembedding", "over_tokens(dlogits, N)", "over_tokens(dlogits, 2 * N)", "a factor 2"),
         ("last_tokens", 'dN = dlogits @ w["U"]', 'dN = dlogits @ w["C"]', "tied to the first table, which it is not"),
         ("skip_of_the_network", 'dX2 + mark("dX1_read", dX1_read)', 'mark("dX1_read", dX1_read)', "the residual of the network is forgotten"),
         ("skip_of_attention", 'dX1 + mark("dX0_read", dX0_read)', 'dX1 + mark("dX0_read", 0 * dX0_read)', "attention is forgotten"),
