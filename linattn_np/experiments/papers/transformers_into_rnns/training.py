@@ -10,6 +10,7 @@ import numpy as np
 
 from ...._types import Array
 from ....optimizers import Adam, clip
+from ...schedules import Cosine
 from .language_model import LanguageModel
 from .text import texts
 
@@ -42,13 +43,13 @@ def train(
     """
     params = params.astype(np.float32)
     free = np.concatenate([np.full(int(np.prod(s)), not only or name in only) for name, s in model.shapes.items()])
-    state, found = Adam(rate, beta1=0.9, beta2=0.99).init(params), np.full(len(marks), np.nan)
+    optimizer = Cosine(Adam(rate, beta1=0.9, beta2=0.99), iterations)
+    state, found = optimizer.init(params), np.full(len(marks), np.nan)
     for t in range(iterations + 1):
         if t in marks and measured is not None:
             found[list(marks).index(t)] = measured(params)
         if t == iterations:
             break
-        optimizer = Adam(float(rate * (1 + np.cos(np.pi * t / iterations)) / 2), beta1=0.9, beta2=0.99)
         _, grad = model.loss_and_grad(params, texts(rng, batch, model.symbols))
         params, state = optimizer.update(params, clip(grad * free, CLIP), state)
         after()
