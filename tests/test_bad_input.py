@@ -139,7 +139,10 @@ COMMAND_LINES = {  # name: (arguments, what standard error says)
     "unknown layer": (["audit", "--layer", "convolution"], "argument --layer: invalid choice: 'convolution'"),
     "point without value": (["audit", "--point", "sigma"], "--point"),
     "module not there": (["audit", "--function", "no_such_module:subject"], "no_such_module"),
-    "no lessons here": (["lessons", "run", "1"], "folder: expected lessons as lessons/source/NN_slug.py, got none"),
+    "no lessons here": (
+        ["lessons", "run", "1", "--folder", "none"],
+        "folder: expected lessons as none/source/NN_slug.py, got none",
+    ),
 }
 
 

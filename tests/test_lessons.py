@@ -481,7 +481,7 @@ def test_wrong_usage_is_one_line_and_status_2(arguments, said, capsys):
     assert said in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize("action", ["run", "check", "map", "handout"])
+@pytest.mark.parametrize("action", ["run", "check", "map", "handout", "copy", "open", "grade"])
 def test_help_shows_an_example(action, capsys):
     with pytest.raises(SystemExit) as end:
         main(["lessons", action, "--help"])

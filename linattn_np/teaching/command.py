@@ -1,20 +1,29 @@
-"""``python -m linattn_np lessons run|check|map|handout``: execute the lessons, verify them, renew the map, make handouts."""
+"""``python -m linattn_np lessons ACTION``: open, copy, execute, verify, hand out and grade the lessons, and renew their map."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from .._checks import as_count, as_real
 from ..training.runs import write_text
 from . import course_map
 from .execute import Execution, run_all
 from .finished import check_finished, is_finished
-from .handout import to_handout
+from .grade import as_csv, grade_all
+from .hand_out import copy_lessons, open_lesson, write_handouts
+from .places import is_installed, lessons_folder
 from .profiles import PROFILES, profile
 from .rules import check_notebook, check_source
 from .sources import Lesson, find_lessons, read_source
 
 SLIDER_LIMIT, FIGURE_LIMIT, LESSON_LIMIT = 1 / 3, 10, {"smoke": 15, "class": 90, "paper": float("inf")}  # seconds
 ACTIONS = {
+    "open": ("open a lesson in JupyterLab; the students' version is copied first where it is not there yet", "lessons open 1"),
+    "copy": (
+        "copy the students' versions, or with --solutions the complete lessons, into a folder of yours; what is there is kept",
+        "lessons copy my_course",
+    ),
     "run": ("execute lessons from their sources on fresh kernels and write the notebooks", "lessons run 1 2"),
     "check": ("verify lessons: source and notebook agree, executed, no warnings, within the budgets", "lessons check"),
     "map": (
@@ -22,6 +31,10 @@ ACTIONS = {
         "lessons map",
     ),
     "handout": ("write the students' version: solutions cut to stubs, outputs cleared", "lessons handout 2 --out handouts"),
+    "grade": (
+        "run each handed-in notebook of FOLDER or of a student's folder in it, apart and without network, and write a table",
+        "lessons grade handed_in --out grades.csv",
+    ),
 }
 
 
@@ -30,9 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     for name, (summary, example) in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=summary, epilog=f"example: python -m linattn_np {example}")
-        if name != "map":
+        if name == "copy":
+            action.add_argument("out", nargs="?", default="lessons", metavar="DIR", help="where to (default: lessons)")
+        if name == "grade":
+            action.add_argument("handed_in", metavar="FOLDER", help="the handed-in notebooks")
+        if name == "open":
+            action.add_argument("numbers", nargs=1, metavar="NUMBER", help="a lesson, such as 2, 02 or 5b")
+        elif name not in ("map", "grade"):
             action.add_argument("numbers", nargs="*", metavar="NUMBER", help="lessons, such as 2, 02 or 5b (default: all)")
-        action.add_argument("--folder", default="lessons", help="where the lessons are (default: lessons)")
+        action.add_argument(
+            "--folder", help="where the complete lessons are (default: lessons here, else those that came with the package)"
+        )
+        if name in ("copy", "open"):
+            action.add_argument("--solutions", action="store_true", help="the complete lesson, with solutions and outputs")
+        if name == "open":
+            action.add_argument("--out", default="lessons", help="the folder of your copies (default: lessons)")
         if name == "run":
             action.add_argument("--profile", choices=PROFILES, help="how much to compute (default: LINATTN_PROFILE, or class)")
             action.add_argument("--workers", type=int, help="kernels at the same time (default: one for each core)")
@@ -45,6 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             )
         if name == "handout":
             action.add_argument("--out", default="handouts", help="folder for the handouts (default: handouts)")
+            action.add_argument("--nbgrader", action="store_true", help="write nbgrader's source version instead, with points")
+        if name == "grade":
+            action.add_argument("--out", default="grades.csv", metavar="FILE", help="the table (default: grades.csv)")
+            action.add_argument("--seconds", type=float, default=300, help="time for one notebook (default: 300)")
+            action.add_argument("--workers", type=int, help="notebooks at the same time (default: one for each core)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,11 +84,15 @@ def run(args: argparse.Namespace) -> int:
         import nbclient  # noqa: F401
     except ImportError as error:
         raise ValueError(f"the lessons need Jupyter and jupytext: pip install -r requirements.txt ({error})") from None
+    args.folder = lessons_folder(args.folder)
+    lessons = find_lessons(args.folder, getattr(args, "numbers", ()))  # or say what was expected there
     if args.action == "map":
-        find_lessons(args.folder)  # or say what was expected there
-        return _renew_map(Path(args.folder))
-    lessons = find_lessons(args.folder, args.numbers)
-    return {"run": run_lessons, "check": check_lessons, "handout": write_handouts}[args.action](args, lessons)
+        return _renew_map(args.folder)
+    actions = {
+        "run": run_lessons, "check": check_lessons, "handout": write_handouts, "copy": copy_lessons, "open": open_lesson,
+        "grade": grade_lessons,
+    }  # fmt: skip
+    return actions[args.action](args, lessons)
 
 
 def run_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
@@ -68,7 +102,8 @@ def run_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
     if args.workers is not None and args.workers < 1:
         raise ValueError(f"--workers: expected an integer of at least 1, got {args.workers}")
     chosen = args.profile or profile()
-    folder = Path(args.out) if args.out else None if chosen == "smoke" else Path(args.folder)
+    in_place = Path("lessons") if is_installed(args.folder) else args.folder
+    folder = Path(args.out) if args.out else None if chosen == "smoke" else in_place
 
     def keep(done: Execution) -> None:
         if folder and not done.error:
@@ -90,7 +125,7 @@ def run_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
         print(f"{done.lesson.name:36s} {times}  {'FAILED' if complaints else 'ok'}")
         for complaint in complaints:
             print(f"    {complaint}")
-    if folder and folder == Path(args.folder):
+    if folder and folder == args.folder:
         _renew_map(folder)
     print(f"profile {chosen}; {f'written to {folder}' if folder else 'nothing written: give --out FOLDER to keep a smoke run'}")
     return 1 if failed else 0
@@ -132,7 +167,7 @@ def check_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
         for complaint in missing if args.missing else ():
             print(f"    missing: {complaint}")
         failed |= bool(complaints)
-    return 1 if _check_map(Path(args.folder)) or failed else 0
+    return 1 if _check_map(args.folder) or failed else 0
 
 
 def _check_map(folder: Path) -> bool:
@@ -149,18 +184,18 @@ def _check_map(folder: Path) -> bool:
     return bool(found)
 
 
-def write_handouts(args: argparse.Namespace, lessons: list[Lesson]) -> int:
-    """The students' version, never beside the lesson itself."""
-    import nbformat
-
-    out = Path(args.out)
-    if out.resolve() == Path(args.folder).resolve():
-        raise ValueError(f"--out: expected another folder than {args.folder}, where the complete lessons are")
-    for lesson in lessons:
-        file = out / lesson.notebook.name
-        write_text(file, nbformat.writes(to_handout(read_source(lesson.source))) + "\n")
-        print(f"written: {file}")
-    return 0
+def grade_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
+    """The table of points, on file and a line for each notebook here. -> 1 where a notebook could not be judged"""
+    folder, workers = Path(args.handed_in), as_count("--workers", args.workers or os.cpu_count() or 1)
+    if not folder.is_dir():
+        raise ValueError(f"FOLDER: expected a folder of handed-in notebooks, got {folder}")
+    found = grade_all(folder, lessons, as_real("--seconds", args.seconds, above=0), workers)
+    write_text(Path(args.out), as_csv(found))
+    for grade in found:
+        said = grade.remark or f"not right: {' '.join(grade.not_right) or 'nothing'}"
+        print(f"{grade.student:24s} {grade.lesson:4s} {grade.points:3d} of {grade.of:3d}  {said}")
+    print(f"written: {args.out}")
+    return 1 if any(grade.remark for grade in found) else 0
 
 
 def _renew_map(folder: Path) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .display import emit, html_table, text_table
+from .places import figures_folder
 from .profiles import VARIABLE, profile
 
 SYMBOLS = {  # the project's one key, in the order of reading
@@ -131,12 +132,6 @@ def parsed(file: Path, name: str) -> dict[str, Any]:
     except ValueError as error:  # cut in the middle, or not text
         words = str(error)
     raise ValueError(f"{file} is broken: {words}; it is made again by: python -m linattn_np reproduce {name}".rstrip())
-
-
-def figures_folder() -> Path:
-    """The repository's folder figures: beside the lessons, or above the working folder, or beside the package."""
-    places = [*[folder / "figures" for folder in (Path.cwd(), *Path.cwd().parents)], Path(__file__).parents[2] / "figures"]
-    return next((place for place in places if place.is_dir()), places[-1])
 
 
 def _cell(value: object) -> str:
