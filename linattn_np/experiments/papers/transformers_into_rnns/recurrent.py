@@ -58,6 +58,7 @@ class State:
         return self.S.size + self.z.size
 
     def phi(self, matrices: Array, x: Array) -> Array:
+        """The feature map of one key or query for every head. -> (H, k)"""
         R = matrices @ x + self.bias  # (H, k)
         return np.maximum(R, 0) if self.learned else elu_forward(R)[0]
 
@@ -90,6 +91,7 @@ class Cache:
         return 2 * self.keys[:, : self.length].size
 
     def room(self, more: int) -> None:
+        """Double the arrays until so many more symbols fit."""
         while self.length + more > self.keys.shape[1]:
             self.keys, self.values = (np.concatenate([kept, np.empty_like(kept)], axis=1) for kept in (self.keys, self.values))
 
