@@ -285,6 +285,30 @@ def test_the_first_steps_of_lesson_13():
         assert abs(np.linalg.norm(la.loss_and_grad(x, Z, y)[1]) / (2 * np.sqrt(d * layers)) - 1) < 0.03
 
 
+def test_adams_first_step_of_lesson_13():
+    """(13.10): the parabola of a step -eta (I + N_l) with independent signs N_l; and a polynomial of degree L is L steps of descent."""
+    d, n, rng = 3, 8, np.random.default_rng(0)
+    X = rng.standard_normal((20_000, n, d))
+    C = X.mT @ X / n
+    for layers in (1, 2, 4):
+        second = []
+        for _ in range(30):
+            A = [(np.eye(d) + (1 - np.eye(d)) * rng.choice([-1.0, 1.0], (d, d))) @ C for _ in range(layers)]
+            total, pairs = (
+                sum(A),
+                sum((np.trace(A[j] @ A[i], axis1=1, axis2=2) for i in range(layers) for j in range(i + 1, layers)), 0),
+            )
+            second.append((np.einsum("bij,bij->b", total, total) + 2 * pairs).mean())
+        derived = d * layers * (2 * layers + d - 2) * (1 + (d + 1) / n)
+        assert abs(np.mean(second) / derived - 1) < 4 * np.std(second) / 30**0.5 / derived + 0.03
+    c = np.linalg.eigvalsh(C[:500]).ravel()
+    powers = c[:, None] ** np.arange(1, 5)
+    best = np.concatenate([[1.0], np.linalg.lstsq(powers, -np.ones_like(c))[0]])
+    lengths = 1 / np.polynomial.polynomial.polyroots(best)
+    assert not lengths.imag.any() and (lengths.real > 0).all()
+    assert np.allclose(np.prod([1 - length * c for length in lengths.real], axis=0), np.polynomial.polynomial.polyval(c, best))
+
+
 def test_integer_example_of_lesson_14():
     def by_machine(module, x, w, q):
         """The query's row of E, dE and dA, the slot and dq, for two examples and the query 1, P = 1."""
@@ -553,3 +577,4 @@ def test_integer_example_of_lesson_12():
         found, gradient = la.loss_and_grad(theta, c * Z, y, backend="numpy")
         assert found == f and gradient.ravel().tolist() == grad
         assert np.diag(la.hessian(theta, c * Z, y, backend="numpy")).tolist() == diagonal
+    assert 24704 / 704 == 2**4 * 386 / 176  # (12.14): largest of Q over largest of P, at fixed predictions

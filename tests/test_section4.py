@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -208,3 +209,15 @@ def test_readers_by_hand():
     found = nonlinear_regression.below("Adam", 2e-3, 10, nonlinear)
     assert found["median"] == 2.0 and found["on_batches"] == [[2.0], [0.5]]
     assert nonlinear_regression.over("Adam", 4e-3, 0, nonlinear)["median"] == 1.0
+
+
+def test_both_laws_of_the_data_are_searched_with_the_same_rates():
+    numbers = json.loads((Path(__file__).parents[1] / "figures" / "data_distribution.json").read_text(encoding="utf-8"))
+    for panel in numbers["panels"].values():
+        for found in panel["search"].values():
+            scores = [np.inf if value is None else value for value in found["scores"]]
+            assert found["rates"] == list(data_distribution.RATES) and not found["at_the_edge"]
+            assert found["best"] == found["rates"][int(np.argmin(scores))]
+    light, heavy = (panel["search"] for panel in numbers["panels"].values())
+    for o in ("SGD", "Adam"):
+        assert min(heavy[o]["scores"]) > 100 * min(light[o]["scores"])  # lesson 12: hundreds and thousands of times

@@ -12,13 +12,34 @@
 # %% [markdown]
 # # Lesson 12. The data distribution
 #
-# **Claim.** Stretching all prompts is the same as enlarging Q, exactly; a heavier tail is nothing that rates can undo, and it slows both optimizers.
+# **Claim.** Stretching all prompts is the same as enlarging Q, exactly, and rates for each block undo it to the last bit; a heavier tail none of twelve rates undoes, for SGD or for Adam.
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
-# | 35 min | 50 min | 1 min | 3 of 5 | 01, 02, 04, 05, 07, 08, 09 | 12 |
+# | 40 min | 75 min | 1 min | 3 of 5 | 01, 02, 04, 05, 07, 08, 09 | 12 |
 #
 # **Misconception.** A changed scale is a changed tail.
+#
+# **Afterwards you can say.** A scale is a unit of length, so near zero weights it multiplies losses, gradients and curvatures by powers and leaves ratios of quantiles alone; a tail is such a ratio, and no factor takes it away. (t2)
+#
+# <details><summary>Symbols of this lesson</summary>
+#
+# | symbol | meaning |
+# |---|---|
+# | $g$ (here) | squared length of a token's covariates |
+# | $u$ (here) | direction of a token's covariates, of length 1 |
+# | $k$, $\theta$ (here) | shape and scale of a Gamma law, up to (12.7) |
+# | $\Gamma$ | Euler's Gamma function |
+# | $\chi^2(d)$ | sum of $d$ squares of independent $N(0, 1)$ numbers |
+# | $\mu$ (here) | scale of the data: mean square of one covariate |
+# | $\kappa$, $\kappa_m$ (here) | tail of the data: $\mathbb{E} g^2 / (\mathbb{E} g)^2$, and the same for the power $m$ |
+# | $C$, $r$ (here) | covariance $\frac{1}{n} \sum_j x_j x_j^\top$ of a prompt, and $r = C w$ |
+# | $c$ (here) | what all covariates and labels are multiplied by |
+# | $D$, $\theta$ (here) | from (12.11): diagonal matrix of 1 for $P'$ and $c^2$ for $Q'$; all weights |
+# | $\eta$ | learning rate, `lr` in code |
+# | $\eta$ (here) | in (12.9) the step of a layer, as in lesson 01 |
+#
+# </details>
 #
 # The paper changes one law, that of the covariates, and sees losses, noise and curvature change. You will take that law apart into a scale and a tail,
 # derive what each of them does, and build the controls that change one and keep the other.
@@ -36,8 +57,9 @@ from linattn_np.measures import noise
 from linattn_np.experiments.papers.maybe_all_you_need import data_distribution
 from linattn_np.experiments.scale import Scale
 from linattn_np.progress import bar
-from linattn_np.teaching import by_profile, check, knob, loaded, paper_and_us, predict, reveal
-from linattn_np.teaching import show, slider, symbols, table, versions
+from linattn_np.teaching import by_profile, check, knob, loaded, moving, paper_and_us, predict
+from linattn_np.teaching import reveal, show, slider, symbols, table, versions
+from linattn_np.teaching.pictures import lesson_12 as pictures
 
 SEED = 12
 versions(SEED)
@@ -59,6 +81,27 @@ predict("12.p1", "Median squared length in Setting 3, whose mean is 1", median_g
 predict("12.p2", "p99/p50 of the noise at squared length 5 over that at 1", tail_guess)
 
 # %% [markdown]
+# Three hundred tokens of the sphere, of Setting 1, and of Setting 3.
+
+# %%
+def task_of(shape, mean):
+    """The library's task with this tail and E g = mean; shape None is the sphere."""
+    if shape is None:
+        return la.RegressionTask(covariates="sphere", covariance=mean * np.eye(5))
+    return la.RegressionTask(covariates="gamma", gamma_shape=shape, gamma_scale=mean / shape)
+
+
+shown = {"sphere": (None, 1), "N(0, I): Setting 1": (2.5, 5), "Setting 3": (0.1, 1)}
+seeded = lambda: np.random.default_rng(SEED)
+show(pictures.draw_tokens({name: task_of(*law).draw_covariates((300,), seeded())
+                           for name, law in shown.items()}),
+     "Tokens by their first two covariates: on the sphere within a disc of radius 1, in "
+     "Setting 1 a cloud of radius 2 or 3, in Setting 3 a knot at 0 and a few tokens far out.")
+
+# %% [markdown]
+# Left and middle differ in size. Right, most tokens are next to nothing and a few far away, though the mean squared length is that on the left.
+
+# %% [markdown]
 # ## 2. Derive
 #
 # **The law.** Length and direction are drawn separately:
@@ -69,15 +112,25 @@ predict("12.p2", "p99/p50 of the noise at squared length 5 over that at 1", tail
 #
 # $$ \mathbb{E}\, g^m = \theta^m\, \frac{\Gamma(k + m)}{\Gamma(k)} = \theta^m\, k (k + 1) \cdots (k + m - 1) . \tag{12.2} $$
 #
-# A factor $e^{tg}$ changes $1/\theta$ into $1/\theta - t$: the logarithm of its mean is $-k \log(1 - \theta t)$, whose series has the cumulants $k\, (r - 1)!\, \theta^r$. Hence
+# With $m = 1$ and $2$:
 #
-# $$ \mathbb{E}\|x\|^2 = k \theta, \qquad \mathrm{Var}\, \|x\|^2 = k \theta^2, \qquad \mathbb{E}\|x\|^4 = k (k + 1)\, \theta^2, \qquad
+# $$ \mathbb{E}\|x\|^2 = k \theta, \qquad \mathbb{E}\|x\|^4 = k (k + 1)\, \theta^2, \qquad \mathrm{Var}\, \|x\|^2 = k \theta^2, \qquad
 # \text{excess kurtosis of } \|x\|^2 = \frac{6}{k} . \tag{12.3} $$
 #
-# **Where the Gaussian is.** The density of $N(0, I_d)$ depends on the length $r$ only, so direction and length are independent. A shell of radius $r$ has a volume $\propto r^{d-1} dr$. With $g = r^2$ and
-# $dr = dg / (2 \sqrt{g})$ the density of $g$ is
+# <details><summary>Why 6/k</summary>
 #
-# $$ \propto r^{d-1} e^{-r^2/2}\, dr \;\propto\; g^{d/2 - 1} e^{-g/2}\, dg, \qquad \text{that is, Gamma}(d/2,\, 2), \text{ or } \chi^2(d) . \tag{12.4} $$
+# A factor $e^{tg}$ changes $1/\theta$ into $1/\theta - t$: the logarithm of its mean is $-k \log(1 - \theta t)$, whose series has the cumulants $k\, (r - 1)!\, \theta^r$. The fourth over the square of the second is $6 k \theta^4 / (k \theta^2)^2$.
+# </details>
+#
+# The Gaussian is such a law, too:
+#
+# $$ x \sim N(0, I_d): \qquad g \text{ is Gamma}(d/2,\, 2), \text{ which is } \chi^2(d), \text{ and independent of } u . \tag{12.4} $$
+#
+# <details><summary>Why (12.4)</summary>
+#
+# The density of $N(0, I_d)$ depends on the length $r$ only, so direction and length are independent. A shell of radius $r$ has a volume $\propto r^{d-1} dr$. With $g = r^2$ and
+# $dr = dg / (2 \sqrt{g})$ the density of $g$ is $\propto r^{d-1} e^{-r^2/2}\, dr \propto g^{d/2 - 1} e^{-g/2}\, dg$.
+# </details>
 #
 # **The code's choice.** It turns the shape $k$ and takes the scale along:
 #
@@ -90,34 +143,102 @@ predict("12.p2", "p99/p50 of the noise at squared length 5 over that at 1", tail
 # $$ \kappa_m = \frac{\mathbb{E} g^m}{(\mathbb{E} g)^m} = \Big( 1 + \frac{1}{k} \Big) \cdots \Big( 1 + \frac{m - 1}{k} \Big), \qquad \kappa = \kappa_2 = 1 + \frac{1}{k} . \tag{12.6} $$
 #
 # The scale is $\mu = \mathbb{E} g / d$, the mean square of one entry; the tail is $\kappa$. It is 1 on the sphere, 1.4 for $N(0, I_5)$, 11 in Setting 3. For small $k$ most tokens are next to nothing:
-# integrate the density by parts, again and again,
 #
 # $$ P(g \le \theta t) = e^{-t} \sum_{j=0}^{\infty} \frac{t^{k+j}}{\Gamma(k + j + 1)}, \qquad \text{median} \approx \theta \left( \tfrac{1}{2} \Gamma(k + 1) \right)^{1/k} \tag{12.7} $$
 #
-# where the median follows from the term $j = 0$ with $e^{-t} \approx 1$.
+# by parts, again and again; the median is from the term $j = 0$ with $e^{-t} \approx 1$. Turn the shape. With the variance held, as the code does, mean and tail move together; hold the mean and only the tail moves. Left the squared lengths (the first bar holds all that lies further left), right the noise of batches of ten beside its Gaussian control (8.3).
+
+# %%
+def share_below(g, shape, scale):
+    """P(squared length <= g), (12.7)."""
+    t = np.asarray(g) / scale
+    term = t**shape * np.exp(-t) / gamma(shape + 1)
+    total = term
+    for j in range(1, 200):
+        term = term * t / (shape + j)
+        total = total + term
+    return total
+
+
+def median_of(shape, scale):
+    low, high = 0.0, 100.0 * scale
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if share_below(middle, shape, scale) < 0.5 else (low, middle)
+    return middle
+
+
+# %%
+start = la.init_params(np.random.default_rng(SEED))
+
+
+def draw_shape(shape, held):
+    scale, rng = (10 / shape) ** 0.5 if held == "variance 10" else 1 / shape, seeded()
+    task = la.RegressionTask(covariates="gamma", gamma_shape=shape, gamma_scale=scale)
+    g, middle = rng.gamma(shape, scale, 10_000), median_of(shape, scale)
+    found = noise.measure_noise(start, task, 10, 300, rng, progress=False)
+    control = noise.gaussian_norms(found.spectrum, 3000, rng)
+    title = f"shape {shape:g}, scale {scale:.3g}: kappa {1 + 1 / shape:.3g}"
+    return pictures.draw_law(g, shape * scale, middle, title, found, control)
+
+
+slider(draw_shape, "Left, histogram of the logarithm of the squared length, with its mean and "
+       "median. Right, density of the noise norm over its median, beside a Gaussian control.",
+       shape=knob((0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2, 1.8, 2.5), 0.1, "shape"),
+       held=knob(("variance 10", "mean 1"), "variance 10", "what is held"))
+rough = 10 * (gamma(1.1) / 2) ** 10
+reveal("12.p1", median_of(0.1, 10.0), f"The right half of (12.7) alone gives {rough:.5f}.")
+
+# %% [markdown]
+# The spike in the noise is made of batches without one prompt that has a long query *and* a long example: their gradient is next to 0, and $\|e\|$ is the length of the reference.
 #
-# **How a tail enters.** Loss and gradient are means of *products* of covariates. Degree two: at zero weights the loss is $\mathbb{E} \langle w, x \rangle^2 = \mathbb{E} g$. Degree four: by symmetry
-# $\mathbb{E}[x x^\top] = \mu I$ and $\mathbb{E}[\|x\|^2 x x^\top] = \frac{1}{d} \mathbb{E}[g^2]\, I = \kappa d\, \mu^2 I$. Count pairs in $C = \frac{1}{n} \sum_j x_j x_j^\top$ as for (1.9) of lesson 01,
-# $n (n - 1)$ different ones and $n$ equal ones:
+# **How a tail enters.** Loss and gradient are means of *products* of covariates, and a product of long-tailed factors has a longer tail. Degree two knows the scale only: at zero weights the loss is $\mathbb{E} \langle w, x \rangle^2 = \mathbb{E} g$. Degree four knows $\kappa$:
 #
 # $$ \mathbb{E}[C^2] = \mu^2 \Big( 1 + \frac{\kappa d - 1}{n} \Big) I \tag{12.8} $$
 #
-# With (12.8) the parabola (1.8) becomes
+# <details><summary>Why (12.8)</summary>
+#
+# By symmetry $\mathbb{E}[x x^\top] = \mu I$ and $\mathbb{E}[\|x\|^2 x x^\top] = \frac{1}{d} \mathbb{E}[g^2]\, I = \kappa d\, \mu^2 I$. In $C^2$, $C = \frac{1}{n} \sum_j x_j x_j^\top$, count pairs as for (1.9) of lesson 01: $n (n - 1)$ different ones give $\mu^2 I$ each, $n$ equal ones $\kappa d\, \mu^2 I$ each.
+# </details>
+#
+# Put it into the parabola (1.8) of one layer with step $\eta$:
 #
 # $$ f(\eta) = \mathbb{E} g\, \Big( 1 - 2 \eta \mu + \eta^2 \mu^2 \Big( 1 + \frac{\kappa d - 1}{n} \Big) \Big) . \tag{12.9} $$
 #
-# Its best step is exercise 12.5. For noise, take the $Q'$ of one prompt at zero weights. The prediction is $-r^\top Q' x$ with $r = C w$ and the query $x$, as in lesson 09, and the error $-y$, so by (2.14) of lesson 02
-# the gradient is $2 y\, r x^\top$. Its mean is $2 \mu^2 I$. Its squared length is $4 y^2 \|r\|^2 \|x\|^2$; average over $x$, which gives $\|w\|^2\, \mathbb{E}[g^2] / d$, then over $C$ by (12.8), then over $w$ with
-# $\mathbb{E} \|w\|^4 = d (d + 2)$. Divide:
+# The scale multiplies $f$ and divides $\eta$. The tail decides how much of $f$ the best $\eta$ can take away (exercise 12.5). And for the noise of one prompt's $dQ$ at zero weights, against its mean $2 \mu^2 I$:
 #
 # $$ \frac{\mathbb{E} \|dQ - \mathbb{E}\, dQ\|^2}{\|\mathbb{E}\, dQ\|^2} = d (d + 2)\, \kappa \Big( 1 + \frac{\kappa d - 1}{n} \Big) - 1 \tag{12.10} $$
 #
-# for one prompt, and a $B$-th of it for a batch. No $\mu$ is left: the noise relative to the signal is a matter of the tail alone. Higher moments of the noise bring higher $\kappa_m$; in Setting 3
-# $\kappa_4 = 7161$.
+# and a $B$-th of it for a batch. No $\mu$ is left: noise relative to signal is a matter of the tail alone.
 #
-# **How a scale enters.** Let $x \to c x$. Labels are $\langle w, x \rangle$ and follow, so $Z \to c Z$, and the state (5.16) of lesson 05 becomes $c^2 G$. Divide all $Q'$ by $c^2$. Then $S Q$ and $Q^\top s$ in (5b.1), (5b.2) of lesson 05b are what they were, so
-# are $A$ and $b$; by (5b.3) to (5b.5) tokens leave the layer $c$ times as long and states $c^2$ times as large, ready for the next layer. The prediction comes out times $c$, as does $y$. Call the loss on stretched prompts $f_c$, collect
-# $D = \mathrm{diag}(1 \text{ for } P', c^2 \text{ for } Q')$, and
+# <details><summary>Why (12.10)</summary>
+#
+# At zero weights the prediction is $-r^\top Q' x$ with $r = C w$ and the query $x$, as in lesson 09, and the error $-y$, so by (2.14) of lesson 02
+# the gradient is $2 y\, r x^\top$. Its squared length is $4 y^2 \|r\|^2 \|x\|^2$; average over $x$, which gives $\|w\|^2\, \mathbb{E}[g^2] / d$, then over $C$ by (12.8), then over $w$ with
+# $\mathbb{E} \|w\|^4 = d (d + 2)$. Divide by $\|2 \mu^2 I\|^2$. Higher moments of the noise bring higher $\kappa_m$; in Setting 3 $\kappa_4 = 7161$.
+# </details>
+
+# %%
+def step_leaves(kappa, n=20, d=5):
+    """The least value of (12.9), over the loss at zero weights."""
+    return 1 - 1 / (1 + (kappa * d - 1) / n)
+
+
+def noise_over_signal(kappa, n=20, d=5):
+    """(12.10), for one prompt."""
+    return d * (d + 2) * kappa * (1 + (kappa * d - 1) / n) - 1
+
+
+kappas, sizes = np.linspace(1, 12, 100), np.geomspace(1, 10_000, 50)
+show(pictures.draw_step(kappas, step_leaves(kappas), sizes,
+                        {k: noise_over_signal(k) / sizes for k in (1.0, 1.4, 11.0)}),
+     "Left, the share of the loss that the best step of one layer leaves, rising with kappa. "
+     "Right, noise over signal against the batch: three parallel lines, kappa 11 far on top.")
+print("left by one layer:", *(f"kappa {k:g}: {step_leaves(k):.3f};" for k in (1, 1.4, 11)))
+
+# %% [markdown]
+# **How a scale enters.** Let $x \to c x$. Labels are $\langle w, x \rangle$ and follow, so all tokens become $c$ times as long, and $y$ too. A score is $x_i^\top Q' x_j$ and would grow by $c^2$: divide all $Q'$ by $c^2$, and scores are what they were. Then each layer adds the old multiples of tokens that are $c$ times as long, and the next layer finds the same situation. The prediction comes out times $c$. Call the loss on stretched prompts $f_c$, and collect
+# $D = \mathrm{diag}(1 \text{ for } P', c^2 \text{ for } Q')$:
 #
 # $$ f_c(\theta) = c^2 f(D \theta) . \tag{12.11} $$
 #
@@ -127,14 +248,64 @@ predict("12.p2", "p99/p50 of the noise at squared length 5 over that at 1", tail
 #
 # Near zero weights $dQ$ and $H_{QQ}$ tend to constants. By (9.4) of lesson 09 $H_{PP}$ is of third degree in $Q'$; $dP$ needs two $Q'$, its own and a later one, so it is of second. Put $D \theta$ in:
 #
-# $$ f \sim c^2, \quad dQ \sim c^4, \quad dP \sim c^6, \quad H_{QQ} \sim c^6, \quad H_{PP} \sim c^8, \quad R_{med} \sim c^{-2} . \tag{12.13} $$
+# $$ f \sim c^2, \quad dQ \sim c^4, \quad dP \sim c^6, \quad H_{QQ} \sim c^6, \quad H_{PP} \sim c^8 \qquad \text{at fixed } \theta . \tag{12.13} $$
 #
-# The last is (9.5), the lower median, at the start: the largest of $Q$ over the largest of $P$. It sees the scale as it sees the size of weights. Now training. Start from $D^{-1} \theta_0$ and ask that $D \theta$ move as before. A step of SGD (6.1) moves $D \theta$ by $\eta_c\, c^2 D^2\, \nabla f$,
+# **$R_{med}$ has two answers.** At the start it is the largest of $Q$ over the largest of $P$, (9.5), with the lower median. In (12.12) the two $D$ outside multiply this ratio by $c^4$: the units of $Q$. The $D$ inside makes $Q'$ larger and divides it by $(c^2)^3$: the size of the weights, as in lesson 09. So
+#
+# $$ R_{med} \sim c^{4 - 6} = c^{-2} \text{ at fixed weights } \theta, \qquad R_{med} \sim c^{4} \text{ at fixed predictions, } D^{-1} \theta . \tag{12.14} $$
+#
+# Stretch the data, and it falls or rises, as you leave the weights or rescale them. Neither speaks of a tail.
+#
+# **Rates.** Start from $D^{-1} \theta_0$ and ask that $D \theta$ move as before. A step of SGD (6.1) moves $D \theta$ by $\eta_c\, c^2 D^2\, \nabla f$,
 # one of Adam (6.6), blind to factors, by $\eta_c D$ times what it was. So
 #
-# $$ \text{SGD: } \eta_P \to \eta_P / c^2, \quad \eta_Q \to \eta_Q / c^6; \qquad \text{Adam: } \eta_P \to \eta_P, \quad \eta_Q \to \eta_Q / c^2 \tag{12.14} $$
+# $$ \text{SGD: } \eta_P \to \eta_P / c^2, \quad \eta_Q \to \eta_Q / c^6; \qquad \text{Adam: } \eta_P \to \eta_P, \quad \eta_Q \to \eta_Q / c^2 \tag{12.15} $$
 #
-# makes the whole run the same. Sphere and $N(0, I_5)$ differ by $c^2 = \frac{1}{5}$ in scale. From Setting 1's rates of 0.02 this predicts, for $Q$, 2.5 for SGD and 0.1 for Adam. The paper's rates on the sphere, one for both blocks, are 5 and 0.1. In Setting 3, whose $\mathbb{E} g$ is that of the sphere, they are 0.02 and 0.02.
+# makes the whole run the same. Sphere and $N(0, I_5)$ differ by $c^2 = \frac{1}{5}$ in scale. From Setting 1's rates of 0.02 this predicts, for $Q$, 2.5 for SGD and 0.1 for Adam. The paper's rates on the sphere, one for both blocks, are 5 and 0.1; in Setting 3, of the same $\mathbb{E} g$, 0.02 and 0.02.
+#
+# Now both knobs. At the paper's initial weights, for five tails at four scales: how well conditioned, and how heavy the noise of batches of 100?
+
+# %%
+KAPPAS, MEANS = (1.0, 1.4, 2.0, 4.0, 11.0), (1.0, 2.0, 3.0, 5.0)
+SEEDS, draws, batch = by_profile(2, 3, 6), by_profile(20, 500, 5000), by_profile(20, 100)
+grid, size, normal = {}, {}, {}  # (R_med, p99/p50 of the noise), its median, the control
+with bar(SEEDS * len(KAPPAS) * len(MEANS), "laws", unit="law") as shown:
+    for kappa, mean, seed in product(KAPPAS, MEANS, range(SEEDS)):
+        task = task_of(None if kappa == 1 else 1 / (kappa - 1), mean)
+        rng, key = np.random.default_rng([SEED, seed]), (kappa, mean)
+        x = la.init_params(rng)
+        h = [la.landscape.hessian_diagonal(x, *task.sample(by_profile(50, 300), rng))
+             for _ in range(by_profile(1, 9))]
+        found = noise.measure_noise(x, task, batch, draws, rng, progress=False)  # (8.1)
+        control = noise.gaussian_norms(found.spectrum, 10_000, rng)  # (8.3)
+        heavy, plain = (np.divide(*np.quantile(v, [0.99, 0.5])) for v in (found.norms, control))
+        R = la.landscape.robust_condition_number(np.median(h, axis=0))
+        grid.setdefault(key, []).append((R, heavy))
+        size.setdefault(key, []).append(np.median(found.norms))
+        normal.setdefault(key, []).append(plain)
+        shown.update()
+grid = {key: np.array(values) for key, values in grid.items()}  # (seeds, 2) each
+
+# %%
+moving(lambda kappa, mean: pictures.draw_knobs(grid, kappa, mean),
+       "R_med at the initial weights against p99/p50 of the noise norm, a dot for each law. "
+       "Along the scale the dot moves sideways, along the tail upwards; crosses are seeds.",
+       mean=knob(MEANS, 1.0, "scale: mean squared length"),
+       kappa=knob(KAPPAS, 1.0, "tail: kappa"))
+of = lambda kappa, mean, k: float(np.median(grid[kappa, mean][:, k]))
+change = lambda kappa, k: of(kappa, 5, k) / of(kappa, 1, k)
+rows = [(f"kappa {q:g}", *(form.format(v) for k, form in ((0, "{:.0f}"), (1, "{:.2f}"))
+                           for v in (of(q, 1, k), of(q, 5, k))),
+         f"{change(q, 0):.2f}", f"{change(q, 1):.2f}") for q in KAPPAS]
+table(("tail", "R_med, E g = 1", "E g = 5", "p99/p50, E g = 1", "E g = 5", "R_med: ratio",
+       "p99/p50: ratio"), rows,
+      f"medians of {SEEDS} seeds; R_med from the median of each entry over batches")
+others = ", ".join(row[-1] for row in rows[1:])
+reveal("12.p2", change(1.0, 1), f"The other tails, in order: {others}. From sphere to Setting "
+       f"3, at the same E g = 1: {of(11.0, 1, 1) / of(1.0, 1, 1):.1f}.")
+
+# %% [markdown]
+# Five times the mean square divides $R_{med}$ by about five, as $c^{-2}$ wants. Turning the tail changes $R_{med}$ about as much as another seed does (crosses). The last column is 1 on the sphere and up to a fifth more for long tails: by (12.11) the initial $Q$ is in effect five times larger at $\mathbb{E} g = 5$, and for a long prompt that is no longer small.
 #
 # > **Where people slip**
 # > - *The code's scale as "the same scale".* It keeps $\mathrm{Var}\, g$. Neither $\mathbb{E} g$ nor $\kappa$ stays.
@@ -164,7 +335,7 @@ predict("12.p2", "p99/p50 of the noise at squared length 5 over that at 1", tail
 #
 # $$ f_c = 144, \qquad \nabla f_c = (384, 2112, 0, -1536), \qquad \mathrm{diag}\, H_c = (704, 24704, 0, 8192) . $$
 #
-# $R_{med}$ with the lower median was $386 / 128 = 3.02$ and is now $24704 / 704 = 35.09$. Nothing but the unit of length has changed.
+# The largest of $Q$ over the largest of $P$ was $386 / 176 = 2.19$ and is now $24704 / 704 = 35.09$, sixteenfold: the $c^4$ of (12.14) at fixed predictions. $R_{med}$ with the lower median was $386 / 128 = 3.02$, since the median was an entry of $Q$, and is 35.09 now. Leave the weights as they are instead, and the third line below is another story. Nothing but a unit of length has changed.
 
 # %%
 half, fifth = Fraction(1, 2), Fraction(1, 5)
@@ -188,13 +359,13 @@ table(("law", "E g", "E g^2", "Var g", "kappa", "3 kappa^2 - 1", "by the gradien
 # %%
 Z = np.array([[[1.0, 1], [-1, -1], [1, 0]]])
 at = np.array([1.0, 1, 0, -1]).reshape(2, 1, 2, 1, 1)  # p0, q0, p1, q1
-for c in (1, 2):
-    theta = at / np.array([1, c * c])[:, None, None]
+for c, divided in ((1, 1), (2, 4), (2, 1)):  # the third: stretched, with the weights left alone
+    theta = at / np.array([1, divided])[:, None, None]
     f, grad = la.loss_and_grad(theta, c * Z, np.array([1.0 * c]))
     diagonal = np.diag(la.hessian(theta, c * Z, np.array([1.0 * c])))
     R = la.landscape.robust_condition_number(diagonal)
-    print(f"c = {c}: f {f:g}, gradient", grad.ravel().astype(int).tolist(), "diagonal of H",
-          diagonal.astype(int).tolist(), f"R_med {R:.2f}")
+    print(f"c = {c}, q / {divided}: f {f:g}, gradient", grad.ravel().astype(int).tolist(),
+          "diagonal of H", diagonal.astype(int).tolist(), f"R_med {R:.2f}")
 
 # %% [markdown]
 # ## 4. Code it
@@ -230,13 +401,6 @@ def prompts_by_arrays(B, n, d, shape, scale, rng):
 
 
 # %%
-def task_of(shape, mean):
-    """The library's task with this tail and E g = mean; shape None is the sphere."""
-    if shape is None:
-        return la.RegressionTask(covariates="sphere", covariance=mean * np.eye(5))
-    return la.RegressionTask(covariates="gamma", gamma_shape=shape, gamma_scale=mean / shape)
-
-
 heavy = la.papers.maybe_all_you_need.SETTINGS["setting3"].task
 drawn = [f(300, 20, 5, 0.1, 10.0, np.random.default_rng(SEED))
          for f in (prompts_by_loops, prompts_by_arrays)]
@@ -249,33 +413,11 @@ table(("compared, Z and y", "largest difference"), [
 ])
 
 # %% [markdown]
-# The formulas against draws, with the standard error of each mean: six laws by tail and mean, among them $N(0, I_5)$ as the Gamma law that it is. And (12.7) as code, with the median by bisection.
+# The formulas against draws, with the standard error of each mean: six laws by tail and mean, among them $N(0, I_5)$ as the Gamma law that it is.
 
 # %%
-def share_below(g, shape, scale):
-    """P(squared length <= g), (12.7)."""
-    t = np.asarray(g) / scale
-    term = t**shape * np.exp(-t) / gamma(shape + 1)
-    total = term
-    for j in range(1, 200):
-        term = term * t / (shape + j)
-        total = total + term
-    return total
-
-
-def median_of(shape, scale):
-    low, high = 0.0, 100.0 * scale
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if share_below(middle, shape, scale) < 0.5 else (low, middle)
-    return middle
-
-
 LAWS = {"sphere": (None, 1), "sphere, stretched": (None, 5), "N(0, I)": (2.5, 5),
         "N(0, I), shrunk": (2.5, 1), "Setting 3": (0.1, 1), "Setting 3, stretched": (0.1, 5)}
-
-
-# %%
 rng, rows, tokens = np.random.default_rng(SEED), [], by_profile(20_000, 400_000)
 for name, (k, mean) in LAWS.items():
     g = (task_of(k, mean).draw_covariates((tokens,), rng) ** 2).sum(axis=1)
@@ -287,56 +429,9 @@ for name, (k, mean) in LAWS.items():
     median = mean if k is None else median_of(k, mean / k)
     rows.append((name, *cells, f"{median:.3g}: {np.median(g):.3g}"))
 table(("covariates", "E g", "Var g", "kappa", "median of g"), rows, "formula: measured")
-rough = 10 * (gamma(1.1) / 2) ** 10
-reveal("12.p1", median_of(0.1, 10.0), f"The right half of (12.7) alone gives {rough:.5f}.")
 
 # %% [markdown]
-# Two rows have the variance 10, $N(0, I)$ and Setting 3, and they agree in nothing else: the variance of a squared length is neither its scale nor its tail. The six laws are three tails at two scales, which is what a controlled comparison needs.
-#
-# Turn the shape. With the variance held, as the code does, mean and tail move together; hold the mean and only the tail moves. Left the squared lengths (the first bar holds all that lies further left), right the noise of batches of ten beside its Gaussian control (8.3).
-
-# %%
-start = la.init_params(np.random.default_rng(SEED))
-
-
-def draw_shape(shape, held):
-    scale = (10 / shape) ** 0.5 if held == "variance 10" else 1 / shape
-    task = la.RegressionTask(covariates="gamma", gamma_shape=shape, gamma_scale=scale)
-    rng = np.random.default_rng(SEED)
-    g = np.maximum(rng.gamma(shape, scale, 10_000), 1e-8)
-    figure, axes = la.plotting.new_figure(columns=2, width=4.2, height=3.0)
-    left, right = axes[0]
-    left.hist(np.log10(g), np.linspace(-8, 2.5, 43), color="#009E73", alpha=0.6)
-    mean, middle = shape * scale, median_of(shape, scale)
-    left.axvline(np.log10(mean), color="k", linewidth=1.4, label=f"mean {mean:.3g}")
-    left.axvline(np.log10(max(middle, 1e-8)), color="k", linestyle=":", linewidth=1.6,
-                 label=f"median {middle:.2g}")
-    left.set(xlabel="log10 of the squared length g", ylabel="tokens of 10,000")
-    left.set_xlim(-8.2, 2.5)
-    left.legend(frameon=False, fontsize=9, loc="upper left")
-    kappa = 1 + 1 / shape
-    left.set_title(f"shape {shape:g}, scale {scale:.3g}: kappa {kappa:.3g}", fontsize=10)
-    found = noise.measure_noise(start, task, 10, 300, rng, progress=False)
-    control = noise.gaussian_norms(found.spectrum, 3000, rng)
-    edges, ratios = np.linspace(0, 5, 41), []
-    for x, law in ((found.norms, "noise"), (control, "covariance")):
-        label = "noise" if law == "noise" else "control"
-        density = np.histogram(x / np.median(x), edges, density=True)[0]
-        right.stairs(density, edges, label=label, **la.plotting.NOISE_STYLES[law])
-        ratios.append(np.divide(*np.quantile(x, [0.99, 0.5])))
-    right.set(xlabel="||e|| / median", ylabel="density")
-    right.legend(frameon=False, fontsize=9)
-    right.set_title("p99/p50: {:.3g}, control {:.3g}".format(*ratios), fontsize=10)
-    return figure
-
-
-slider(draw_shape, "Left, histogram of the logarithm of the squared length, with its mean and "
-       "median. Right, density of the noise norm over its median, beside a Gaussian control.",
-       shape=knob((0.1, 0.15, 0.2, 0.3, 0.5, 0.8, 1.2, 1.8, 2.5), 0.1, "shape"),
-       held=knob(("variance 10", "mean 1"), "variance 10", "what is held"))
-
-# %% [markdown]
-# The spike in the noise at shape 0.1 is made of batches without one prompt that has a long query *and* a long example: their gradient is next to 0, and $\|e\|$ is the length of the reference. At this shape the two choices meet, both have the mean 1. At 2.5 they are five apart in scale, and the right panel hardly tells them apart.
+# Two rows have the variance 10, $N(0, I)$ and Setting 3, and agree in nothing else: the variance of a squared length is neither its scale nor its tail.
 
 # %% [markdown]
 # ## 5. Audit it
@@ -425,7 +520,7 @@ table(("prompts", "f, (12.11)", "gradient, (12.12)", "Hessian, (12.12)", "verdic
       "relative difference of the two sides")
 
 # %% [markdown]
-# And the powers (12.13), at the paper's initial weights, from the sphere and the sphere shrunk to half:
+# And the powers (12.13) and (12.14), at the paper's initial weights, from the sphere and the sphere shrunk to half:
 
 # %%
 def sizes_at(c, x, Z, y):
@@ -439,13 +534,16 @@ def sizes_at(c, x, Z, y):
 
 x = la.init_params(np.random.default_rng(SEED))
 Z, y = task_of(None, 1).sample(by_profile(200, 1000), np.random.default_rng(99))
-powers = np.log2(sizes_at(1, x, Z, y) / sizes_at(0.5, x, Z, y))
+rescaled = x / np.array([1, 0.25])[:, None, None]  # the weights at half the length, (12.11)
+fixed, same = (np.log2(sizes_at(1, x, Z, y) / sizes_at(0.5, at_half, Z, y))
+               for at_half in (x, rescaled))
 names = ("f", "dQ", "dP", "largest H_ii of Q", "largest H_ii of P", "R_med, lower median")
-table(("quantity", "derived power of c", "measured"),
-      [(*row[:2], f"{row[2]:.2f}") for row in zip(names, (2, 4, 6, 6, 8, -2), powers)])
+table(("quantity", "fixed weights: derived", "measured", "fixed predictions", "measured"),
+      [(name, a, f"{b:.2f}", c, f"{d:.2f}") for name, a, b, c, d in
+       zip(names, (2, 4, 6, 6, 8, -2), fixed, (2, 4, 2, 6, 2, 4), same)], "powers of c")
 
 # %% [markdown]
-# **Whole runs.** Setting 1 with all covariates halved, by both optimizers, without clipping and therefore at a small rate for SGD: with the rates (12.14) for each block and the start $D^{-1} \theta_0$, with one rate for both blocks (that of $Q$), and with the old rates. If (12.14) is right the first of them is
+# **Whole runs.** Setting 1 with all covariates halved, by both optimizers, without clipping and therefore at a small rate for SGD: with the rates (12.15) for each block and the start $D^{-1} \theta_0$, with one rate for both blocks (that of $Q$), and with the old rates. If (12.15) is right the first of them is
 # the original run, and since halving is exact in binary, exactly.
 
 # %%
@@ -475,7 +573,7 @@ for name, powers in (("SGD", (1, 3)), ("Adam", (0, 1))):
     eta, adam = {"SGD": 0.005, "Adam": 0.02}[name], name == "Adam"
     run = lambda b, x, r, eta=eta, adam=adam: train_by_hand(x, b, eta * r, adam)
     undone = x0 / np.array([1, c2])[:, None, None]
-    of_P, of_Q = (c2 ** -float(power) * unit[:1] for power in powers)  # (12.14)
+    of_P, of_Q = (c2 ** -float(power) * unit[:1] for power in powers)  # (12.15)
     rates = {"for each block": np.concatenate([of_P, of_Q]), "one for both": of_Q, "old": unit}
     original = run(batches, x0, unit)
     for kind, r in rates.items():
@@ -486,63 +584,28 @@ for name, powers in (("SGD", (1, 3)), ("Adam", (0, 1))):
 table(("optimizer", "rates", "largest relative difference of the losses"), rows)
 
 # %% [markdown]
-# A scale is undone to the last bit, by rates for each block. No *one* rate does it for SGD, since $P$ and $Q$ ask for different powers: the scale decides how well conditioned SGD's problem is. There is no such pair of rates for a tail.
+# A scale is undone to the last bit, by rates for each block. No *one* rate does it for SGD, since $P$ and $Q$ ask for different powers: the scale decides how well conditioned SGD's problem is. A tail is no factor, so (12.12) offers no such rates for it. Whether others help is a matter of search, in section 6.
 
 # %% [markdown]
 # ## 6. Experiment
 #
-# **One knob at a time.** Three tails, three scales, several seeds: gradient noise at the initial weights, batches of 100, in the whole model.
+# **One knob at a time.** The grid of section 2 once more, as lines.
 
 # %%
-TAILS = {"sphere, kappa 1": (None, "#0072B2", "-"),
-         "shape 2.5, kappa 1.4": (2.5, "#009E73", "-."),
-         "shape 0.1, kappa 11": (0.1, "#D55E00", "--")}
-seeds, draws, means = by_profile(2, 3, 6), by_profile(40, 500, 5000), (1, 2, 5)
-size, tail, normal, batch = {}, {}, {}, by_profile(20, 100)
-with bar(3 * seeds * len(means), "noise", unit="law") as shown:
-    for name, mean, seed in product(TAILS, means, range(seeds)):
-        rng, key = np.random.default_rng([SEED, seed]), (name, mean, seed)
-        params, task = la.init_params(rng), task_of(TAILS[name][0], mean)
-        found = noise.measure_noise(params, task, batch, draws, rng, progress=False)  # (8.1)
-        control = noise.gaussian_norms(found.spectrum, 10_000, rng)  # (8.3)
-        size[key] = np.median(found.norms)
-        tail[key], normal[key] = (np.divide(*np.quantile(x, [0.99, 0.5]))
-                                  for x in (found.norms, control))
-        shown.update()
-
-# %%
-figure, axes = la.plotting.new_figure(columns=2, width=4.4, height=3.2)
-for ax, values in zip(axes[0], (size, tail)):
-    for name, (_, colour, line) in TAILS.items():
-        each = [[values[name, mean, seed] for mean in means] for seed in range(seeds)]
-        quartiles = np.quantile(each, [0.25, 0.5, 0.75], axis=0)
-        la.plotting.median_band(ax, means, quartiles, name, color=colour, linestyle=line)
-    ax.set(xscale="log", yscale="log", xlabel="mean squared length E g")
-    ax.set_xticks(means, labels=[str(mean) for mean in means])
-    ax.minorticks_off()
-line = np.array(means, float)
-axes[0, 0].plot(line, 0.12 * line**2, "k:", linewidth=1, label="(12.13): slope 2 in E g")
-axes[0, 1].axhspan(min(normal.values()), max(normal.values()), color="0.5", alpha=0.4)
-axes[0, 1].text(2, 1.05, "Gaussian controls (grey)", fontsize=9, va="bottom")
-axes[0, 1].set_ylim(1, 13)
-axes[0, 1].set_yticks([1, 2, 5, 10], labels=["1", "2", "5", "10"])
-axes[0, 0].set_ylabel("median noise norm")
-axes[0, 1].set_ylabel("p99 / p50 of the noise norm")
-figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2,
-              frameon=False, fontsize=9)
-show(figure, "Left: the median noise norm grows with the square of the mean squared length for "
-             "all three tails. Right: p99/p50 hardly depends on it and differs between tails.")
-middle = lambda values, name, mean: np.median([values[name, mean, s] for s in range(seeds)])
-change = {name: middle(tail, name, 5) / middle(tail, name, 1) for name in TAILS}
-across = middle(tail, "shape 0.1, kappa 11", 1) / middle(tail, "sphere, kappa 1", 1)
-others = ", ".join(f"{value:.2f}" for value in list(change.values())[1:])
-reveal("12.p2", change["sphere, kappa 1"], f"The other two tails: {others}. From sphere to "
-       f"Setting 3, at the same E g = 1: {across:.1f}.")
+by_scale = lambda values, kappa: np.transpose([values[kappa, mean] for mean in MEANS])
+tails = {key: values[:, 1] for key, values in grid.items()}
+show(pictures.draw_noise(MEANS, *({k: by_scale(values, k) for k in (1.0, 1.4, 11.0)}
+                                  for values in (size, tails, normal))),
+     "Left: the median noise norm grows with the square of the mean squared length for three "
+     "tails. Right: p99/p50 is nearly level for each; for kappa 11 it lies far above its "
+     "dotted control.")
+slope = {k: np.polyfit(np.log(MEANS), np.log(np.median(by_scale(size, k), axis=0)), 1)[0]
+         for k in (1.0, 1.4, 11.0)}
+print("power of E g in the median noise norm:",
+      *(f"kappa {k:g}: {v:.2f};" for k, v in slope.items()))
 
 # %% [markdown]
-# The left panel is the scale, the right one the tail. That the right lines are not quite level has a reason: by (12.11) a scale is a change of $Q$, and at $\mathbb{E} g = 5$ the initial $Q$ is in effect five times larger; for a long prompt that is no longer small.
-#
-# How much noise against how much signal is (12.10). One layer at zero weights, single prompts:
+# The left panel is the scale, the right one the tail. How much noise there is against how much signal is (12.10). One layer at zero weights, single prompts:
 
 # %%
 def relative_variance(task, prompts, rng):
@@ -557,72 +620,92 @@ def relative_variance(task, prompts, rng):
     return squares.mean() / signal - 1, squares.std() / signal / prompts**0.5
 
 
-# %%
-needed, rows = lambda kappa: 35 * kappa * (1 + (5 * kappa - 1) / 20) - 1, []
+rows = []
 for name in ("sphere", "sphere, stretched", "N(0, I)", "Setting 3"):
     k, mean = LAWS[name]
-    kappa = 1 if k is None else 1 + 1 / k
+    one = noise_over_signal(1 if k is None else 1 + 1 / k)
     seen, error = relative_variance(task_of(k, mean), by_profile(10_000, 200_000),
                                     np.random.default_rng(SEED))
-    rows.append((name, f"{needed(kappa):.1f}", f"{seen:.1f} ± {error:.1f}",
-                 f"{needed(kappa) / 1000:.3g}", f"{1000 * needed(kappa) / needed(1):,.0f}"))
+    rows.append((name, f"{one:.1f}", f"{seen:.1f} ± {error:.1f}", f"{one / 1000:.3g}",
+                 f"{128 * noise_over_signal(1) / one:.3g}"))
 table(("covariates", "(12.10), one prompt", "measured", "batch of 1000",
-       "batch that equals 1000 on the sphere"), rows, "noise variance over squared signal")
+       "batch on the sphere with the noise of 128"), rows, "noise variance over squared signal")
 
 # %% [markdown]
-# In Setting 3 a batch of 1000 still has more noise than signal when training begins. (Three layers change nothing: at zero weights their $Q'$ have equal gradients.)
+# In Setting 3 a batch of 1000 still has more noise than signal when training begins.
 #
-# **Training.** SGD and Adam on the sphere and in Setting 3. The paper compares the two at different rates and different clipping, so beside its pairs stand the crossed ones: each law at the other's rates. $\mathbb{E} g = 1$ in both, so both start at the loss 1, and the tail is the only difference
-# of the *data*.
+# **Training.** SGD and Adam on the sphere and in Setting 3. $\mathbb{E} g = 1$ in both, so both start at the loss 1. The paper compares them at different rates and clipping, so beside its pairs stand the crossed ones: each law at the other's rates. Two more runs ask *why* a tail is slow. If it is the noise, then the sphere with a batch of 4, which the table says has about the noise of Setting 3 with 128, must be as slow, and Setting 3 with ten times the batch must be much faster.
 
 # %%
-steps, batch = by_profile(60, 600, 10_000), by_profile(64, 128, 1000)
-runs_of_each = by_profile(3, 3, 6)
-paper = la.papers.maybe_all_you_need.SETTINGS
+steps, usual = by_profile(60, 600, 10_000), by_profile(64, 128, 1000)
+paper, seeds = la.papers.maybe_all_you_need.SETTINGS, by_profile(2, 3, 6)
 settings = {"sphere": paper["sphere"], "Setting 3": paper["setting3"]}
-losses = {}
-with bar(8 * runs_of_each, "runs", unit="run") as shown:
-    for data, rates, opt, seed in product(settings, settings, ("SGD", "Adam"),
-                                          range(runs_of_each)):
-        used = settings[rates]
-        history = la.train(settings[data].task, used.optimizer(opt), steps, batch=batch,
-                           clip=used.clip, seed=seed, progress=False)
-        losses.setdefault((data, rates, opt), []).append(history.loss)
+asked = [(data, rates, usual) for data, rates in product(settings, settings)]
+asked += [("sphere", "Setting 3", usual // 32), ("Setting 3", "Setting 3", 10 * usual)]
+tests = [np.random.default_rng([SEED, k]) for k in range(by_profile(5, 25))]
+fresh = {data: [settings[data].task.sample(by_profile(50, 400), rng) for rng in tests]
+         for data in settings}
+losses, ends = {}, {}
+with bar(2 * len(asked) * seeds, "runs", unit="run") as shown:
+    for (data, rates, batch), opt, seed in product(asked, ("SGD", "Adam"), range(seeds)):
+        used, key = settings[rates], (data, rates, batch, opt)
+        run = la.train(settings[data].task, used.optimizer(opt), steps, batch=batch,
+                       clip=used.clip, seed=seed, progress=False)
+        losses.setdefault(key, []).append(run.loss)
+        ends.setdefault(key, []).append([la.loss(run.params, *test) for test in fresh[data]])
         shown.update()
-losses = {key: np.array(found) for key, found in losses.items()}  # (seeds, steps) each
+losses, ends = ({key: np.array(v) for key, v in found.items()} for found in (losses, ends))
+# (seeds, steps), (seeds, test batches)
 
 # %%
-pairs = (("sphere", "sphere"), ("sphere", "Setting 3"), ("Setting 3", "Setting 3"))
-figure, axes = la.plotting.new_figure(columns=3, width=3.2, height=3.2)
-window = steps // 20
-for ax, (data, rates) in zip(axes[0], pairs):
-    for opt in ("SGD", "Adam"):
-        medians = np.median(losses[data, rates, opt].reshape(-1, 20, window), axis=2)
-        quartiles = np.quantile(medians, [0.25, 0.5, 0.75], axis=0)
-        la.plotting.median_band(ax, window * (np.arange(20) + 0.5), quartiles, opt)
-    r = settings[rates].learning_rates
-    ax.set(yscale="log", ylim=(2e-4, 1.5), xlabel="step t")
-    ax.set_title(f"{data}\nSGD {r['SGD']:g}, Adam {r['Adam']:g}, clip {settings[rates].clip:g}",
-                 fontsize=10)
-axes[0, 0].set_ylabel(f"loss of fresh batches, {runs_of_each} seeds")
-axes[0, 0].legend(frameon=False)
-show(figure, "Loss against step. On the sphere at its own rates both fall furthest, at those "
-             "of Setting 3 both are slower; Setting 3 itself stays highest, Adam below SGD.")
+panels = {}
+for data, rates, batch in asked[:2] + asked[3:4]:
+    r, clip = settings[rates].learning_rates, settings[rates].clip
+    title = f"{data}\nSGD {r['SGD']:g}, Adam {r['Adam']:g}, clip {clip:g}"
+    panels[title] = {opt: losses[data, rates, batch, opt] for opt in ("SGD", "Adam")}
+show(pictures.draw_training(panels),
+     "Loss against step. On the sphere at its own rates both fall furthest, at those "
+     "of Setting 3 both are slower; Setting 3 itself stays highest, Adam below SGD.")
 rows, words = [], lambda x: f"{x:.3g}" if x < 1e4 else f"{x:.0e}"
-for data, rates in product(settings, settings):
-    late = [losses[data, rates, opt][:, -steps // 5 :] for opt in ("SGD", "Adam")]
-    cells = ["{} [{}, {}]".format(*map(words, np.nanquantile(x, [0.5, 0.1, 0.9])))
-             for x in late]
-    ends = [np.nanmedian(x, axis=1) for x in late]
-    rows.append((data, rates, *cells, words(np.median(ends[0] / ends[1]))))
-table(("covariates", "rates of", "SGD: median [10%, 90%]", "Adam", "SGD / Adam"), rows,
-      "losses of the last fifth of the batches, all seeds; last column: median over seeds")
+for data, rates, batch in asked:
+    end = [ends[data, rates, batch, opt] for opt in ("SGD", "Adam")]
+    each = [np.nanmedian(v, axis=1) for v in end]  # (seeds,)
+    ahead = np.mean(end[1] < end[0])
+    rows.append((data, rates, batch, *(words(np.median(v)) for v in each),
+                 words(np.median(each[0] / each[1])), f"{100 * ahead:.0f} %"))
+table(("covariates", "rates of", "batch", "SGD", "Adam", "SGD / Adam", "Adam lower"), rows,
+      f"loss after {steps} steps, median of {len(tests)} test batches and of {seeds} seeds; "
+      "last column: share of batches and seeds on which Adam's is lower")
 
 # %% [markdown]
-# Three things to read off. *First,* at the same rates and the same mean square the heavy tail leaves far more loss, for both optimizers: rows two and four. This is the tail. *Second,* a part of the paper's difference is the rates: rows one and two are the same data. *Third,* the tail itself forbids the sphere's
-# rates: row three. SGD leaves the region altogether and Adam loses ground. So "at each law's best rate" is a fair question, but its answer is not one about the tail alone.
+# Read it by rows. *One and two* are the same data: a part of the paper's difference is the rates. *Two and four* have the same rates and the same mean square: the heavy tail leaves far more loss, for both optimizers. *Three:* it forbids the sphere's
+# rates; SGD leaves the region altogether. *Five:* the sphere with as much noise as Setting 3 stays far below Setting 3. *Six:* ten times the prompts change little. So it is not the noise that makes the tail slow. (12.9) names what is left: with $\kappa = 11$ one layer of descent cannot take away more than about a quarter of the loss, whatever its rate; on the sphere it takes five sixths.
 #
-# And the last column: on the sphere SGD ends many times higher than Adam, at either pair of rates. With the heavy tail, at rates that train, the two end close to each other. Here the gap does change with the tail, and not because of the rates.
+# Are those rates just badly chosen? Twelve rates for each optimizer and law, the same for all, at the paper's size.
+
+# %%
+numbers = loaded("data_distribution")
+searched = {panel["title"]: panel["search"] for panel in numbers["panels"].values()}
+show(pictures.draw_search(searched),
+     "Loaded: loss against learning rate for SGD and Adam. On the sphere both curves fall to "
+     "a thousandth and less; with the heavy tail both have a flat bottom above 0.2.")
+rows, least = [], {}
+for title, found in searched.items():
+    for opt in ("SGD", "Adam"):
+        least[title, opt] = np.nanmin(np.array(found[opt]["scores"], float))
+        edge = " (edge)" * found[opt]["at_the_edge"]
+        rows.append((title, opt, f"{found[opt]['best']:g}{edge}", f"{least[title, opt]:.3g}"))
+table(("law", "optimizer", "best rate", "loss there"), rows,
+      f"{numbers['scale']['search_steps']:,} steps, {numbers['scale']['search_seeds']} seeds; "
+      "at zero weights the loss is 1 in both")
+light, heavy_tail = searched
+print("best with the heavy tail over best on the sphere:",
+      *(f"{opt} {least[heavy_tail, opt] / least[light, opt]:.0f};" for opt in ("SGD", "Adam")))
+
+# %% [markdown]
+# Each optimizer at its own best rate for each law, the heavy tail leaves hundreds of times more with SGD and thousands of times more with Adam, over these 2000 steps with batches of 1000. That is the sense of "no rate undoes it": twelve rates, one for both blocks. Rates for each block were not searched.
+#
+# And the gap between the optimizers: the table above has it many times larger on the sphere than with the heavy tail, at either pair of rates. But a ratio of losses is pressed towards 1 where neither can remove much. How much *sooner* Adam gets to the same loss is the fairer question, and section 7 asks it.
 
 # %% [markdown]
 # ## 7. The paper and us
@@ -630,7 +713,6 @@ table(("covariates", "rates of", "SGD: median [10%, 90%]", "Adam", "SGD / Adam")
 # The paper's comparison at its size: losses, noise at initialization with its control, and $R_{med}$ for both laws.
 
 # %%
-numbers = loaded("data_distribution")
 figure = data_distribution.draw(numbers, Scale(**numbers["scale"]))
 show(figure, numbers["alt"])
 rows = []
@@ -658,12 +740,11 @@ claims = ("noise", "condition", "slower.sgd", "slower.adam", "gap")
 paper_and_us([f"data.{claim}" for claim in claims])
 
 # %% [markdown]
-# **What comes out.** The noise claim does, and here the comparison is a clean one: initial weights, no rates, the same $\mathbb{E} g$, and on the sphere hardly anything beyond the control.
+# **What comes out.** The noise claim does, and here the comparison is a clean one: initial weights, no rates, the same $\mathbb{E} g$, and on the sphere hardly anything beyond the control. Both optimizers are slower with the heavy tail, at each one's best rate too.
 #
-# **What comes out with a remark.** Both optimizers are slower with the heavy tail, by the rule that was fixed before the run, and section 6 says how to read the size of it: rates and clipping change along with the law. The gap in $R_{med}$ is larger in Setting 3 over the path as a whole; on the sphere there is hardly one. But look at the
-# beginning of the path. In the first quarter of Setting 3's run it is mostly Adam's $R_{med}$ that is the larger one, as the last line says and lesson 09 found. At $t = 0$ the number measures the scale, (12.13).
+# **The gap.** The paper sees no clear change of the relative gap. Asked as "how many times sooner does Adam reach SGD's loss", ours does not change either. Asked as a ratio of final losses it does, since each task's floor limits it: "why" gives both.
 #
-# **Where it does not come out.** The paper sees no clear change of the relative gap. In our runs SGD ends at several times Adam's loss on the sphere, and much nearer to it in Setting 3. Section 6 finds the same at class size, and at equal rates. Part of the reason may be in (12.9), for one layer at least: with a heavy tail no optimizer can remove most of the loss, and a ratio of two losses is then pressed towards 1.
+# **With a remark.** The gap in $R_{med}$ is larger in Setting 3 over the path as a whole; on the sphere there is hardly one. But in the first quarter of Setting 3's run Adam's $R_{med}$ is as often the larger one, as the last line says, and lesson 09 found how much of such a ratio is SGD's rate. At $t = 0$ the number measures scale and weights, (12.14): rescale the weights of one law, and it is any number you like.
 
 # %% [markdown]
 # ## 8. Exercises
@@ -795,7 +876,7 @@ check("12.6", undo_scale)
 #
 # With which power of $\mathbb{E} g$ does the median noise norm grow when the weights are really small, $\sigma = 0.005$? Use shape 2.5, batches of 100, three or more means between 1 and 5; say first what (12.13) demands. *Done:* within 10 percent.
 #
-# <details><summary>Hint 1</summary>noise.measure_noise(la.init_params(rng, std=0.005), task_of(2.5, mean), 100, 100, rng, progress=False).norms</details>
+# <details><summary>Hint 1</summary>noise.measure_noise(la.init_params(rng, std=0.005), task_of(2.5, mean), 100, 80, rng, progress=False).norms</details>
 # <details><summary>Hint 2</summary>The slope of the logarithms: np.polyfit(np.log(means), np.log(medians), 1)[0].</details>
 
 # %%

@@ -126,12 +126,12 @@ EXERCISES = (
         "12.3", "Write gamma_for(mean, kappa): the mean of g and kappa -> shape and scale of the Gamma law.", gamma_for,
         mean_and_kappa, ("shape", "scale"),
         (
-            Slip("the mean is shape times scale; yours is one over shape too large or too small",
+            Slip("does shape times scale give the mean that was asked for?",
                  lambda mean, kappa: (1 / (kappa - 1), mean / (kappa - 1))),
             Slip("that keeps the variance at 10, as the code does, whatever mean was asked for",
                  lambda mean, kappa: (1 / (kappa - 1), np.sqrt(10 * (kappa - 1)))),
-            Slip("kappa is 1 + 1/shape; the 1 is missing", lambda mean, kappa: (1 / kappa, mean * kappa)),
-            Slip("kappa is 1 + 1/shape, so the shape is one over kappa - 1", lambda mean, kappa: (kappa - 1, mean / (kappa - 1))),
+            Slip("the 1 of (12.6) is missing: on the sphere kappa is 1, and no shape is that large", lambda mean, kappa: (1 / kappa, mean * kappa)),
+            Slip("kappa falls when the shape grows; yours grows with it: solve (12.6) for the shape once more", lambda mean, kappa: (kappa - 1, mean / (kappa - 1))),
             Slip("first the shape, then the scale", lambda mean, kappa: gamma_for(mean, kappa)[::-1]),
         ),
     ),
@@ -168,6 +168,7 @@ EXERCISES = (
         "12.6", "Write undo_scale(params, c): weights (L, H, 2, d, d) -> the weights that make up for prompts c times as long.",
         undo_scale, weights_and_factor, ("params",),
         (
+            Slip("those are the old weights: what has become of a score?", lambda params, c: params.copy()),
             Slip("a score holds two covariates: c twice", lambda params, c: params / _blocks(1.0, c)),
             Slip("P takes values, and they are as long as the token they are added to: it stays",
                  lambda params, c: params / _blocks(c * c, c * c)),

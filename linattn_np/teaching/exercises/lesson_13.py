@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ...kernels import linear
 from ...layers import gram
-from ...models import transformer
+from ...models import stack, transformer
 from ...prompts import RegressionTask
 from ..exercise import Exercise, Slip, choice
 
@@ -125,7 +126,7 @@ EXERCISES = (
     ),
     Exercise(
         "13.4", "Repair stack_gradient(params, Z, y): the gradient of the loss, like params (L, 1, 2, d, d).", stack_gradient,
-        model_and_prompts, ("dparams",), forbids=(transformer.LinearTransformer.loss_and_grad,), slips=(
+        model_and_prompts, ("dparams",), forbids=(transformer.LinearTransformer.loss_and_grad, stack.loss_and_grad_by, linear.loss_and_grad), slips=(
             Slip("the query's gradient is handed down, that of the examples is not: dG",
                  lambda params, Z, y: _stack(params, Z, y, lambda dstate, before: dstate._replace(z=before.z))),
             Slip("now dG is handed down and dz is not",
@@ -152,7 +153,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "13.6", "Write largest_rate(L, n, d, mu): the largest stable rate of SGD at the start.", largest_rate, sizes_and_momentum,
+        "13.6", "Write largest_rate(L, n, d, mu): the largest rate that (7.4) allows SGD at the start.", largest_rate, sizes_and_momentum,
         ("rate",),
         (
             Slip("the layers' steps add up in the model and in the curvature: where is the depth?",
@@ -163,6 +164,8 @@ EXERCISES = (
             Slip("the effective rate is 1 / (1 - mu) times the rate; the limit is another matter, (7.4)",
                  lambda L, n, d, mu: largest_rate(L, n, d, 0.0) / (1 - mu)),
             Slip("C is not I for finitely many examples: (9.3)", lambda L, n, d, mu: (1 + mu) / (2 * L - 1)),
+            Slip("the entries off the diagonal belong to Adam's first step; SGD's has none",
+                 lambda L, n, d, mu: (1 + mu) / (2 * L + d - 2) * n / (n + d + 1)),
         ),
     ),
     Exercise(
@@ -176,9 +179,9 @@ EXERCISES = (
         tolerance=0.15,
     ),
     choice(
-        "13.t1", "Why does the largest stable rate at the start fall like 1/L?", "c",
+        "13.t1", "Why does the curvature along equal steps of all Q' grow with depth, at the start?", "c",
         a="by (13.7) the gradient of each Q' is 2 I, whatever L is",
-        b="it would be dead at every rate",
+        b="a dead matrix adds nothing, at any depth",
         d="that is about large weights; the first steps are at small ones",
     ),
     choice(
