@@ -7,6 +7,7 @@ GROUPS: dict[str, tuple[str, ...]] = {  # what ``reproduce GROUP`` draws; the fi
     "paper": ("maybe_all_you_need",),
     "systems": (
         "one_step_of_descent",
+        "noise_adaptive",
         "what_attention_can_remember",
         "transformers_into_rnns",
     ),
