@@ -8,6 +8,7 @@ GROUPS: dict[str, tuple[str, ...]] = {  # what ``reproduce GROUP`` draws; the fi
     "systems": (
         "one_step_of_descent",
         "noise_adaptive",
+        "newtons_method",
         "what_attention_can_remember",
         "transformers_into_rnns",
     ),

@@ -13,6 +13,7 @@ Nothing is learned and no gradient is taken: the numbers are 0, 1 and -1. Tokens
 sections 3.1 and 4; derived in lesson 19.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -37,22 +38,25 @@ class Head(NamedTuple):
 def rows_of(**sizes: int) -> Rows:
     """Blocks one below the other, each of its number of rows."""
     ends = np.cumsum([0, *sizes.values()]).tolist()
-    return dict(zip(sizes, zip(ends, ends[1:], strict=False), strict=True))
+    return dict(zip(sizes, itertools.pairwise(ends), strict=True))
 
 
 def matrices(rows: Rows, heads: Sequence[Head]) -> tuple[Array, Array]:
-    """P and Q of (19.4) for each head, as ``general_attention`` takes them. -> (heads, w, w) twice, w the width of a token"""
+    """P and Q of (19.4) for each head, as ``general_attention`` takes them. -> (heads, w, w) twice, w the width of a token
+
+    Source and target of a head have the same number of rows, and so have key and query.
+    """
     width = max(end for _, end in rows.values())
     P, Q = np.zeros((2, len(heads), width, width))
     for h, head in enumerate(heads):
-        P[h, slice(*rows[head.into]), slice(*rows[head.source])] = head.factor * np.eye(*size(rows, head.into, head.source))
-        Q[h, slice(*rows[head.key]), slice(*rows[head.query])] = np.eye(*size(rows, head.key, head.query))
+        P[h, slice(*rows[head.into]), slice(*rows[head.source])] = head.factor * np.eye(height(rows, head.source))
+        Q[h, slice(*rows[head.key]), slice(*rows[head.query])] = np.eye(height(rows, head.key))
     return P, Q
 
 
-def size(rows: Rows, *blocks: str) -> tuple[int, ...]:
-    """The numbers of rows of some blocks."""
-    return tuple(rows[block][1] - rows[block][0] for block in blocks)
+def height(rows: Rows, block: str) -> int:
+    """The number of rows of a block."""
+    return rows[block][1] - rows[block][0]
 
 
 def run(Z: Array, layers: Sequence[tuple[Array, Array]], mask: Any = None) -> Array:
@@ -61,3 +65,18 @@ def run(Z: Array, layers: Sequence[tuple[Array, Array]], mask: Any = None) -> Ar
     for P, Q in layers:
         Z, _ = attention.forward(Z, P, Q)
     return Z
+
+
+def error() -> float:
+    """How far a layer of two heads with generic blocks is from (19.4) by matrix products, relative, with a token that is not read."""
+    rng = np.random.default_rng(19)
+    rows, H, M = rows_of(a=2, b=2, k=3), rng.standard_normal((7, 5)), np.diag([1.0, 1, 1, 1, 0])
+    a, b, k = H[:2], H[2:4], H[4:]
+    by_hand = H.copy()
+    by_hand[2:4] += -0.7 * (a @ M) @ (k @ M).T @ k
+    by_hand[:2] += 1.3 * (b @ M) @ (a @ M).T @ b
+    got = run(H.T[None], [matrices(rows, [Head("a", "b", -0.7, "k", "k"), Head("b", "a", 1.3, "a", "b")])], np.diag(M))[0].T
+    return float(np.abs(got - by_hand).max() / np.abs(by_hand).max())
+
+
+CHECKS = {"blocks": error}

@@ -87,7 +87,7 @@ def regression_tokens(X: Array, y: Array, x_query: Array) -> Array:
 def answers(X: Array, y: Array, x_query: Array, steps: int) -> Array:
     """The query's output of T + 3 layers for T = 0 .. steps. (steps + 1,)"""
     n, d = X.shape
-    first, step, last = regression_layers(d, np.linalg.norm(X.T @ X, 2) ** -2)
+    first, step, last = regression_layers(d, float(np.linalg.norm(X.T @ X, 2)) ** -2)
     mask = np.arange(n + 1) < n
     Z, found = run(regression_tokens(X, y, x_query), first, mask), []
     for t in range(steps + 1):

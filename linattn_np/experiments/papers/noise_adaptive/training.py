@@ -8,7 +8,6 @@ The rate is larger and falls to zero along a cosine. And the label y = w.x_q is 
 which leaves the expected gradient as it is, since the prediction p depends on the prompt alone, and takes most of its noise away.
 """
 
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from ...._types import Array
 from ....models.model import passes_of
 from ....optimizers import Adam, clip
+from ...schedules import Cosine
 from . import baselines, implicit, models
 from .published import COLUMNS
 from .task import MixedNoise, NoisyPrompts
@@ -40,14 +40,13 @@ def train(kind: str, layers: int, task: MixedNoise, steps: int, batch: int, seed
     """
     rng = np.random.default_rng([seed, layers])
     model, params = models.model_of(kind, layers, task.d), models.start(kind, layers, task.d, rng)
-    passes, optimizer = passes_of(model), Adam(RATE, *BETAS)
+    passes, optimizer = passes_of(model), Cosine(Adam(RATE, *BETAS), steps)
     state = optimizer.init(params)
-    for t in range(steps):
+    for _ in range(steps):
         prompts = task.draw(batch, rng)
         y = expected_labels(prompts) if expected else prompts.y
         _, grad = passes.loss_and_grad(params, passes.prepare(prompts.Z, y))
-        rate = 0.5 * RATE * (1 + np.cos(np.pi * t / steps))
-        params, state = replace(optimizer, lr=rate).update(params, clip(grad, CLIP), state)
+        params, state = optimizer.update(params, clip(grad, CLIP), state)
     return params
 
 

@@ -1,0 +1,41 @@
+"""Wrong versions of this paper's own lines; the checks of the modules catch each."""
+
+MUTATIONS = {
+    "blocks": (
+        ("P_transposed", "P[h, slice(*rows[head.into]), slice(*rows[head.source])]", "P[h, slice(*rows[head.source]), slice(*rows[head.into])]",
+         "source and target exchanged"),
+        ("Q_transposed", "Q[h, slice(*rows[head.key]), slice(*rows[head.query])]", "Q[h, slice(*rows[head.query]), slice(*rows[head.key])]",
+         "key and query exchanged"),
+        ("factor_lost", "head.factor * np.eye", "np.eye", "the factor is lost"),
+        ("mean_over_tokens", "c=1.0", "c=1.0 / Z.shape[1]", "plain sums, no mean over tokens"),
+        ("mask_lost", "np.ones(Z.shape[1]) if mask is None else mask", "np.ones(Z.shape[1])", "the query is not read"),
+    ),
+    "constructions": (
+        ("symmetric_sign", 'Head("X", "X", -1.0, "A", "X")', 'Head("X", "X", 1.0, "A", "X")', "the sign of X A X"),
+        ("nothing_added", 'Head("X", "X", 1.0, "I", "I")])]', 'Head("X", "X", 0.0, "I", "I")])]', "2X is the skip and one head more"),
+        ("no_transposition", 'Head("I", "Y", 1.0, "A", "I")', 'Head("A", "Y", 1.0, "I", "I")', "Y must be the transpose of A"),
+        ("old_Y_kept", 'Head("Y", "Y", -1.0, "I", "I")', 'Head("Y", "Y", 0.0, "I", "I")', "the old Y is cleared"),
+        ("A_for_Y", 'Head("X", "X", -1.0, "Y", "X")', 'Head("X", "X", -1.0, "A", "X")', "the head transposes its key"),
+        ("step_of_R", 'Head("X", "X", -1.0, "R", "X")', 'Head("X", "X", -1.0, "unit", "X")', "R is missing in the step"),
+        ("eps_lost", 'Head("data", "X", eps, "data", "unit")', 'Head("data", "X", 1.0, "data", "unit")', "the start's factor"),
+        ("label_read_by_unit", 'Head("label", "scratch", 1.0, "data", "X")', 'Head("label", "scratch", 1.0, "data", "unit")',
+         "X_T is missing in the answer"),
+        ("output_by_scratch", 'Head("scratch", "output", 1.0, "unit", "data")', 'Head("scratch", "output", 1.0, "data", "data")',
+         "scratch is read by the unit block"),
+        ("query_read", "mask = np.arange(n + 1) < n\n    Z, found", "mask = np.arange(n + 1) <= n\n    Z, found", "the query is not read"),
+        ("eta_up", 'Head("label", "label", -eta, "data", "data")', 'Head("label", "label", eta, "data", "data")', "descent goes down"),
+        ("answer_up", "found.append(-Z[0, -1, -1])", "found.append(Z[0, -1, -1])", "minus the label of the query"),
+        ("start_transposed", "X, unit = A.T / np.linalg.norm(A, 2) ** 2", "X, unit = A / np.linalg.norm(A, 2) ** 2", "X_0 is A^T"),
+    ),
+    "logistic": (
+        ("gradient_up", "return -A.T @ (p * y) / len(y)", "return A.T @ (p * y) / len(y)", "the sign of the derivative of log(1 + e^-m)"),
+        ("gradient_sum", "-A.T @ (p * y) / len(y) + mu * w", "-A.T @ (p * y) + mu * w", "a sum in the place of the mean"),
+        ("p_of_the_other_label", "p = 1 / (1 + np.exp(y * (A @ w)))  # (n,)                                  of (19.10)\n    return -A",
+         "p = 1 / (1 + np.exp(-y * (A @ w)))  # (n,)                                  of (19.10)\n    return -A", "p and 1 - p exchanged"),
+        ("penalty_lost", "+ mu * w  # (d,)", "+ 0 * w  # (d,)", "the penalty's gradient"),
+        ("p_without_label", "p = 1 / (1 + np.exp(y * (A @ w)))  # (n,)                                  of (19.10) in H",
+         "p = y / (1 + np.exp(y * (A @ w)))  # (n,)                                  of (19.10) in H", "the label enters twice, as 1"),
+        ("hessian_p", "((p * (1 - p))[:, None] * A)", "(p[:, None] * A)", "dp/dm is -p (1 - p)"),
+        ("hessian_penalty", "mu * np.eye(A.shape[1])", "mu * np.ones((A.shape[1],) * 2)", "the penalty is a multiple of I"),
+    ),
+}  # fmt: skip
