@@ -188,6 +188,15 @@ def test_the_floor_by_hand():
     )
 
 
+def test_a_counting_reader_by_hand():
+    """Two symbols, half sure: a pair is 3 times as likely under the right successor. 0 1 0 1: after 0, one 1 seen; after 1, one 0 seen."""
+    after_one = 0.5 * 3 / 4 + 1 / 4  # the second half: from the second to the third, nothing of 1 seen, then one pair of 0 seen
+    wanted = np.exp(-(np.log(1 / 2) + np.log(after_one)) / 2)
+    assert text.counting_reader(np.array([[0, 1, 0, 1]]), 2, 0.5) == pytest.approx(wanted)
+    known = text.counting_reader(text.texts(np.random.default_rng(0), 300))
+    assert text.floor() < known == pytest.approx(3.5, abs=0.15)
+
+
 def test_perplexity_counts_the_second_half_alone():
     model = LanguageModel(4)
     params, symbols = model.init_params(np.random.default_rng(0)), text.texts(np.random.default_rng(1), 70)

@@ -8,10 +8,10 @@ swapped for those of features (``feature_weights``, ``maps``) and all is finetun
 from .figure import ALT, CLAIMS, SECONDS, TITLE, draw, measure, sizes, summary
 from .language_model import LanguageModel
 from .recurrent import Model, Reader, generate, generate_parallel, generate_recurrent, model
-from .text import floor, texts
+from .text import counting_reader, floor, texts
 
 __all__ = [
-    "ALT", "CLAIMS", "DERIVED", "PAPER", "SECONDS", "SOURCE", "TITLE", "LanguageModel", "Model", "Reader", "draw", "floor", "generate",
+    "ALT", "CLAIMS", "DERIVED", "PAPER", "SECONDS", "SOURCE", "TITLE", "LanguageModel", "Model", "Reader", "counting_reader", "draw", "floor", "generate",
     "generate_parallel", "generate_recurrent", "measure", "model", "sizes", "summary", "texts",
 ]  # fmt: skip
 SOURCE = "arXiv 2103.13076"

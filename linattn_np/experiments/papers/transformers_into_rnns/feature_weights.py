@@ -7,7 +7,7 @@ Forward                                          Backward, from dp = df/dp
         S_i = max(sigma_i, floor)                then through phi (``maps``), W and b twice: once for q, once for k
         p_ij = s_ij / S_i
 
-q and k (B, H, T, e) -> p (B, H, T, T). Where the sum is below the floor the weights are s_ij / floor and no longer add up to one; the
+q and k (B, H, T, e) -> p (B, H, T, T). Before elu + 1 queries are not divided by sqrt(e), as in its authors' paper. Where the sum is below the floor the weights are s_ij / floor and no longer add up to one; the
 released code has the same floor. Derived in lesson 24.
 """
 
@@ -42,10 +42,15 @@ def named(mark: Mark, letter: str) -> Mark:
     return mark if mark is keep else lambda name, value: mark(f"{name}_{letter}", value)
 
 
+def divisor(phi: FeatureMap, e: int) -> float:
+    """What queries are divided by before the map: sqrt(e), or 1 for elu + 1."""
+    return float(e**0.5) if phi.scaled else 1.0
+
+
 def forward(q: Array, k: Array, *weights: Array, mark: Mark = keep) -> tuple[Array, Tape]:
     """Weights of each reader: (24.3). q and k (B, H, T, e), weights of the map -> p (B, H, T, T) and the tape. Cost O(B H T^2 k)."""
-    T, root = q.shape[2], q.shape[3] ** 0.5
-    phi = feature_map(weights)
+    T, phi = q.shape[2], feature_map(weights)
+    root = divisor(phi, q.shape[3])
     # F1  F = phi(q / sqrt(e)), G = phi(k)        one map, used twice                            (24.3)
     F, tape_q = phi.forward(q / root, *weights, mark=named(mark, "q"))  # (B, H, T, k)
     G, tape_k = phi.forward(k, *weights, mark=named(mark, "k"))  # (B, H, T, k)
@@ -80,14 +85,18 @@ def backward(dp: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, ...]:
     # B1  undoes F1: each array of the map's weights has two uses
     dq, *for_q = phi.backward(dF, tape_q, named(mark, "q"))
     dk, *for_k = phi.backward(dG, tape_k, named(mark, "k"))
-    return mark("dq", dq / dq.shape[3] ** 0.5), mark("dk", dk), *(one + other for one, other in zip(for_q, for_k, strict=True))
+    return (
+        mark("dq", dq / divisor(phi, dq.shape[3])),
+        mark("dk", dk),
+        *(one + other for one, other in zip(for_q, for_k, strict=True)),
+    )
 
 
 def tangent(vq: Array, vk: Array, *vweights_and_tape: Any) -> Array:
     """Derivative of the weights along a direction: the tangents of (24.3). vq, vk, those of the map, the tape -> vp (B, H, T, T)"""
     *vweights, tape = vweights_and_tape
     F, G, S, above, p, phi, tape_q, tape_k = tape
-    root = vq.shape[3] ** 0.5
+    root = divisor(phi, vq.shape[3])
     # F1  F = phi(q / sqrt(e)), G = phi(k)                                                       of (24.3)
     vF = phi.tangent(vq / root, *vweights, tape_q)  # (B, H, T, k)
     vG = phi.tangent(vk, *vweights, tape_k)  # (B, H, T, k)

@@ -1,5 +1,6 @@
 """The figure: a softmax language model turned into a recurrent one, and what reading costs either."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,10 +11,10 @@ from ....plotting import median_band, new_figure
 from ....training.runs import RunFolder
 from ...curves import Numbers, band, curve
 from ...measured import kept, kept_each
-from ...scale import Scale, counted
+from ...scale import Scale, counted, differences
 from .claims import CLAIMS, NAME, against_more_softmax, cheaper, equal_budget, fixed_early, fixed_from_scratch, fixed_late
-from .runs import CONTROLS, SCRATCH, SIZES, TIMED, converted, described, from_scratch, plan, reading
-from .text import SYMBOLS, floor
+from .runs import CONTROLS, SCRATCH, SIZES, TIMED, converted, described, from_scratch, held_out, plan, reading
+from .text import SYMBOLS, counting_reader, floor
 
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
@@ -66,8 +67,10 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     }
     each = lambda name: np.stack([found[name] for found in swaps])
     by_size = {str(size): [found["scratch"] for (_, s), found in zip(jobs, whole, strict=True) if s == size] for size in SCRATCH}
+    used = replace(scale, steps=chosen.total, batch=chosen.batch, seeds=len(seeds))
     return {
-        "plan": {**about, "total": chosen.total, "early": chosen.early}, "floor": floor(), "uniform": SYMBOLS,
+        "limits": differences(scale, used),
+        "plan": {**about, "total": chosen.total, "early": chosen.early}, "floor": floor(), "counting": counting_reader(held_out(chosen)), "uniform": SYMBOLS,
         "pretraining": curve(chosen.marks(chosen.pretrained, 20), each("pretraining")),
         "converted": {name: curve(chosen.after, each(name)) for name in [*map(str, SIZES), *CONTROLS]},
         "scratch": {name: curve(chosen.marks(chosen.total, 26), np.stack(rows)) for name, rows in by_size.items()},
@@ -107,7 +110,8 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
         (after, "iterations after the swap"),
         (controls, "iterations after the swap"),
     ):
-        ax.axhline(numbers["floor"], color="0.6", linewidth=0.8)
+        for level in ("floor", "counting"):
+            ax.axhline(numbers[level], color="0.6", linewidth=0.8, linestyle="-" if level == "floor" else "--")
         ax.set(yscale="log", xlabel=words, ylabel="perplexity, second half of texts", ylim=(2.5, 24))
         ax.set_yticks([2.7, 4, 8, 16], ["2.7", "4", "8", "16"])
         ax.minorticks_off()
@@ -120,7 +124,8 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
     reads.set(xscale="log", yscale="log", xlabel="symbols read before", ylabel="microseconds for one more symbol")
     reads.legend(frameon=False, fontsize=8, loc="upper left")
     figure.suptitle(
-        f"median and quartiles over {counted(len(numbers['pretraining']['each_seed']), 'seed')}; gray: the floor", fontsize=11
+        f"median and quartiles over {counted(len(numbers['pretraining']['each_seed']), 'seed')}; gray: who knows the permutation, and (dashed) who counts",
+        fontsize=11,
     )
     return figure
 
@@ -133,7 +138,9 @@ def line(ax: Any, found: Numbers, label: str, name: str, shift: int = 0, **style
 def summary(numbers: Numbers) -> str:
     """What came out, in words."""
     middle = lambda found: f"{found['median'][-1]:.3g}"
-    lines = [f"median perplexities; the floor is {numbers['floor']:.3g}, and 16 knows nothing"]
+    lines = [
+        f"median perplexities; {numbers['floor']:.3g} knows the permutation, {numbers['counting']:.3g} counts, 16 knows nothing"
+    ]
     lines.append(f"softmax after {numbers['plan']['pretrained']} iterations: {middle(numbers['pretraining'])}")
     for name, found in numbers["converted"].items():
         steps = ", ".join(f"{t}: {value:.3g}" for t, value in zip(found["iterations"], found["median"], strict=True))

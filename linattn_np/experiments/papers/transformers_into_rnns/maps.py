@@ -88,16 +88,17 @@ def elu_tangent(vx: Array, tape: EluTape) -> Array:
 
 
 class FeatureMap(NamedTuple):
-    """A map's three functions."""
+    """A map's three functions, and whether queries are divided by sqrt(e) before it."""
 
     forward: Any
     backward: Any
     tangent: Any
+    scaled: bool
 
 
 def feature_map(weights: tuple[Array, ...]) -> FeatureMap:
-    """The learned map where there are weights W and b, else elu + 1."""
-    return FeatureMap(forward, backward, tangent) if weights else FeatureMap(elu_forward, elu_backward, elu_tangent)
+    """The learned map where there are weights W and b, else elu + 1; each with queries as its authors' code has them."""
+    return FeatureMap(forward, backward, tangent, True) if weights else FeatureMap(elu_forward, elu_backward, elu_tangent, False)
 
 
 def _point(seed: int) -> dict[str, Array]:

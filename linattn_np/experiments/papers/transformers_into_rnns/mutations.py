@@ -34,7 +34,7 @@ MUTATIONS = {
         ("query_reads_itself", "dF = dproducts @ G", "dF = dproducts @ F", "the query's gradient reads queries"),
         ("key_untransposed", "dG = dproducts.mT @ F", "dG = dproducts @ F", "reader and read are exchanged"),
         ("one_use", "*(one + other for", "*(one for", "the second use of the map is forgotten"),
-        ("query_root", 'mark("dq", dq / dq.shape[3] ** 0.5)', 'mark("dq", dq)', "the root of e is lost"),
+        ("query_root", 'mark("dq", dq / divisor(phi, dq.shape[3]))', 'mark("dq", dq)', "the root of e is lost"),
         ("tangent_sum", "vs.sum(axis=-1, keepdims=True) * above", "vs.sum(axis=-1, keepdims=True)", "the floor moves in the tangent"),
         ("tangent_quotient", "(vs - p * vS) / S", "vs / S", "the denominator is held fixed in the tangent"),
     ),

@@ -42,8 +42,8 @@ class State:
     """The sums S and z of each head (24.7): the memory of attention through features."""
 
     def __init__(self, net: LanguageModel, w: dict[str, Array]) -> None:
-        H, width = net.heads, net.width
-        e, root = width // H, (width // H) ** 0.5
+        H, width, e = net.heads, net.width, net.width // net.heads
+        root = e**0.5 if net.learned else 1.0
         by_head = {name: w[name].reshape(H, e, width) for name in ("Wq", "Wk", "Wv")}
         self.value = by_head["Wv"]  # (H, e, w)
         self.bias = w["b"] if net.learned else np.zeros((H, e))  # (H, k)

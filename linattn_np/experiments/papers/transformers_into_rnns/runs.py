@@ -1,6 +1,7 @@
 """What a worker trains for one seed: softmax and its conversions, or a model from random weights for as long as both together."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,22 +76,26 @@ def held_out(plan: Plan) -> Array:
     return texts(np.random.default_rng(TEST_SEED), plan.test)
 
 
-def pretrain(seed: int, plan: Plan) -> tuple[LanguageModel, Array, Array]:
-    """Softmax from the random weights of a seed. -> the model, its params, its perplexities at ``marks(pretrained, 20)``"""
+def pretrain(seed: int, plan: Plan, after: Callable[[], object] = lambda: None) -> tuple[LanguageModel, Array, Array]:
+    """Softmax from the random weights of a seed; ``after`` is called after each iteration.
+
+    -> the model, its params, its perplexities at ``marks(pretrained, 20)``
+    """
     rng, model, test = np.random.default_rng([seed, 0]), LanguageModel("softmax"), held_out(plan)
     marks = plan.marks(plan.pretrained, 20)
-    params, found = train(
-        model, model.init_params(rng), plan.pretrained, FIRST_RATE, rng, plan.batch, marks, lambda p: perplexity(model, p, test)
-    )
+    start, measured = model.init_params(rng), lambda params: perplexity(model, params, test)
+    params, found = train(model, start, plan.pretrained, FIRST_RATE, rng, plan.batch, marks, measured, after=after)
     return model, params, found
 
 
 def finetune(
-    model: LanguageModel, params: Array, features: int | str, seed: int, plan: Plan, anew: Any = (), only: Any = ()
-) -> tuple[LanguageModel, Array, Array]:
+    model: LanguageModel, params: Array, features: int | str, seed: int, plan: Plan, anew: Any = (), only: Any = (),
+    look: Callable[[Array], object] = lambda params: None, after: Callable[[], object] = lambda: None,
+) -> tuple[LanguageModel, Array, Array]:  # fmt: skip
     """The swap and what follows. anew: names of weights that are drawn again (None: all but queries and keys); only: as in ``train``.
 
-    -> the model, its params, its perplexities at ``plan.after``
+    ``look(params)`` is called where perplexity is measured, ``after()`` after each iteration. -> the model, its params, its
+    perplexities at ``plan.after``
     """
     rng, test = np.random.default_rng([seed, 1]), held_out(plan)
     other, start = model.swapped(params, features, rng)
@@ -98,9 +103,12 @@ def finetune(
     anew = [name for name in other.shapes if name not in ("Wq", "Wk")] if anew is None else anew
     own = other.split(start)
     start = np.concatenate([(fresh[name] if name in anew else own[name]).ravel() for name in other.shapes])
-    trained, found = train(
-        other, start, plan.finetuned, SECOND_RATE, rng, plan.batch, plan.after, lambda p: perplexity(other, p, test), only
-    )
+
+    def measured(params: Array) -> float:
+        look(params)
+        return perplexity(other, params, test)
+
+    trained, found = train(other, start, plan.finetuned, SECOND_RATE, rng, plan.batch, plan.after, measured, only, after)
     return other, trained, found
 
 
