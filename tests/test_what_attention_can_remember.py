@@ -103,6 +103,12 @@ def test_training_meets_the_floor():
     )  # seeds do not meet
 
 
+def test_softmax_starts_with_keys_of_the_length_asked_for():
+    q, k = recall.start(np.random.default_rng(0), 5, 2, "softmax", 7.0)
+    assert np.allclose((k * k).sum(axis=1), 49) and (q == k).all()
+    assert recall.fit(9, 2, "softmax", [0], iterations=1, length=12.0)[1] != recall.fit(9, 2, "softmax", [0], iterations=1)[1]
+
+
 def test_local_weights_count_the_times_at_which_a_pair_matters():
     for L, m in ((7, 3), (5, 5), (6, 1)):
         counted = np.zeros((L, L))

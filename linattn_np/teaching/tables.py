@@ -108,7 +108,8 @@ def loaded(name: str) -> dict[str, Any]:
         raise ValueError(f"name: expected a file figures/{name}.json; python -m linattn_np reproduce makes it")
     found = parsed(file, name)
     scale = found["scale"] | {key: used for key, (_, used) in found.get("limits", {}).items()}  # what was cut to fit the time
-    made = f"{scale['name']} scale, {scale['seeds']} seeds, {scale['steps']:,} iterations, batch {scale['batch']}"
+    usual = f"{scale['seeds']} seeds, {scale['steps']:,} iterations, batch {scale['batch']}"
+    made = f"{scale['name']} scale, {found.get('sizes', usual)}"  # an experiment that knows no batch says in words what it ran
     line = f"Loaded from figures/{name}.json, not computed here: {made}"
     emit(line, f"<div>{line}</div>")
     return found

@@ -45,7 +45,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     used = sized(scale)
     found = trained(folder, used, progress)
     return {
-        "lengths": list(used.lengths), "seeds_used": used.seeds, "iterations_used": used.iterations, "problems": used.problems,
+        "sizes": sizes(scale), "lengths": list(used.lengths), "seeds_used": used.seeds, "iterations_used": used.iterations, "problems": used.problems,
         "recall": {kind: {str(L): series(found, kind, L) for L in used.lengths} for kind in KINDS},
         "local_length": used.local_length,
         "local": {str(reach): series(found, "linear", used.local_length, reach) for reach in used.reaches},

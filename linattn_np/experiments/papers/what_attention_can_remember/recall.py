@@ -61,7 +61,7 @@ def fit(
     weights (L, L) as in ``readout.loss_and_grad``; length is that of softmax's first keys. Raises ValueError for sizes below 1 and another kind. Cost O(iterations L^2 D).
     """
     L, D, iterations = as_count("L", L), as_count("D", D), as_count("iterations", iterations)
-    tables = np.stack([start(np.random.default_rng([seed, L, D]), L, D, kind) for seed in seeds])
+    tables = np.stack([start(np.random.default_rng([seed, L, D]), L, D, kind, length) for seed in seeds])
     optimizer = Cosine(ADAM, iterations)
     state = optimizer.init(tables)
     for _ in range(iterations):
