@@ -9,6 +9,8 @@ GROUPS: dict[str, tuple[str, ...]] = {  # what ``reproduce GROUP`` draws; the fi
         "one_step_of_descent",
         "noise_adaptive",
         "newtons_method",
+        "electric_flow",
+        "looped_transformer",
         "what_attention_can_remember",
         "transformers_into_rnns",
     ),
