@@ -15,6 +15,8 @@ import linattn_np as la
 from linattn_np.__main__ import main
 from linattn_np.teaching import command, course_map, execute, finished, handout, rules, sources
 from linattn_np.teaching.exercise import of_lesson
+from linattn_np.teaching.exercises.lesson_14b import HALF_WAY, smallest_loss
+from linattn_np.teaching.pictures.lesson_14b import best_loss
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "lessons"
@@ -328,6 +330,15 @@ def test_integer_example_of_lesson_14():
     for module, x, w, q, expected in cases:
         for got, right in zip(by_machine(module, x, w, q), expected, strict=True):
             assert np.allclose(got, right, rtol=1e-13, atol=1e-13)
+    Z, P, Q = np.array([[[1.0, 16], [2, 32], [1, 0]]]), np.eye(2)[None], np.diag([np.log(2), 0.0])[None]
+    out, tape = la.softmax_attention.forward(Z, np.concatenate([P, -P]), np.concatenate([Q, -Q]))  # two heads
+    assert (
+        np.allclose((tape.E[0, 0] - tape.E[0, 1])[-1, :2], [-3 / 20, 3 / 10], rtol=1e-13) and abs(out[0, -1, -1] - 18 / 5) < 1e-13
+    )
+    Z[0, :2] *= [[-1], [1]]
+    for alpha in (0.5, 1.0):  # lesson 14b
+        heads = np.concatenate([P, -alpha * P]), np.concatenate([Q, -Q]) / np.log(2)
+        assert la.relu_attention.forward(Z, *heads)[0][0, -1, -1] == 32 + 8 * alpha
     e = np.array([1, 2, 1]) / 4
     assert (16 * (np.diag(e) - np.outer(e, e)) == [[3, -2, -1], [-2, 4, -2], [-1, -2, 3]]).all()
 
@@ -336,7 +347,7 @@ def test_what_lesson_14_derives_of_softmax_and_relu():
     rng = np.random.default_rng(14)
     Z, y = la.RegressionTask(n=6, d=3).sample(40, rng)
     labels = np.abs(Z[:, :-1, -1]).max(axis=1)
-    for layers, std in ((1, 5.0), (3, 0.3), (3, 5.0)):  # (14.33): no weights give a larger answer
+    for layers, std in ((1, 5.0), (3, 0.3), (3, 5.0)):  # (14.17): no weights give a larger answer
         params = la.init_params(rng, layers=layers, d=3, std=std)
         cap = (1 + 1 / 6) ** layers - 1
         assert (np.abs(la.predict(params, Z, "softmax")) <= cap * labels * (1 + 1e-12)).all()
@@ -344,12 +355,39 @@ def test_what_lesson_14_derives_of_softmax_and_relu():
     params = la.init_params(rng, layers=3, d=3, std=0.3)
     halved = params * np.array([1, 0.5])[:, None, None]
     linear = la.predict(halved, mirrored)
-    assert np.abs(la.predict(params, mirrored, "relu") - linear).max() < 1e-13 * np.abs(linear).max()  # (14.36)
+    assert np.abs(la.predict(params, mirrored, "relu") - linear).max() < 1e-13 * np.abs(linear).max()  # (14b.17)
+    full = la.transformer.to_full(params, 4)
+    both = np.concatenate([full, -full], axis=1)
+    linear = la.predict(params, Z)
+    assert np.abs(la.predict(both, Z, "relu") - linear).max() < 1e-13 * np.abs(linear).max()  # (14b.18)
     Z, y = la.RegressionTask(n=20, d=5).sample(20_000, rng)
     one = np.zeros((1, 1, 2, 5, 5))
-    one[0, 0, 1] = -np.eye(5) / (2 * 0.4125)  # exercise 14.6
-    square = (la.predict(one, Z, "relu") - y) ** 2
-    assert abs(square.mean() - 5 * (1 - 1 / (4 * 0.4125))) < 5 * square.std() / np.sqrt(len(y))
+    for alpha in (0.0, HALF_WAY):  # exercises 14b.4 and 14b.5
+        p, q = (1 + alpha) / 2, (1 - alpha) / 2
+        one[0, 0, 1] = -np.eye(5) * p / ((p * p + q * q) * 7 / 20 + p * p * 19 / 20)
+        two = la.transformer.to_full(one, 6)
+        two = np.concatenate([two, two * np.array([-alpha, -1.0])[:, None, None]], axis=1)
+        square = (la.predict(two, Z, "relu") - y) ** 2
+        derived, error = smallest_loss(alpha, 20, 5), square.std() / np.sqrt(len(y))
+        assert abs(square.mean() - derived) < 5 * error and abs(best_loss(Z, y, alpha) - derived) < 5 * error
+    assert abs(smallest_loss(HALF_WAY, 20, 5) - 1.5) < 1e-3 and abs(smallest_loss(1.0, 20, 5) - 30 / 26) < 1e-12
+
+
+def test_two_softmax_heads_of_opposite_sign_are_odd():
+    rng = np.random.default_rng(14)
+    a, y = rng.standard_normal((2, 7))
+    softmax = la.softmax_attention.softmax
+
+    def left(size):  # what (14.19) leaves out
+        return ((softmax(size * a) - softmax(-size * a) - 2 / 7 * size * (a - a.mean())) * y)[:-1].sum()
+
+    assert 7.5 < left(0.02) / left(0.01) < 8.5
+    Z, y = la.RegressionTask(n=10, d=3).sample(40_000, rng)
+    a = -0.02 * (Z[:, :, :-1] @ Z[:, -1, :-1, None])[..., 0]
+    s = ((softmax(a) - softmax(-a))[:, :-1] * Z[:, :-1, -1]).sum(axis=1)
+    c = -(s * y).mean() / (s * s).mean()
+    square = (c * s + y) ** 2
+    assert abs(square.mean() - 0.933) < 5 * square.std() / np.sqrt(len(y))  # exercise 14.6
 
 
 def test_integer_example_of_lesson_08():

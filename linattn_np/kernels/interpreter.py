@@ -148,7 +148,7 @@ def softmax_backward(mem, operations, k):
 
 @compiled
 def relu(mem, operations, k):
-    """C = max(A, 0) (14.17), (15.2)."""
+    """C = max(A, 0) (14b.2), (15.2)."""
     for i in range(operations[k, ROWS]):
         a, c = operations[k, A] + i * operations[k, A_ROW], operations[k, C] + i * operations[k, C_ROW]
         for j in range(operations[k, COLUMNS]):
@@ -158,7 +158,7 @@ def relu(mem, operations, k):
 
 @compiled
 def relu_backward(mem, operations, k):
-    """C = dE where E > 0, else 0 (14.27), (15.7), E at A, dE at B; a ReLU is positive exactly where its argument was."""
+    """C = dE where E > 0, else 0 (14b.12), (15.7), E at A, dE at B; a ReLU is positive exactly where its argument was."""
     for i in range(operations[k, ROWS]):
         e, d, c = (
             operations[k, A] + i * operations[k, A_ROW],

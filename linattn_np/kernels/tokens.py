@@ -3,7 +3,7 @@
 As for linear attention the passes are programs that ``interpreter.py`` runs, some prompts side by side. Nothing reads the last
 layer's other tokens, so there the query is the only reader; nothing asks for the gradient of the first tokens, so it is left out.
 Chunks of CHUNK prompts are taken whole by a thread and added in order, so the bits do not depend on threads. Equations (14.1) to
-(14.15) for softmax, (14.16) to (14.30) for ReLU; a test holds these twins to the NumPy modules.
+(14.15) for softmax, (14b.1) to (14b.15) for ReLU; a test holds these twins to the NumPy modules.
 """
 
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ ZERO = Term(CLEAR)
 
 
 class _Kind(NamedTuple):
-    """What tells one attention from another: its activation, and where its equations are counted from."""
+    """What tells one attention from another: its activation, and the lesson that its equations count in."""
 
     forward: int
     backward: int
-    first: int  # (14.first) is the first of its fifteen equations
+    lesson: str  # (14.1) to (14.15) have their counterparts in (14b.1) to (14b.15)
 
     def equation(self, number: int) -> str:
         """The tag of the equation that is (14.number) for softmax."""
-        return f"14.{self.first + number - 1}"
+        return f"{self.lesson}.{number}"
 
 
-KINDS = {"softmax": _Kind(SOFTMAX, SOFTMAX_BACKWARD, 1), "relu": _Kind(RELU, RELU_BACKWARD, 16)}
+KINDS = {"softmax": _Kind(SOFTMAX, SOFTMAX_BACKWARD, "14"), "relu": _Kind(RELU, RELU_BACKWARD, "14b")}
 
 
 class Addresses(NamedTuple):

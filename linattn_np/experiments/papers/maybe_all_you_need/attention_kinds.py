@@ -83,7 +83,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
 
 
 def floor(Z: Array, y: Array, layers: int) -> float:
-    """The smallest loss that softmax attention can have on a batch, whatever its weights (14.33)."""
+    """The smallest loss that softmax attention can have on a batch, whatever its weights (14.17)."""
     n = Z.shape[1] - 1
     most = ((1 + 1 / n) ** layers - 1) * np.abs(Z[:, :-1, -1]).max(axis=1)  # the largest answer to each prompt (B,)
     return float((np.maximum(np.abs(y) - most, 0.0) ** 2).mean())
