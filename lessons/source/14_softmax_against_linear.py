@@ -443,7 +443,7 @@ def products_of(Z):
 softmax, betas = la.softmax_attention.softmax, np.geomspace(0.01, 2.0, by_profile(6, 24))
 ROWS = {"linear": lambda a: a, "sinh, not normalized": np.sinh,
         "softmax, two heads": lambda a: softmax(a) - softmax(-a), "softmax, one head": softmax}
-one = la.RegressionTask(n=20).sample(by_profile(500, 10_000), np.random.default_rng(SEED))
+one = la.RegressionTask(n=20).sample(by_profile(500, 40_000), np.random.default_rng(SEED))
 scores = [-beta * products_of(one.Z) for beta in betas]
 best = {name: np.array([best_loss(row(a)[:, :-1], *one) for a in scores])
         for name, row in ROWS.items()}
@@ -459,7 +459,7 @@ table(("weights of the labels", "smallest loss", "at beta"),
       f"one layer, the best c; (1.10) says {30 / 26:.3f} for linear")
 
 # %% [markdown]
-# So it is settled for one layer which part costs what. The even part, which one head cannot shed, is by far the most of it. Two heads shed it, and end where linear attention with centred scores ends, to the digit: what is left is the mean $\bar a$ of the normalization, and it is small. The $\sinh$ costs nothing, since small scores with a large $c$ make it a straight line.
+# So it is settled for one layer which part costs what. The even part, which one head cannot shed, is by far the most of it. Two heads shed it, and end where linear attention with centred scores ends: what is left is the mean $\bar a$ of the normalization, and it is small. The $\sinh$ costs nothing, since small scores with a large $c$ make it a straight line.
 #
 # **Three layers, trained.** The factor multiplies $P$, corner included, and the second head is the first with both signs turned; the compiled kernels take whole matrices, and the chain rule gives the gradient of what is trained. One way more: $c = 1$ and one head, but
 # *all* of $P$ and $Q$ trained, so that the model may set its corners itself.
@@ -556,7 +556,7 @@ for name, (kind, c, heads, full) in WAYS.items():
                  "–" if bound is None else f"{bound:.2g}",
                  f"{middle[name] / middle['linear']:.3g}",
                  f"{tried[found['linear'][1]]:.3g}"))
-show(pictures.draw_ways(RATES, drawn),
+show(pictures.draw_ways(drawn),
      "A line for each way, loss on a logarithmic axis. Linear lies near 0.01. Softmax with one "
      "head lies above 1 with any c, with c = 1 above its floor. With two heads it moves left "
      "as c grows, to near linear attention at c = 200.")

@@ -49,7 +49,8 @@ class Plane:
 
     def sums(self, beta: float, second: str) -> Array:
         """The weighted examples, added up (prompts, 2)."""
-        return (sum(self.weights(beta, second))[:, None] @ self.X)[:, 0]
+        first, other = self.weights(beta, second)
+        return ((first + other)[:, None] @ self.X)[:, 0]
 
     def miss(self, beta: float, second: str) -> float:
         """The root of the mean square of how far they are from -x_q."""
@@ -59,11 +60,11 @@ class Plane:
         """The weights, the plane and the misses at one size of the scores."""
         figure, axes = new_figure(columns=3, width=2.7, height=2.8)
         left, middle, right = axes[0]
-        heads, sums = self.weights(beta, second), self.sums(beta, second)
-        bars, at = [head[0, self.order] for head in heads], np.arange(1, self.X.shape[1] + 1)
-        left.bar(at, bars[0], color=ORANGE)
-        left.bar(at, bars[1], color=PINK)
-        left.plot(at, bars[0] + bars[1], "kD", markersize=3.5)
+        first, other = (head[0, self.order] for head in self.weights(beta, second))
+        sums, net, at = self.sums(beta, second), first + other, np.arange(1, self.X.shape[1] + 1)
+        left.bar(at, first, color=ORANGE)
+        left.bar(at, other, color=PINK)
+        left.plot(at, net, "kD", markersize=3.5)
         left.axhline(0, color="0.4", linewidth=0.8)
         left.set(xlabel="example, by <x_j, x_q>", xticks=at[2::3], ylim=(-0.75, 0.75), title="weights, one prompt")
         middle.plot(*self.X[0].T, "o", color="0.7", markersize=4)
@@ -77,7 +78,6 @@ class Plane:
         right.set(xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), title=f"{len(self.X)} prompts: the miss")
         for ax in axes[0]:
             ax.title.set_fontsize(10)
-        net = sum(heads)[0]
         return figure, (
             f"Second head {second}, scores of size {beta:g}: the weights go from {net.min():.2f} to {net.max():.2f}, and the typical miss is "
             f"{self.miss(beta, second):.2f}."
@@ -101,8 +101,8 @@ def draw_one_layer(betas: Array, best: Mapping[str, Array]) -> Figure:
     return figure
 
 
-def draw_ways(rates: Sequence[float], rows: Mapping[str, tuple[Sequence[float], Sequence[float], float | None]]) -> Figure:
-    """A line for each way: scores of the search (rates), test losses of the seeds, and the floor or None."""
+def draw_ways(rows: Mapping[str, tuple[Sequence[float], Sequence[float], float | None]]) -> Figure:
+    """A line for each way: scores of the searched rates, test losses of the seeds, and the floor or None."""
     figure, axes = new_figure(width=7.4, height=0.42 * len(rows) + 1.1)
     ax = axes[0, 0]
     for at, (tried, tests, floor) in enumerate(rows.values()):
@@ -135,5 +135,5 @@ def draw_curves(panels: Mapping[str, Mapping[str, Array]], looks: Mapping[str, t
         ax.set(yscale="log", ylim=(5e-3, 50), xlabel="iteration t", title=title)
     seeds = len(next(iter(next(iter(panels.values())).values())))
     axes[0, 0].set_ylabel(f"loss of fresh batches, {seeds} seeds")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return figure
