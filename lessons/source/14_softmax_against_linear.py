@@ -151,8 +151,8 @@ X, queries = drawn.standard_normal((80, 12, 2)), drawn.standard_normal((80, 2))
 queries[0] = 0.9, 0.7
 moving(pictures.Plane(X, queries),
        "Left, bars: the weight that each head gives to each of twelve examples. In the middle "
-       "the plane with the examples, the path of their weighted sum as the scores grow, and the "
-       "target, a star. Right, how far 80 such sums are from their targets.",
+       "the plane with the examples, the path of their weighted sum as the scores grow, and "
+       "the target, a star. Right, how far 80 such sums are from their targets.",
        second=knob(("off", "on"), "off", "second head"),
        beta=knob((0.0, 0.2, 0.4, 0.5, 0.75, 1.0, 2.0), 0.75, "size of the scores"))
 
@@ -343,7 +343,8 @@ for mistake in (None, "no mean term", "mean over the readers", "mask forgotten b
                 "mask before the softmax"):
     before = mistake == "mask before the softmax"  # a mistake of both passes alike
     oracle = complex_step(mistake) if before else right
-    rows.append((mistake or "none: yours", *map(gap, backward(douts, Zs, P, Q, mistake), oracle),
+    errors = map(gap, backward(douts, Zs, P, Q, mistake), oracle)
+    rows.append((mistake or "none: yours", *errors,
                  "passes" if reads_nothing(mistake) else "FAILS"))
 table(("mistake", "error of dZ", "of dP", "of dQ", "query"), rows)
 
@@ -450,7 +451,8 @@ best = {name: np.array([best_loss(row(a)[:, :-1], *one) for a in scores])
 show(pictures.draw_one_layer(betas, best),
      "Loss of one layer with the best c against the size of the scores. Linear is level and "
      "lowest. Two heads and sinh begin near it at small scores and rise; sinh starts on it, "
-     "two heads a little above. One head begins near 5, has its lowest point above 2, and rises.")
+     "two heads a little above. One head begins near 5, has its lowest point above 2 and "
+     "rises.")
 a = scores[0]
 centred = best_loss((a - a.mean(axis=1, keepdims=True))[:, :-1], *one)
 table(("weights of the labels", "smallest loss", "at beta"),
