@@ -51,9 +51,9 @@ def smallest_loss(alpha, n, d):
     return _smallest(alpha, n, d)
 
 
-def _smallest(alpha, n, d, even=1.0, same=2.0, others=1.0):
+def _smallest(alpha, n, d, even=0.0, same=2.0, others=1.0):
     p, q = (1 + alpha) / 2, (1 - alpha) / 2
-    K = (p * p + even * q * q) * (d + same) / n + p * p * (1 - others / n)
+    K = (p * p + q * q) * (d + same) / n + (p * p + even * q * q) * (1 - others / n)
     return d * (1 - p * p / K)
 
 
@@ -95,11 +95,13 @@ EXERCISES = (
         "14b.4", "Write smallest_loss(alpha, n, d): the smallest loss over eta of one layer with weights max(a, alpha a).",
         smallest_loss, slope_and_sizes, ("loss",),
         (
-            Slip("the even part is noise, and noise has a square: it is in the pairs i = j", lambda alpha, n, d: _smallest(alpha, n, d, even=0)),
+            Slip("of two different examples the even parts are independent, of mean 0: only i = j has their square",
+                 lambda alpha, n, d: _smallest(alpha, n, d, even=1.0)),
             Slip("the fourth moment of a Gaussian vector: (x.u)^2 |x|^2 has the mean d + 2",
                  lambda alpha, n, d: _smallest(alpha, n, d, same=0)),
             Slip("of the n^2 pairs n are of an example with itself", lambda alpha, n, d: _smallest(alpha, n, d, others=0)),
-            Slip("that is linear attention's, (1.10)", lambda alpha, n, d: d * (d + 1) / (n + d + 1)),
+            Slip("that is linear attention's, (1.10): the even part is noise, and noise has a square", lambda alpha, n, d:
+                 d * (d + 1) / (n + d + 1)),
             Slip("that is the share that is left; the loss of answering 0 is d", lambda alpha, n, d: _smallest(alpha, n, d) / d),
         ),
     ),
