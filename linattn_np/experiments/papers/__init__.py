@@ -7,6 +7,7 @@ GROUPS: dict[str, tuple[str, ...]] = {  # what ``reproduce GROUP`` draws; the fi
     "paper": ("maybe_all_you_need",),
     "systems": (
         "one_step_of_descent",
+        "preconditioned_descent",
         "noise_adaptive",
         "newtons_method",
         "electric_flow",
