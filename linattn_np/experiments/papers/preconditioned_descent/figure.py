@@ -20,7 +20,7 @@ from .comparison import DEPTHS, SHOWN, TEST, along, distances, losses, one_layer
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "Trained layers are steps of preconditioned gradient descent"
-SECONDS = {"paper": 200, "quick": 12}
+SECONDS = {"paper": 170, "quick": 10}
 FEW, MANY = 5, 20  # examples of the one layer that is held against the closed form
 KINDS = {  # what losses are compared: label and look
     "gd": ("GD, one tuned step", {"color": "black", "linestyle": "--"}),
