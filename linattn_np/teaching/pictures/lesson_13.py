@@ -14,7 +14,7 @@ LOOKS: dict[int, tuple[str, str | tuple[int, tuple[int, ...]]]] = {
     1: ("#000000", ":"), 2: ("#E69F00", "--"), 3: ("#56B4E9", "-"), 4: ("#009E73", "-."), 6: ("#0072B2", "-"), 8: ("#CC79A7", (0, (5, 1))),
 }  # fmt: skip
 POLYNOMIALS = {
-    "one step length": ("#000000", ":"), "one for each layer": ("#D55E00", "--"), "with P' too, (13.3)": ("#009E73", "-"),
+    "one step length": ("#000000", ":"), "one for each layer": ("#CC79A7", "-."), "with P' too, (13.3)": ("#009E73", "-"),
 }  # fmt: skip
 
 
@@ -46,7 +46,7 @@ def draw_rho(c: Array, curves: Mapping[str, tuple[Callable[[Array], Array], floa
         words.append(f"{name} {loss:.3g}")
     ax.set(yscale="log", ylim=(1e-5, 5), xlim=(0, 4), xlabel="eigenvalue c of a prompt's C (grey: how often)")
     ax.set(ylabel="|rho_L(c)|, what is left", title=f"L = {L}")
-    ax.legend(frameon=False, fontsize=8, loc="lower right", title="loss", title_fontsize=8)
+    ax.legend(framealpha=0.85, edgecolor="1", fontsize=8, loc="lower right", title="loss", title_fontsize=8)
     return figure, f"L = {L}: losses {', '.join(words)}."
 
 
@@ -128,7 +128,7 @@ def draw_trained(c: Array, rho: Mapping[int, Array], own: Mapping[int, Callable[
     at = np.linspace(0, 4, 400)
     for ax, (L, values) in zip(axes[0], rho.items(), strict=True):
         ax.plot(c, np.abs(values), ".", markersize=2, color=STYLES["Adam"]["color"], alpha=0.5, label="Adam's model")
-        ax.plot(at, np.abs(own[L](at)), color="#D55E00", linestyle="--", linewidth=1.2, label="descent, own lengths")
+        ax.plot(at, np.abs(own[L](at)), color="#CC79A7", linewidth=1.2, label="descent, own lengths")
         ax.set(yscale="log", ylim=(1e-5, 5), xlim=(0, 4), xlabel="eigenvalue c", title=f"L = {L}")
     axes[0, 0].set_ylabel("|rho(c)|")
     axes[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
