@@ -146,6 +146,9 @@ def test_no_paper_imports_another():
         assert not others, f"{file} imports {others}; what two papers need moves to a shared module"
 
 
+ARGUMENTS = {"momentum"}  # a paper is called as an argument of the optimizers is
+
+
 def test_nothing_below_imports_a_paper_and_the_harness_knows_none_by_name():
     below = [file for file in ROOT.rglob("*.py") if file not in PAPER_FILES and "teaching" not in file.parts]
     assert len(below) > 40
@@ -153,7 +156,7 @@ def test_nothing_below_imports_a_paper_and_the_harness_knows_none_by_name():
         assert not [module for module in imports_of(file) if named_paper(module)], file
         if "experiments" in file.parts:
             names = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
-            assert not names & set(PAPERS), f"{file} names a paper"
+            assert not names & (set(PAPERS) - ARGUMENTS), f"{file} names a paper"
         elif file.name != "__main__.py":  # the table of commands
             assert not [module for module in imports_of(file) if module.startswith("linattn_np.experiments")], file
 

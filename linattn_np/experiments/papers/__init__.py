@@ -11,6 +11,7 @@ GROUPS: dict[str, tuple[str, ...]] = {  # what ``reproduce GROUP`` draws; the fi
         "noise_adaptive",
         "newtons_method",
         "electric_flow",
+        "momentum",
         "looped_transformer",
         "what_attention_can_remember",
         "transformers_into_rnns",
