@@ -35,20 +35,24 @@ def share_within(numbers: Numbers) -> Numbers:
     for column in columns:
         for entry in numbers["table"][column].values():
             if entry["printed"] is not None:
-                ours = np.nanmin(numbers_or_nan(entry["each_seed"]))
-                near.append(abs(ours / entry["printed"] - 1) <= tolerance(entry["printed"]))
+                near.append(abs(best(entry) / entry["printed"] - 1) <= tolerance(entry["printed"]))
     return spread([np.mean(near)])
+
+
+def best(entry: Numbers) -> float:
+    """The best seed of an entry."""
+    return float(np.nanmin(numbers_or_nan(entry["each_seed"])))
 
 
 def those_outside(numbers: Numbers) -> str:
     """The entries that are not near, in words."""
     far = [
-        f"{name} at {column}: {entry['median']:.3g} for {entry['printed']:.3g}"
+        f"{name} at {column}: {best(entry):.3g} for {entry['printed']:.3g}"
         for column, found in numbers["table"].items()
         for name, entry in found.items()
-        if entry["printed"] is not None and abs(entry["median"] / entry["printed"] - 1) > tolerance(entry["printed"])
+        if entry["printed"] is not None and abs(best(entry) / entry["printed"] - 1) > tolerance(entry["printed"])
     ]
-    return f"outside: {'; '.join(far) or 'none'}"
+    return f"best seeds; outside: {'; '.join(far) or 'none'}"
 
 
 def like_one_ridge(numbers: Numbers) -> Numbers:
@@ -68,6 +72,12 @@ def over_adaptive(numbers: Numbers) -> Numbers:
     """Adaptive ridge over the deepest diagonal model."""
     each = np.array(numbers_or_nan(entry_of(f"diagonal {deepest(numbers)}", numbers)["each_seed"]))
     return spread(numbers["baselines"]["5"]["adaptive ridge"] / each)
+
+
+def best_over_adaptive(numbers: Numbers) -> str:
+    """The same for the best seed, as the paper reports its runs."""
+    ours = best(entry_of(f"diagonal {deepest(numbers)}", numbers))
+    return f"for the best seed alone {numbers['baselines']['5']['adaptive ridge'] / ours:.3g}; the paper reports the best of five"
 
 
 def worst_baseline(numbers: Numbers) -> Numbers:
@@ -150,6 +160,7 @@ CLAIMS = (
         statement="The share of entries near the printed ones for six other laws of noise: GD++ and diagonal with 1 to 3 layers, full with 1, 2",
         aside=those_outside, rule=Above(1.0, 0.8),
     ),
-    *(Claim(f"noise_adaptive_{name}", statement, where, printed=theirs, figure="noise_adaptive", values=values, rule=rule)
+    *(Claim(f"noise_adaptive_{name}", statement, where, printed=theirs, figure="noise_adaptive", values=values, rule=rule,
+            aside=best_over_adaptive if name == "beats_adaptive" else None)
       for name, statement, where, theirs, values, rule in ROWS),
 )  # fmt: skip
