@@ -23,15 +23,10 @@ def draw_prompt(x: Array, clean: Array, xi: Array, sigma: float, w: float) -> tu
     ends = np.array([-2.2, 2.2])
     fitted, oracle = (x @ y) / (x @ x), (x @ y) / (x @ x + sigma**2)
     ax.plot(x, y, "o", color="0.3", markersize=4)
-    for slope, label, style in ((w, "true", "k-"), (fitted, "least squares", "#D55E00"), (oracle, "oracle", "#0072B2")):
-        ax.plot(
-            ends,
-            slope * ends,
-            style if style == "k-" else "--",
-            color=None if style == "k-" else style,
-            label=label,
-            linewidth=1.5,
-        )
+    for slope, label, line, color in (
+        (w, "true", "-", "black"), (fitted, "least squares", "--", "#D55E00"), (oracle, "oracle", "-.", "#0072B2"),
+    ):  # fmt: skip
+        ax.plot(ends, slope * ends, line, color=color, label=label, linewidth=1.5)
     ax.set(xlim=ends, ylim=(-6, 6), xlabel="covariate x", ylabel="label y")
     ax.legend(frameon=False, fontsize=9, loc="upper left")
     share = oracle / fitted

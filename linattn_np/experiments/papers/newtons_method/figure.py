@@ -72,6 +72,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         name: np.array([[depth.depth_of(path) for path in found[name]] for found in paths]).T for name in ("Newton", "descent")
     }
     return {
+        "sizes": sizes(scale),
         "kappas": list(asked), "depths": {name: values.tolist() for name, values in depths.items()},
         "errors": {name: [thinned(np.median(found[name], axis=0)) for found in paths] for name in ("Newton", "descent")},
         "each": {name: spread(values) for name, values in (each | convex).items() if values.ndim == 1},

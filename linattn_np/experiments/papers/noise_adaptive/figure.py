@@ -91,6 +91,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     description = {"seeds": seeds(scale), "prompts": 100 if scale.name == "paper" else 10}
     theorems = kept(folder, "noise_adaptive_theorems", description, lambda: theorem_numbers(seeds(scale), description["prompts"]))
     return {
+        "sizes": sizes(scale),
         "table": table(todo, rows), "control": control(todo, rows), "sigmas": list(training.SIGMAS),
         "baselines": {c: {name: float(found[name]) for name in BASELINES} for c, found in zip(columns, ridge, strict=True)},
         "tuned": {c: {name: float(found[name]) for name in ("constant", "cap", "factor")} for c, found in zip(columns, ridge, strict=True)},
