@@ -308,7 +308,7 @@ reveal("18.p1", share["0 to 5", 3], "Longer training gives a third: see section 
 reveal("18.p2", share["always 3", 2], "With one noise there is nothing to follow.")
 
 # %% [markdown]
-# With one noise for all prompts four numbers gain next to nothing at two layers, and at three GD++ is at the oracle up to a thousandth either way. Where the noise differs they gain much, and more with depth. Now the same models, prompt by prompt: the loss against the prompt's noise.
+# With one noise for all prompts four numbers gain little at two layers, and at three both are within two thousandths of the oracle, GD++ the nearer one. Where the noise differs they gain much, and more with depth. Now the same models, prompt by prompt: the loss against the prompt's noise.
 
 # %%
 grid, law = np.arange(0.0, 6.1, 0.5), "0 to 5"
@@ -336,7 +336,7 @@ table(names, [(l + 1, *row) for l, row in enumerate(trained["0 to 5", "four", 3,
       "Noise 0 to 5, three layers, first seed")
 
 # %% [markdown]
-# In the last layer only $w_{yx}$ and $w_{yy}$ act on the answer, and $w_{yy}$ multiplies a slot that is small by then. Before it $w_{xy}$ and $w_{yy}$ are negative: steps shrink where $\lambda$ is large. How the numbers of a deep stack share the work between them is open.
+# In the last layer only $w_{yx}$ and $w_{yy}$ act on the answer. In the two layers from the second on $w_{yy}$ is negative, and in the second so is $w_{xy}$: labels and steps shrink where $\lambda$ is large. How the numbers of a deep stack share the work between them is open.
 
 # %% [markdown]
 # ## 7. The paper and us
