@@ -210,9 +210,9 @@ EXERCISES = (
         d="(15.7) multiplies by a step that is 0",
     ),
     choice(
-        "15.t3", "Floor 0, the rate divided by ten: what does the log plot show?", "a",
+        "15.t3", "Floor 0, settled, the rate divided by ten, settled again: what does the log plot show?", "a",
         b="by (15.23) the level falls with the rate",
         c="in (15.24) the rate cancels where the floor is 0",
-        d="by (15.23) the level falls with the rate; only the width stays",
+        d="in (15.25) the rate stands beside the number of steps",
     ),
 )  # fmt: skip
