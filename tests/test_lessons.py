@@ -17,6 +17,7 @@ from linattn_np.teaching import command, course_map, execute, finished, handout,
 from linattn_np.teaching.exercise import of_lesson
 from linattn_np.teaching.exercises.lesson_14b import HALF_WAY, smallest_loss
 from linattn_np.teaching.pictures.lesson_14b import best_loss
+from linattn_np.teaching.pictures.lesson_15 import Cloud, answers
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "lessons"
@@ -416,6 +417,21 @@ def test_integer_example_of_lesson_15():
             assert (loss, model.predict(theta, Z)) == (1, 24) and grad[:7].tolist() == expected
         diagonal = la.composed_diagonal.hessian_diagonal(model, theta, Z, y, backend="numpy")
         assert curvature is None or diagonal[4:7].tolist() == curvature
+
+
+def test_a_settled_cloud_keeps_its_width_and_jumps_by_its_rate():
+    cloud = Cloud((0.01, 0.1), 80, 4000, np.random.default_rng(15))
+    for rate in (0.01, 0.1):  # (15.24), (15.25)
+        for lag in (1, 5, 40):
+            width, jump, derived = cloud.measured(rate, lag)
+            assert abs(width / np.sqrt(0.2) - 1) < 0.04 and abs(jump / derived - 1) < 0.04
+        assert abs(cloud.losses[rate].mean() / (10 * rate * 0.25 / (2 * (2 - rate))) - 1) < 0.04  # (15.22)
+    slow, fast = (cloud.measured(rate, 1)[1] for rate in (0.01, 0.1))
+    assert 2.9 < fast / slow < 3.3  # the root of ten, less what (1 - eta h)^2 bends
+    task = la.NonlinearTask(n=20, network_seed=3)
+    found = answers(task, 50, np.random.default_rng(15))
+    errors = {name: ((said - asked) ** 2).mean() / (asked**2).mean() for name, (said, asked) in found.items()}
+    assert errors["hidden features"] < 1e-20 and errors["raw covariates"] > 0.1
 
 
 def test_the_best_step_of_lesson_01():

@@ -586,7 +586,7 @@ reveal("14.p2", middle["softmax, c = 20"] / middle["two heads, c = 20"],
 #
 # With two heads there is nothing to be multiplied. The larger $c$, the smaller the scores may be, and the closer the loss comes to linear attention's. At $c = 200$ a factor of two is left (its best rate is the lowest of the list, so perhaps less). What it is made of, the centring or a slower start, was not separated here, and 300 iterations are few.
 #
-# Search the rates or not? Look at the last column: at the rate that suits linear attention the two heads with $c = 200$ diverge, and one would report the opposite.
+# Search the rates or not? Look at the last column: at the rate that suits linear attention the two heads with $c = 200$ end at a loss of about a hundred, and one would report the opposite.
 #
 # **The control.** Mirrored prompts: 10 examples and their images, with half as many different examples to learn from.
 

@@ -607,7 +607,7 @@ reveal("15.p1", float(np.median(late["Adam"] / late["SGD"])),
 
 # %% [markdown]
 # Read the table by columns. Along Adam's run the loss falls, and its jumps with it; those of the logarithm do not. Late, Adam's plain jump is *below* SGD's, and its log jump a few times above: in this run all of the difference is the level, (15.21). The last column is the loss of each step's fresh batch: it tells
-# of the batch, not of the run, and differs far less. (The tall strokes in the figure come at the end of this section.)
+# of the batch, not of the run, and differs far less. (The tall stroke in the figure is the subject of the optional part below.)
 #
 # **And the gradients?** The noise (8.1) of lesson 08, batches of the same size, early and at the end:
 
@@ -653,8 +653,8 @@ jumps = {factor: np.array([by_lag(tails[factor, seed]) for seed in range(seeds)]
 level = {key: float(np.median(losses[more // 3 :])) for key, losses in tails.items()}
 show(pictures.draw_lags(lags, {"Adam continued at three rates": {
     f"rate {factor * rates['Adam']:g}": jumps[factor] for factor in factors}}),
-     "Typical change over the level against the lag, for three rates: lines that rise and lie "
-     "the lower the smaller the rate; that of the largest rate levels off first.")
+     "Typical change over the level against the lag, for three rates: lines that rise with the "
+     "lag, the lower the smaller the rate, with wide and overlapping bands.")
 
 # %%
 rows = [(f"{factor * rates['Adam']:g}",
@@ -668,7 +668,7 @@ shrunk = [jumps[1.0][s, at] * level[1.0, s] / (jumps[0.1][s, at] * level[0.1, s]
 reveal("15.p2", float(np.median(shrunk)), "In plain numbers, in as many iterations as above.")
 
 # %% [markdown]
-# At the old rate the change grows with the lag and then flattens, after some tens of iterations and at about half of the level: there the cloud is drawn anew, as (15.25) has it, and the loss has settled or nearly so. At a tenth of the rate the changes in a few iterations are several times smaller, (15.21) with shorter steps, and still grow at the longest lags of the table. By the test of section 2 those runs have *not* settled in 300 iterations: their time is ten times as long. Their jumps are smaller; of their width one may say nothing yet. In the cloud of section 4, which has settled, it stays as it was. The old rate was only large for what was left of the loss.
+# At the old rate the change grows with the lag, after some twenty iterations more slowly, to about half of the level. At lower rates it is smaller at every lag: shorter steps, smaller jumps, (15.21). The bands are wide, for this loss falls in stairs and the seeds stand on different ones (second column). Whether the lower rates have settled in 300 iterations these curves do not show, as their time is three and ten times as long; so of their *width* one may say nothing yet. In the cloud of section 4, which has settled, it stays as it was.
 #
 # ### Optional. A third kind of jump
 #
@@ -720,16 +720,28 @@ table(("optimizer", "part of the run", "test loss", f"jump of f in {apart}",
        f"jump of log f in {apart}", "width"), rows, "medians over seeds")
 over = last["Adam"] / last["SGD"]
 print("last fifth, Adam over SGD: loss {:.2g}, jump of f {:.2g}, of log f {:.3g}".format(*over))
-rows = []
-for name in kinds:
-    ends = [np.log(np.array_split(losses, WINDOWS)[-1]) for losses in losses_of[name]]
-    rows.append((name, *(f"{np.median([np.median(np.abs(e[k:] - e[:-k])) for e in ends]):.2g}"
-                         for k in (1, 2, 4, 8, 16))))
-table(("optimizer", *(f"jump of log f in {k * apart}" for k in (1, 2, 4, 8, 16))), rows,
-      "last fifth, medians over seeds")
+
+# %%
+after = (1, 2, 4, 8, 16)  # recorded test losses
+
+
+def log_jumps(losses, k):
+    """The typical jump of log f over k recorded losses, in the last window."""
+    return np.median(np.array_split(np.abs(np.log(losses[k:] / losses[:-k])), WINDOWS)[-1])
+
+
+at_end = {name: np.array([[log_jumps(losses, k) for k in after] for losses in losses_of[name]])
+          for name in kinds}
+far = [k * apart for k in after]
+show(pictures.draw_lags(far, {"loaded, last fifth of the run": at_end}),
+     "Typical jump of log f against the lag, 50 to 800 iterations, last fifth. Adam's is "
+     "level, near 1. SGD's lies a hundred times lower and rises.")
+table(("optimizer", *(f"jump of log f in {k}" for k in far)),
+      [(name, *(f"{value:.2g}" for value in np.median(found, axis=0)))
+       for name, found in at_end.items()], "last fifth, medians over seeds")
 
 # %% [markdown]
-# Read the last table first. Adam's log jump does not grow with the lag, from 50 iterations to 800: by the test of section 2 it has settled, and from the second fifth on neither its level nor its width changes much. Its cloud is nearly as wide as its level: much of this loss *is* cloud, (15.23), held up by the rate. SGD's grows with the lag: it has not settled, it still descends, and it does so quietly.
+# Read the figure and the last table first. Adam's log jump does not grow with the lag, from 50 iterations to 800: by the test of section 2 it has settled, and from the second fifth on neither its level nor its width changes much. Its cloud is nearly as wide as its level: much of this loss *is* cloud, (15.23), held up by the rate. SGD's grows with the lag, from 100 on about in proportion: it has not settled, it still descends, and it does so quietly.
 #
 # In class Adam's plain jump ended below SGD's. Here it does not. Read the printed line: on the log plot Adam looks rougher by a factor above a hundred; a factor of ten of that is a jump that is larger indeed, and a factor of twelve is the lower level. Which of the two a curve shows cannot be seen on a log axis alone: look at the level, and at the lag.
 

@@ -95,7 +95,7 @@ def draw_paths(
 
 
 def draw_lags(lags: Sequence[int], panels: Mapping[str, Mapping[str, Array]]) -> Figure:
-    """A panel for each title: jumps over the level (seeds, lags) of each run, medians and ranges."""
+    """A panel for each title: jumps (seeds, lags) of each run, over the level or of the logarithm, medians and ranges."""
     figure, axes = new_figure(columns=len(panels), width=3.9, height=3.0)
     for ax, (title, runs) in zip(axes[0], panels.items(), strict=True):
         for (name, found), (colour, line) in zip(runs.items(), FOUND.items(), strict=False):
@@ -104,5 +104,5 @@ def draw_lags(lags: Sequence[int], panels: Mapping[str, Mapping[str, Array]]) ->
         ax.set(xscale="log", yscale="log", xlabel="lag k", title=title)
         ax.title.set_fontsize(10)
         ax.legend(frameon=False, fontsize=9)
-    axes[0, 0].set_ylabel("jump in k steps, over the level")
+    axes[0, 0].set_ylabel("jump in k steps, relative")
     return figure
