@@ -102,6 +102,8 @@ def draw_lags(lags: Sequence[int], panels: Mapping[str, Mapping[str, Array]]) ->
             style = STYLES.get(name, {"color": colour, "linestyle": line})
             median_band(ax, lags, np.quantile(found, [0, 0.5, 1], axis=0), name, **style)
         ax.set(xscale="log", yscale="log", xlabel="lag k", title=title)
+        ax.set_xticks(lags, [str(lag) for lag in lags])
+        ax.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         ax.title.set_fontsize(10)
         ax.legend(frameon=False, fontsize=9)
     axes[0, 0].set_ylabel("jump in k steps, relative")
