@@ -20,7 +20,7 @@ class Page:
     """``with Page() as page: page.open(url)``"""
 
     def __enter__(self):
-        self.folder, self.count = tempfile.mkdtemp(), 0
+        self.folder, self.count, self.events = tempfile.mkdtemp(), 0, []
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", "--remote-allow-origins=*"]
         self.process = subprocess.Popen(
             [PROGRAM, *options, f"--user-data-dir={self.folder}", "--window-size=1100,1000", "about:blank"],
@@ -47,6 +47,7 @@ class Page:
         self.socket.send(json.dumps({"id": self.count, "method": method, "params": params}))
         while True:
             answer = json.loads(self.socket.recv())
+            self.events += [answer] if "method" in answer else []
             if answer.get("id") == self.count:
                 assert "error" not in answer, answer
                 return answer["result"]
@@ -55,6 +56,32 @@ class Page:
         """Go to an address and wait until it is loaded."""
         self.call("Page.navigate", url=str(address))
         self.until("document.readyState == 'complete' && location.href != 'about:blank'")
+
+    def watch(self):
+        """Keep from now on in ``events`` what the page asks for and complains of."""
+        for domain in ("Network", "Log", "Runtime"):
+            self.call(f"{domain}.enable")
+
+    def requests_and_errors(self):
+        """(addresses asked for, errors and exceptions) since the last time."""
+        found, self.events = self.events, []
+        asked = [e["params"]["request"]["url"] for e in found if e["method"] == "Network.requestWillBeSent"]
+        errors = [
+            e["params"]["entry"]["text"]
+            for e in found
+            if e["method"] == "Log.entryAdded" and e["params"]["entry"]["level"] == "error"
+        ]
+        errors += [str(e["params"]["exceptionDetails"]) for e in found if e["method"] == "Runtime.exceptionThrown"]
+        errors += [
+            str(e["params"]["args"])
+            for e in found
+            if e["method"] == "Runtime.consoleAPICalled" and e["params"]["type"] == "error"
+        ]
+        return asked, errors
+
+    def width(self, pixels, height=800):
+        """Show the page as wide as this."""
+        self.call("Emulation.setDeviceMetricsOverride", width=pixels, height=height, deviceScaleFactor=1, mobile=pixels < 600)
 
     def value(self, expression):
         """What an expression is on the page."""
