@@ -151,6 +151,7 @@ def orders(todo: list[tuple[int, int, int, int]], trained: list[Arrays]) -> Numb
 
 
 def draw(numbers: Numbers, scale: Scale) -> Figure:
+    """The figure, from the numbers alone."""
     figure, axes = new_figure(columns=2, rows=2, width=5.4, height=4.0)
     draw_errors(axes[0][0], numbers)
     draw_depths(axes[0][1], numbers)

@@ -25,6 +25,7 @@ def ratio(above: str, below: str, numbers: Numbers) -> Numbers:
 
 
 def deepest(numbers: Numbers) -> int:
+    """The number of layers of the deepest models whose loss was measured against sigma."""
     return int(numbers["profile"]["layers"])
 
 
@@ -118,14 +119,17 @@ def in_table(kind: str, L: int) -> Claim:
 
 
 def theorem(name: str, numbers: Numbers) -> Numbers:
+    """What was measured of a theorem."""
     return numbers["theorems"][name]
 
 
 def shallow_gain(numbers: Numbers) -> Numbers:
+    """Two diagonal layers' loss over that of two GD++ layers."""
     return ratio("diagonal 2", "GD++ 2", numbers)
 
 
 def deep_gain(numbers: Numbers) -> Numbers:
+    """The same for the deepest models."""
     L = deepest(numbers)
     return ratio(f"diagonal {L}", f"GD++ {L}", numbers)
 

@@ -175,6 +175,7 @@ def learned(todo: list[Job], rows: list[Arrays]) -> list[list[float]]:
 
 
 def draw(numbers: Numbers, scale: Scale) -> Figure:
+    """The figure, from the numbers alone."""
     figure, axes = new_figure(columns=2, rows=2, width=5.4, height=4.0)
     draw_depths(axes[0][0], numbers)
     draw_profiles(axes[0][1], numbers)
