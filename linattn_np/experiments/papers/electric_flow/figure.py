@@ -82,7 +82,15 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         pictures = {"flow": flow(), "molecule": molecule(min(LOOPS[-1], scale.steps))}
         shown.update()
     steps = {name: curve(range(1, 14), np.log([each[name] for each in tuned])) for name in tuned[0]}
-    return {"seeds_used": seeds, "log_loss": log_loss, "steps": steps, "condition": condition, "identities": same, **pictures}
+    return {
+        "sizes": sizes(scale),
+        "seeds_used": seeds,
+        "log_loss": log_loss,
+        "steps": steps,
+        "condition": condition,
+        "identities": same,
+        **pictures,
+    }
 
 
 def identities(seeds: int) -> dict[str, list[float]]:

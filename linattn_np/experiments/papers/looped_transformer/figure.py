@@ -68,7 +68,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         for key in ("after", "stable", "unstable")
     }
     return {
-        "sizes_used": at, "parameters": {name: training.size_of(which) for name, which in training.models().items()},
+        "sizes": sizes(scale), "sizes_used": at, "parameters": {name: training.size_of(which) for name, which in training.models().items()},
         "errors": {name: spread([run["error"] for run in each]) for name, each in runs.items()},
         "share": {name: spread([run["share"] for run in runs[name]]) for name in CURVES},
         "eta": {name: spread([run["eta"] for run in runs[name]]) for name in CURVES},
@@ -96,9 +96,14 @@ def noise(folder: RunFolder, at: dict[str, int], progress: bool | None) -> Numbe
         numbers[f"T = {loops}"] = {
             sigma: {key: spread([run[key] for run in runs]) for key in ("eta", "risk")} for sigma, runs in each.items()
         }
+        for at_sigma, here in numbers[f"T = {loops}"].items():
+            risks = [
+                training.loop_risk(eta, float(at_sigma), loops, at["prompts"], stable=True) for eta in here["eta"]["each_seed"]
+            ]
+            here["stable"] = spread(risks)
         clean = numbers[f"T = {loops}"]["0"]["eta"]["median"]
         numbers[f"T = {loops}, step of no noise"] = {
-            f"{sigma:g}": float(training.loop_risk(clean, sigma, loops, at["prompts"])) for sigma in SIGMAS
+            f"{sigma:g}": float(training.loop_risk(clean, sigma, loops, at["prompts"], stable=True)) for sigma in SIGMAS
         }
     return numbers
 
@@ -151,7 +156,7 @@ def draw_apart(ax: Axes, numbers: Numbers) -> None:
     name = "pre + 8 loops"
     share = numbers["share"][name]["median"]
     for key, label, style in (
-        ("unstable", rf"$\eta \lambda_{{max}} > 2$, {share:.0%} of prompts", {"color": "#D55E00", "linestyle": "--"}),
+        ("unstable", rf"$\eta \lambda_{{max}} > 2$, {share:.2%} of prompts", {"color": "#D55E00", "linestyle": "--"}),
         ("stable", r"$\eta \lambda_{max} < 2$", {"color": "#0072B2"}),
     ):  # fmt: skip
         values = numbers[key][name]
@@ -167,7 +172,7 @@ def draw_noise(ax: Axes, found: Numbers) -> None:
     ridge = np.array([found["human"][sigma]["ridge"] for sigma in noisy])
     for loops, style in zip(NOISE_LOOPS, ({"color": "#0072B2"}, {"color": "#D55E00", "linestyle": "--"}), strict=True):
         each = found[f"T = {loops}"]
-        quartiles = [[each[sigma]["risk"][key] for sigma in noisy] for key in ("lower_quartile", "median", "upper_quartile")]
+        quartiles = [[each[sigma]["stable"][key] for sigma in noisy] for key in ("lower_quartile", "median", "upper_quartile")]
         median_band(ax, SIGMAS[1:], np.array(quartiles) / ridge, f"{loops} loops, trained", **style)
     values = np.array([found["T = 20, step of no noise"][sigma] for sigma in noisy])
     ax.plot(SIGMAS[1:], values / ridge, ":", color="#D55E00", label="20 loops, step of no noise")
@@ -175,7 +180,12 @@ def draw_noise(ax: Axes, found: Numbers) -> None:
         values = np.array([found["human"][sigma][which] for sigma in noisy])
         ax.plot(SIGMAS[1:], values / ridge, color="k", linestyle=line, linewidth=1.2, label=which)
     ax.axhline(1.0, color="0.5", linewidth=1)
-    ax.set(xlabel=r"noise $\sigma$", ylabel="excess risk over ridge's", title="(e) noisy labels, d = 10, n = 20")
+    ax.set(
+        xlabel=r"noise $\sigma$",
+        ylabel="excess risk over ridge's",
+        ylim=(0.9, 2.5),
+        title="(e) noisy labels; prompts with a safe step",
+    )
     ax.legend(frameon=False, fontsize=8)
 
 
@@ -195,12 +205,13 @@ def summary(numbers: Numbers) -> str:
     apart = {key: numbers[key]["pre + 8 loops"]["median"][24] for key in ("stable", "unstable")}
     share = numbers["share"]["pre + 8 loops"]["median"]
     words = ["none" if value is None else f"{value:.3g}" for value in apart.values()]
-    lines.append(f"pre + 8 loops after 24: {words[0]} where the step is safe, {words[1]} on the {share:.1%} where it is not")
+    lines.append(f"pre + 8 loops after 24: {words[0]} where the step is safe, {words[1]} on the {share:.2%} where it is not")
     for sigma, values in found["human"].items():
         loops = ", ".join(f"{loops} loops {found[f'T = {loops}'][sigma]['risk']['median']:.3g}" for loops in NOISE_LOOPS)
+        safe = ", ".join(f"{found[f'T = {loops}'][sigma]['stable']['median']:.3g}" for loops in NOISE_LOOPS)
         steps = ", ".join(f"{found[f'T = {loops}'][sigma]['eta']['median']:.3g}" for loops in NOISE_LOOPS)
         lines.append(
-            f"noise {sigma}: {loops} (steps {steps}); least squares {values['least squares']:.3g}, ridge {values['ridge']:.3g}, Newton "
+            f"noise {sigma}: {loops} (steps {steps}; where the step is safe {safe}); least squares {values['least squares']:.3g}, ridge {values['ridge']:.3g}, Newton "
             f"{values['Newton']:.3g}, stopped after {values['stopped at']} {values['Newton, stopped']:.3g}"
         )
     return "\n".join(lines)
