@@ -30,7 +30,8 @@ class Tape(NamedTuple):
 def forward(logits: Array, targets: Array, weights: Array | None = None, mark: Mark = keep) -> tuple[Array, Tape]:
     """The mean of -log of the probability of each target: (21.34), (21.35).
 
-    logits (..., K), targets (...) integers below K, weights (...) not negative, a mask for one; None counts every token alike
+    logits (..., K), targets (...) integers below K, or (..., K) distributions, such as another model's probabilities: then L[target] is
+    sum_k target_k L_k. weights (...) not negative, a mask for one; None counts every token alike
     -> the loss, an array without axes, and the tape. Cost O(size of logits). Derived in lesson 21.
     Raises ValueError for targets or weights of another shape, a target that is no symbol, and weights without a positive sum.
     """
@@ -88,16 +89,19 @@ def backward_tangent(dout: Array, hout: Array, tape: Tape, vtape: Tape) -> Array
 
 
 def _checked(shape: tuple[int, ...], targets: Array, weights: Array | None) -> tuple[Array, Array]:
-    """The targets as 0 and 1 (B, N, K), and the shares (*tokens, 1)."""
-    if targets.shape != shape[:-1] or targets.dtype.kind not in "iu":
-        raise ValueError(
-            f"targets: expected integers of shape {shape[:-1]}, one for each token, got {targets.dtype} {targets.shape}"
-        )
-    if targets.size and not 0 <= targets.min() <= targets.max() < shape[-1]:
+    """The targets as distributions (B, N, K), 1 at a symbol that is given, and the shares (*tokens, 1)."""
+    tokens = shape[:-1]
+    if targets.shape == shape and targets.dtype.kind == "f":
+        hot = targets
+        if hot.size and not (hot.min() >= 0 and abs(hot.sum(axis=-1) - 1).max() < 1e-6):
+            raise ValueError("targets: expected distributions, none negative and each with the sum 1")
+    elif targets.shape != tokens or targets.dtype.kind not in "iu":
+        raise ValueError(f"targets: expected integers of shape {tokens}, one for each token, got {targets.dtype} {targets.shape}")
+    elif targets.size and not 0 <= targets.min() <= targets.max() < shape[-1]:
         raise ValueError(f"targets: expected symbols 0 to {shape[-1] - 1}, got {targets.min()} to {targets.max()}")
-    weights = np.ones(targets.shape) if weights is None else np.asarray(weights, float)
-    if weights.shape != targets.shape or not (weights.min(initial=0) >= 0 and weights.sum() > 0):
-        raise ValueError(
-            f"weights: expected shape {targets.shape}, none negative, with a positive sum, got shape {weights.shape}"
-        )
-    return (targets[..., None] == np.arange(shape[-1])).astype(float), (weights / weights.sum())[..., None]
+    else:
+        hot = (targets[..., None] == np.arange(shape[-1])).astype(float)
+    weights = np.ones(tokens) if weights is None else np.asarray(weights, float)
+    if weights.shape != tokens or not (weights.min(initial=0) >= 0 and weights.sum() > 0):
+        raise ValueError(f"weights: expected shape {tokens}, none negative, with a positive sum, got shape {weights.shape}")
+    return hot, (weights / weights.sum())[..., None]

@@ -15,6 +15,7 @@ GROUPS: dict[str, tuple[str, ...]] = {  # what ``reproduce GROUP`` draws; the fi
         "looped_transformer",
         "what_attention_can_remember",
         "transformers_into_rnns",
+        "scalable_transformers",
     ),
 }
 PAPERS = tuple(name for names in GROUPS.values() for name in names)
