@@ -419,8 +419,8 @@ for ax, keys in zip(axes[0], (("electric, skip-circle, B frozen",
     ax.set(xlabel="layers", ylabel="log loss", ylim=(-14, 0), xticks=ours["iterations"])
     ax.legend(frameon=False, fontsize=8)
 show(figure, "Loaded. Lines are ours, crosses the released code's. All fall with depth. "
-             "Left, updating B lies below frozen in both; from 3 layers on our lines lie one to eight "
-             "nats below their crosses.")
+             "Left, updating B lies below frozen in both; from 3 layers on our lines lie one "
+             "to eight nats below their crosses.")
 
 # %%
 paper_and_us([
