@@ -53,9 +53,10 @@ def sized(scale: Scale) -> Sizes:
 def sizes(scale: Scale) -> str:
     """What is run at this scale."""
     used = sized(scale)
+    seeds = counted(used.seeds, "seed") + (f" or {used.few}" if used.few != used.seeds else "")
     return (
-        f"copy task {counted(used.copy, 'iteration')}, control {used.lag}, two layers {used.two}, {counted(used.seeds, 'seed')} or "
-        f"{used.few}; heavy ball of up to {counted(used.layers[-1], 'layer')}, {counted(used.prompts, 'prompt')}"
+        f"copy task {counted(used.copy, 'iteration')}, control {used.lag}, two layers {used.two}, {seeds}; heavy ball of up to "
+        f"{counted(used.layers[-1], 'layer')}, {counted(used.prompts, 'prompt')}"
     )
 
 
