@@ -19,7 +19,7 @@ from .text import SYMBOLS, counting_reader, floor
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "Finetuning pretrained Transformers into RNNs: a learned feature map in place of softmax"
-SECONDS = {"paper": 330, "quick": 15}
+SECONDS = {"paper": 350, "quick": 15}
 SEEDS = 5
 STYLES: dict[str, dict[str, Any]] = {
     "softmax": {"color": "#000000", "linestyle": "-."},
@@ -29,12 +29,12 @@ STYLES: dict[str, dict[str, Any]] = {
     "elu": {"color": "#D55E00", "linestyle": "--"},
 }
 LABELS = {"softmax": "softmax", "32": "32 learned features", "8": "8 learned", "4": "4 learned", "elu": "elu + 1 (16 features)"}
-CONTROL_STYLES = ("-", "--", ":")
+CONTROL_STYLES = {"-": "#E69F00", "--": "#56B4E9", "-.": "#D55E00", ":": "0.35"}
 ALT = (
     "Four panels. Top left: perplexity against iteration in all; softmax falls to the end of pretraining, where the swap throws the "
     "curves of 32 learned features and of elu + 1 back up; the learned map falls to softmax's level at once, elu + 1 more slowly; "
     "both trained from random weights fall over the whole time. Top right: the finetuning alone, for 4, 8 and 32 learned "
-    "features, elu + 1 and softmax swapped for itself, with the floor. Bottom left: three controls of the swap for 32 features beside it. "
+    "features, elu + 1 and softmax swapped for itself, with the floor. Bottom left: four controls of the swap for 32 features beside it. "
     "Bottom right: seconds for one more symbol against the length of the text before it, level for features and rising for softmax."
 )
 
@@ -103,7 +103,7 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
             **STYLES[name],
         )
     line(controls, numbers["converted"]["32"], "32 learned features", "32", **STYLES["32"])
-    for name, style, color in zip(CONTROLS, CONTROL_STYLES, ("#E69F00", "#56B4E9", "0.35"), strict=True):
+    for name, (style, color) in zip(CONTROLS, CONTROL_STYLES.items(), strict=True):
         line(controls, numbers["converted"][name], name, name, color=color, linestyle=style)
     for ax, words in (
         (whole, "iterations in all"),

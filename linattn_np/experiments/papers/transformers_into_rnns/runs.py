@@ -15,14 +15,15 @@ from .text import texts
 from .training import BATCH, FINETUNED, FIRST_RATE, PRETRAINED, SECOND_RATE, perplexity, train
 
 SIZES: tuple[int | str, ...] = (4, 8, 32, "elu", "softmax")  # what attention is swapped for; softmax for itself is the control
-CONTROLS = {  # of the swap for 32 features: weights drawn anew at the swap, and those that are trained after it
+FEATURES = 32  # of the controls
+CONTROLS: dict[str, tuple[Any, tuple[str, ...]]] = {  # of the swap: weights drawn anew at it, and those that are trained after it
     "queries and keys drawn anew": (("Wq", "Wk"), ()),
     "all but queries and keys drawn anew": (None, ()),
+    "everything drawn anew": (tuple(LanguageModel(FEATURES).shapes), ()),
     "the map alone trained": ((), ("W", "b")),
-}  # fmt: skip
+}
 SCRATCH: tuple[int | str, ...] = (8, 32, "elu")
 TIMED: tuple[int | str, ...] = ("softmax", "elu", 32)
-FEATURES = 32  # of the controls
 TEST_SEED = 24_000  # of the texts that every perplexity is measured on
 
 
