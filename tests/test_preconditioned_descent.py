@@ -9,7 +9,7 @@ from shapes import Recorder, complaints
 import linattn_np as la
 from linattn_np.experiments.curves import curve
 from linattn_np.experiments.papers import preconditioned_descent as paper
-from linattn_np.experiments.papers.preconditioned_descent import averaged, claims, closed_form, comparison, training
+from linattn_np.experiments.papers.preconditioned_descent import averaged, claims, closed_form, comparison, quasi_newton, training
 
 B, n, d, L = 5, 7, 3, 3
 
@@ -193,6 +193,43 @@ def test_distances_along_a_run_are_those_of_whitened_weights():
     )
     weights = comparison.shown({"params": params}, C)
     assert np.allclose(weights["whitened"], -2 * np.eye(5)) and np.allclose(weights["A"], -2 * np.linalg.inv(C @ C.T))
+
+
+def test_a_first_step_is_short_and_one_pair_makes_newtons_step_in_one_dimension():
+    assert quasi_newton.direction(np.array([30.0, 40.0]), []).tolist() == pytest.approx([-0.06, -0.08])
+    assert quasi_newton.direction(np.array([0.03, 0.04]), []).tolist() == [-0.03, -0.04]
+    curvature, g = 5.0, np.array([2.0])  # y = 5 s: the step is -g / 5
+    assert quasi_newton.direction(g, [(np.array([0.3]), np.array([0.3 * curvature]))]).tolist() == pytest.approx([-0.4])
+
+
+def test_a_full_memory_solves_a_parabola_and_a_valley():
+    H = np.diag([1.0, 10.0, 100.0, 1000.0])
+    found = quasi_newton.minimize(lambda x: (0.5 * (x @ H @ x), H @ x), np.ones(4), 60, 20)
+    assert found["times"].tolist() == [0, 20, 40, 60] and found["params"].shape == (4, 4)
+    assert np.abs(found["params"][-1]).max() < 1e-6 and found["params"][0].tolist() == [1, 1, 1, 1]
+
+    def valley(x):
+        a, b = x[:, 0], x[:, 1]
+        r, t = b - a * a, 1 - a
+        return float((100 * r * r + t * t).sum()), np.stack([-400 * a * r - 2 * t, 200 * r], axis=1)
+
+    end = quasi_newton.minimize(valley, np.array([[-1.2, 1.0]]), 80, 80)["params"][-1]
+    assert end.shape == (1, 2) and np.abs(end - 1).max() < 1e-5
+
+
+def test_where_nothing_is_lower_the_end_is_kept():
+    found = quasi_newton.minimize(lambda x: (1.0, np.ones(2)), np.zeros(2), 5, 2)  # a gradient that lies
+    assert found["times"].tolist() == [0, 2, 4, 5] and not found["params"].any()
+
+
+def test_a_minimized_stack_is_better_than_its_start_on_other_prompts():
+    Sigma, _ = covariance(15)
+    run = training.trained("all", Sigma, n, 2, "L-BFGS", 25, 200, 0, 25)
+    S, model = training.states(Sigma, n, 300, np.random.default_rng(1)), paper.Averaged(Sigma, 2)
+    start, end = (model.loss_of(params[:, None], S) for params in run["params"])
+    assert run["params"].shape == (2, 2, 2, d, d) and end < 0.6 * start
+    assert np.array_equal(run["params"], training.trained("all", Sigma, n, 2, "L-BFGS", 25, 200, 0, 25)["params"])
+    assert training.optimizer("L-BFGS", 25) == ("L-BFGS", {})
 
 
 # ---------------------------------------------------------------- claims and errors

@@ -42,18 +42,31 @@ def sized(scale: Scale) -> tuple[Scale, dict[str, Any]]:
     """The scale, and the iterations of each run: trained stacks by depth, one layer, few numbers, and the plain demonstration."""
     if scale.name == "paper":
         used = limited(scale, {"record_every": 200}, steps=8_000, batch=256, seeds=3)
-        return used, {"all": {1: 2_000, 2: 4_000, 3: 8_000, 4: 8_000}, "A": {1: 2_000, 2: 3_000, 3: 4_000, 4: 4_000}, "one": 2_000,
+        return used, {"all": {1: 200, 2: 500, 3: 1_000, 4: 1_000}, "fixed": 2_048, "A": {1: 2_000, 2: 3_000, 3: 4_000, 4: 4_000}, "one": 2_000,
                       "few": 3_000, "plain": 8_000, "states": 5_000}  # fmt: skip
     steps, few, count = (400, 300, 1_000) if scale.name == "quick" else (25, 10, 50)
     used = limited(scale, {"record_every": steps // 5}, steps=steps, batch=64, seeds=1 if scale.name == "quick" else 2)
     short = dict.fromkeys(DEPTHS, steps)
-    return used, {"all": short, "A": short, "one": steps, "few": few, "plain": few, "states": count}
+    fixed = dict.fromkeys(DEPTHS, 80 if scale.name == "quick" else 5)
+    return used, {
+        "all": fixed,
+        "fixed": 256 if scale.name == "quick" else 64,
+        "A": short,
+        "one": steps,
+        "few": few,
+        "plain": few,
+        "states": count,
+    }
 
 
 def sizes(scale: Scale) -> str:
     """What is run at this scale."""
     used, steps = sized(scale)
-    return f"1 to 4 layers, up to {counted(used.steps, 'iteration')} of {used.batch} covariances, {counted(used.seeds, 'seed')}"
+    longest = counted(max(steps["all"].values()), "iteration")
+    return (
+        f"1 to 4 layers, up to {longest} of L-BFGS on {steps['fixed']:,} covariances, or {used.steps:,} of Adam on {used.batch}, "
+        f"{counted(used.seeds, 'seed')}"
+    )
 
 
 def runs(folder: RunFolder, asked: list[tuple[Any, ...]], label: str, progress: bool | None) -> list[dict[str, Array]]:
@@ -73,9 +86,9 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     roots = [training.root(seed) for seed in range(used.seeds)]
     plain = np.eye(training.D)
     stacks = {
-        kind: {layers: runs(folder, [(kind, C @ C.T, training.N, layers, "skewed", steps[kind][layers], used.batch, seed, steps[kind][layers] // 40 or 1)
+        kind: {layers: runs(folder, [(kind, C @ C.T, training.N, layers, how, steps[kind][layers], batch, seed, max(1, steps[kind][layers] // 40))
                                      for seed, C in enumerate(roots)], f"{layers} layers, {kind}", progress) for layers in DEPTHS}
-        for kind in ("all", "A")
+        for kind, how, batch in (("all", "L-BFGS", steps["fixed"]), ("A", "skewed", used.batch))
     }  # fmt: skip
     few = {
         kind: {layers: runs(folder, [(kind, plain, training.N, layers, "few", steps["few"], used.batch, 0, steps["few"])], kind, progress)[0]
