@@ -153,8 +153,8 @@ EXERCISES = (
     ),
     choice(
         "17.t3", "Covariates and tasks are rotated together: the least loss of a stack?", "c",
-        a="the labels are the same numbers as before",
-        b="the labels are the same numbers as before",
+        a="the labels are the same numbers as before, for every prompt",
+        b="a rotation keeps lengths and angles: which number of a prompt would change?",
         d="a rotated stack does to rotated prompts what the stack did to the others",
     ),
 )  # fmt: skip

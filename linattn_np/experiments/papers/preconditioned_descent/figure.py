@@ -134,8 +134,8 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
                 label = {"raw": "$A_l$", "whitened": r"$\Sigma^{1/2} A_l \Sigma^{1/2}$", "B": "$B_l$"}[kind]
                 line = ("-", "--", ":")[layer]
                 median_band(ax, values["iterations"], band(values), f"{label}, l = {layer}", color=color, linestyle=line)
-        ax.set(ylim=(0, 1.02), xlabel="iteration t", ylabel="distance to a multiple of I", title=title)
-        ax.legend(frameon=False, fontsize=8)
+        ax.set(ylim=(0, 1.35), xlabel="iteration t", ylabel="distance to a multiple of I", title=title)
+        ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
     ax = axes[1, 2]
     parts = [np.array(numbers["weights"][name]) for name in ("A", "whitened")]
     ax.imshow(np.hstack([part / np.abs(part).max() for part in parts]), cmap="RdBu_r", vmin=-1, vmax=1)
