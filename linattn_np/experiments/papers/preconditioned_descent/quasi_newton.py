@@ -37,7 +37,8 @@ def minimize(value_and_grad: Callable[[Array], tuple[float, Array]], start: Arra
     """
     shape, x = start.shape, start.ravel()
     f, g = value_and_grad(start)
-    g, pairs, kept = g.ravel(), [], {0: x}
+    g, kept = g.ravel(), {0: x}
+    pairs: list[tuple[Array, Array]] = []
     for t in range(1, steps + 1):
         move = direction(g, pairs)
         slope, rate, found = g @ move, 1.0, None
