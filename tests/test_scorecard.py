@@ -143,7 +143,7 @@ def test_the_column_of_the_released_streams_reads_another_figure(monkeypatch):
 def test_claims_that_did_not_agree_are_revisited():
     known = registry.revisions()
     claims = {claim.id: claim for claim in registry.claims()}
-    assert len(known) == 15 == len({entry.id for entry in known}) and all(entry.id in claims for entry in known)
+    assert len(known) == 18 == len({entry.id for entry in known}) and all(entry.id in claims for entry in known)
     row = judge(replace(claim(lambda numbers: ours(0.0)), id=known[0].id), PAPER)
     page = scorecard.markdown([{**row, "paper": SOURCE}])
     assert f"{known[0].was}: **does not agree** | 0 [0, 0], 1 seed: **does not agree** | {known[0].why} |" in page
