@@ -1,7 +1,10 @@
 """Scalable Transformers: crops and their gradients, the block by hand, the tasks, the stages, soft targets, and the readers of the claims."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from shapes import Recorder, complaints
 
 from linattn_np.experiments.papers import scalable_transformers as paper
 from linattn_np.experiments.papers.scalable_transformers import block, claims, nested, noisy, training, translation
@@ -138,3 +141,13 @@ def test_the_readers_of_the_claims():
     assert claims.gain(numbers, "noisy")["each_seed"] == pytest.approx([0.05, 0.0])
     assert claims.gain(numbers, "noisy", least=True)["each_seed"] == pytest.approx([0.0, -0.1])
     assert claims.gain_of_full(numbers, "noisy")["each_seed"] == pytest.approx([0.1, -0.1])
+
+
+def test_shape_comments_are_true():
+    file, rng = Path(block.__file__), np.random.default_rng(0)
+    recorder, sizes = Recorder([file]), {"B": 3, "T": block.T, "V": block.V, "H": block.H, "w": 20, "c": 5}
+    params, along = ({n: rng.standard_normal(shape) for n, shape in block.shapes(20).items()} for _ in range(2))
+    logits, tape = recorder.record(sizes, block.forward, params, rng.integers(block.V, size=(3, block.T)))
+    recorder.record(sizes, block.backward, logits, tape)
+    recorder.record(sizes, block.tangent, along, tape)
+    assert complaints(file, file.read_text(encoding="utf-8"), dict(recorder.seen)) == []

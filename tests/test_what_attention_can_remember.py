@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shapes import Recorder, complaints
 
 from linattn_np.experiments.papers import what_attention_can_remember as paper
 from linattn_np.experiments.papers.what_attention_can_remember import claims, closed_loop, constructions, readout, recall, runs
@@ -219,3 +220,18 @@ def test_what_the_figure_shows_besides_its_claims():
     full = numbers["local"][str(numbers["local_length"])]
     gaps = np.array(full["errors"]) - np.array(full["floor"])[:, None]
     assert gaps.min() > -1e-5
+
+
+def test_shape_comments_are_true():
+    files, rng, sizes = [Path(m.__file__) for m in (readout, closed_loop)], np.random.default_rng(0), {"B": 5, "L": 7, "D": 3}
+    recorder = Recorder(files)
+    for kind in readout.KINDS:
+        tables = rng.standard_normal((2, readout.tables_of(kind), 7, 3))
+        M, tape = recorder.record(sizes, readout.forward, tables, kind)
+        recorder.record(sizes, readout.backward, M, tape, kind)
+        recorder.record(sizes, readout.tangent, tables, tape, kind)
+        recorder.record(sizes, readout.loss, tables, kind)
+        recorder.record(sizes, readout.loss_and_grad, tables, kind)
+    asked = recorder.record(sizes, closed_loop.programs, 5, 7, rng)
+    recorder.record(sizes, closed_loop.answers, np.eye(7), asked)
+    assert [each for file in files for each in complaints(file, file.read_text(encoding="utf-8"), dict(recorder.seen))] == []
