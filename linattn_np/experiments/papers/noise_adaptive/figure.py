@@ -49,9 +49,9 @@ def jobs(scale: Scale) -> list[Job]:
         cells += [("four", 3, column, 0, True) for column in others]
         cells += [("diagonal", 3, column, seed, True) for column in others for seed in (1, 2)]  # one seed may be caught far off
     cells.sort(key=lambda cell: list(COLUMNS).index(cell[2]))  # a worker keeps the prompts of one column
-    limit, batch = (4000, training.BATCH) if paper else (300, 64) if scale.name == "quick" else (12, scale.batch)
+    limit, batch = (10_000, training.BATCH) if paper else (300, 64) if scale.name == "quick" else (12, scale.batch)
     return [
-        (kind, L, column, min(training.STEPS[L], limit), batch, seed, count, expected)
+        (kind, L, column, min(training.recipe(kind, L)[1], limit), batch, seed, count, expected)
         for kind, L, column, seed, expected in cells
     ]  # fmt: skip
 
@@ -103,7 +103,12 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
 def describe(job: Job) -> dict[str, Any]:
     """Everything that decides the numbers of a job."""
     names = ("kind", "layers", "column", "steps", "batch", "seed", "count", "expected")
-    settings = {"rate": training.RATE, "betas": training.BETAS, "clip": training.CLIP, "task": repr(COLUMNS[job[2]])}
+    settings = {
+        "rate": training.recipe(job[0], job[1])[0],
+        "betas": training.BETAS,
+        "clip": training.CLIP,
+        "task": repr(COLUMNS[job[2]]),
+    }
     return dict(zip(names, job, strict=True)) | settings
 
 
