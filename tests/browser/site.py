@@ -1,8 +1,8 @@
-"""python tests/browser/site.py SITE [FOLDER]: the built site in a browser, page by page.
+"""python tests/browser/site.py SITE [FOLDER [AXE]]: the built site in a browser, page by page.
 
 Every page opens without an error, asks for nothing outside, draws its formulas, and has no sideways scroll on a telephone; pictures have
-words; the sliders of "Turn the knobs" and of the lessons move; the search finds "robust condition number". Needs Chromium; screenshots go
-to FOLDER.
+words; the sliders of "Turn the knobs" and of the lessons move; the search finds "robust condition number". AXE is axe.min.js of axe-core:
+with it each page is also held to the rules of accessibility, contrast among them. Needs Chromium; screenshots go to FOLDER.
 """
 
 import re
@@ -21,8 +21,8 @@ BARE = "[...document.images].filter(i => !i.alt && i.closest('article')).map(i =
 LOCAL = re.compile(r"file:|data:|blob:|about:")
 
 
-def look(page, file, site):
-    """One page: errors, requests, formulas, words of pictures, and its width on a telephone."""
+def look(page, file, axe):
+    """One page: errors, requests, formulas, words of pictures, accessibility, and its width on a telephone."""
     page.width(1100)
     page.open(file.as_uri())
     if page.value(FORMULAS):
@@ -34,6 +34,12 @@ def look(page, file, site):
     outside = [url for url in asked if not LOCAL.match(url)]
     assert not outside, f"{file} asks for {outside}"
     assert not errors, f"{file}: {errors}"
+    if axe:
+        page.value(f"{axe};1")
+        page.value("axe.run(document, {resultTypes: ['violations'], preload: false}).then(found => { window.judged = found.violations; }); 1")
+        page.until("window.judged !== undefined")
+        found = page.value("window.judged.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 120)).join(' | '))")
+        assert not found, f"{file}: {found}"
     page.width(PHONE)
     wide = page.value("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 1, f"{file}: {wide} pixels wider than a telephone"
@@ -74,6 +80,7 @@ def main():
     site = Path(sys.argv[1]).resolve()
     folder = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
+    axe = Path(sys.argv[3]).read_text(encoding="utf-8") if len(sys.argv) > 3 else ""
     size = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
     assert size < LIMIT, f"{size / 1e6:.0f} MB"
     pages = [file for file in sorted(site.rglob("*.html")) if "_static" not in file.parts]
@@ -81,7 +88,7 @@ def main():
         page.watch()
         page.requests_and_errors()
         for file in pages:
-            look(page, file, site)
+            look(page, file, axe)
         moved = {file.stem: move(page, file) for file in [site / "knobs.html", *sorted((site / "lessons").glob("[0-9]*.html"))]}
         assert sum(count > 0 for count in moved.values()) >= MOVING and moved["knobs"] == 5, moved
         search(page, site)
