@@ -36,7 +36,9 @@ def look(page, file, axe):
     assert not errors, f"{file}: {errors}"
     if axe:
         page.value(f"{axe};1")
-        page.value("axe.run(document, {resultTypes: ['violations'], preload: false}).then(found => { window.judged = found.violations; }); 1")
+        page.value(
+            "axe.run(document, {resultTypes: ['violations'], preload: false}).then(found => { window.judged = found.violations; }); 1"
+        )
         page.until("window.judged !== undefined")
         found = page.value("window.judged.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 120)).join(' | '))")
         assert not found, f"{file}: {found}"
