@@ -63,7 +63,7 @@ def plan(scale: Scale) -> Plan:
     if scale.name == "paper":
         return Plan()
     if scale.name == "quick":
-        return Plan(120, 40, 16, 128, (64, 1024, 16_384), 101)
+        return Plan(120, 40, 8, 64, (64, 1024, 16_384), 101)
     return Plan(6, 6, 3, 8, (64, 128), 3)
 
 
