@@ -7,7 +7,7 @@ from ..exercise import BY_HAND, Exercise, Slip, choice
 
 def point(rng, s):
     """F (n, d), y (n,), f (d,), a step and a number of loops."""
-    return rng.standard_normal((s["n"], s["d"])), rng.standard_normal(s["n"]), rng.standard_normal(s["d"]), 0.2, s["B"]
+    return rng.standard_normal((s["n"], s["d"])), rng.standard_normal(s["n"]), rng.standard_normal(s["d"]), 0.2, s["B"] + 2
 
 
 def predict(F, y, f, eta, loops):
@@ -96,7 +96,6 @@ EXERCISES = (
             Slip("the step is used in every loop: its gradients add up", _gradient(last=True)),
             Slip("da changes from loop to loop: a_t stands in g_t too", _gradient(carried=False)),
             Slip("the sign: a grows by eta times g", _gradient(step=-1.0)),
-            Slip("that is the mean over the loops, and it is the sum", lambda F, y, f, eta, loops: step_gradient(F, y, f, eta, loops) / loops),
         ),
     ),
     Exercise(
