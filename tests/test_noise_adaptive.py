@@ -24,6 +24,7 @@ from linattn_np.experiments.papers.noise_adaptive import (
     training,
 )
 from linattn_np.models.model import passes_of
+from linattn_np.teaching.exercises import lesson_18
 
 B, n, d = 5, 7, 3
 
@@ -285,3 +286,10 @@ def test_every_required_cell_is_trained():
     assert seeds == {0, 1, 2}
     small = replace(scale, name="tiny", batch=5, seeds=1)
     assert all(job[3] == 12 for job in figure.jobs(small)) and partial(figure.sizes, small)().endswith("1 seed")
+
+
+def test_the_exercise_that_forbids_the_librarys_gradient_wants_the_same():
+    rng = np.random.default_rng(18)
+    weights, Z, dout = rng.standard_normal(4), rng.standard_normal((3, 8, 6)), rng.standard_normal((3, 8, 6))
+    wanted = diagonal_layer.backward(dout, diagonal_layer.forward(weights, Z)[1])[0]
+    assert np.allclose(lesson_18.weight_gradient(weights, Z, dout), wanted, rtol=1e-12)

@@ -7,6 +7,6 @@ window.addEventListener("load", () => {
   for (const named of document.querySelectorAll("summary[aria-label], button.search-button-field[aria-label]")) named.removeAttribute("aria-label");
 });
 for (const head of document.querySelectorAll("article th")) {  // before MathJax draws, which leaves no text
-  if (head.querySelector(".math")) head.setAttribute("aria-label", head.textContent.replace(/\\[()]/g, ""));
+  if (head.querySelector(".math")) head.insertAdjacentHTML("beforeend", `<span class="unseen">${head.textContent.replace(/\\[()]/g, "")}</span>`);
   else if (!head.textContent.trim()) head.innerHTML = '<span class="unseen">number</span>';
 }

@@ -43,8 +43,9 @@ def tokens_and_gradient(rng, s):
 
 
 def weight_gradient(weights, Z, dout):
-    """(18.9)."""
-    return backward(dout, forward(weights, Z)[1])[0]
+    """(18.9), from the sums alone: the library's backward is what the exercise forbids."""
+    dT, G = _pieces(Z, dout)
+    return _sums(dT * G)
 
 
 def _sums(K):
