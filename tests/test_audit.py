@@ -363,7 +363,8 @@ def test_small_weights_never_make_correct_code_wrong(name, sigma):
     reports = [audit_layer(name, **small)]
     reports += [audit_model(name, **small, backend="numpy")] if entry_of(name).stacks else []
     assert all(report.verdict != WRONG for report in reports), "\n".join(map(str, reports))
-    assert sigma or all(report.verdict == CANNOT_JUDGE for report in reports)
+    if sigma == 0 and name != "cross-entropy":  # which has no weights
+        assert all(report.verdict == CANNOT_JUDGE for report in reports)
 
 
 def test_special_values_of_a_reader_are_not_judged():

@@ -88,10 +88,10 @@ def _matrices(rng: np.random.Generator, point: dict[str, Any], D: int) -> dict[s
 
 
 def draw_norm(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Any]:
-    """Tokens X (B, n+1, d+1), generic gain and bias."""
+    """Tokens X (B, n+1, d+1), a gain around one, where training begins, and a bias around zero."""
     D, sigma = point["d"] + 1, point["sigma"]
     X = rng.standard_normal((point["batch"], point["n"] + 1, D))
-    return {"X": X, "gain": sigma * rng.standard_normal(D), "bias": sigma * rng.standard_normal(D)}
+    return {"X": X, "gain": 1 + sigma * rng.standard_normal(D), "bias": sigma * rng.standard_normal(D)}
 
 
 def draw_logits(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Any]:
