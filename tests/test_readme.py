@@ -10,6 +10,7 @@ import pytest
 from linattn_np.__main__ import COMMANDS
 from linattn_np.experiments.papers.maybe_all_you_need import released_code
 from linattn_np.experiments.papers.maybe_all_you_need.published import RATIOS
+from linattn_np.experiments.registry import titles
 from linattn_np.experiments.scorecard import tally
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,13 @@ def test_losses_in_the_caption_are_the_figures():
 def test_the_counts_of_verdicts_are_the_scorecards():
     rows = json.loads((ROOT / "figures" / "scorecard.json").read_text())["rows"]
     assert tally([row for row in rows if row["paper"] == "2310.01082"]) in " ".join(TEXT.split())
+
+
+def test_the_table_of_papers_is_the_scorecards():
+    card = (ROOT / "figures" / "scorecard.md").read_text()
+    lines = card[card.index("| paper | arXiv |") :].split("\n\n")[0].splitlines()
+    assert len(lines) == 2 + len(titles()) == 13 and "\n".join(lines) in TEXT
+    assert tally(json.loads((ROOT / "figures" / "scorecard.json").read_text())["rows"]) in " ".join(TEXT.split())
 
 
 def test_the_opening_is_what_the_command_prints_and_the_figure_holds():

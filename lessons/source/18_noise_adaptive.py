@@ -357,7 +357,7 @@ paper_and_us([f"noise_adaptive_{name}" for name in (
     "beats_adaptive", "linear_model", "second_order", "two_noises")])
 
 # %% [markdown]
-# **Where it does not come out.** The diagonal model with one head learns products of its numbers, with $w_{xx} w_{yy} = w_{xy} w_{yx}$. Three layers or more of it are hard to train here: at the rate of the others it runs away, and at half of it some seeds still end far above the printed entry, most of all where the noise is small. The best seed hides that, and the column "why" of the row on other columns names what is left. Four free numbers, which need two heads, end within a few percent of each other. Whether it is the constraint or the products that make the difference is open. Models with full matrices were trained with one and two layers only.
+# **Where it does not come out.** The diagonal model with one head learns products of its numbers, with $w_{xx} w_{yy} = w_{xy} w_{yx}$. Three layers or more of it are hard to train here: at the rate of the others it runs away, and at half of it some seeds still end far above the printed entry, most of all where the noise is small. The best seed hides that, and the column "why" of the row on other columns names what is left. Four free numbers, which need two heads, end within a few percent of each other. Whether it is the constraint or the products that make the difference is open. The lower rate was taken after a first whole run at the common one; at that run the row on adaptive ridge did not agree (.80), so weigh it with this. Models with full matrices were trained with one and two layers only.
 
 # %% [markdown]
 # ## 8. Exercises

@@ -289,7 +289,7 @@ reveal("25.p1", float(np.median(ways["full width alone"][:, 2])), "Chance is 0.0
 reveal("25.p2", float(np.median(ways["separate"][:, 2] - ways["joint"][:, 2])), "At width 16.")
 
 # %% [markdown]
-# The crops of the full model do little better than guessing. Joint training is what makes them models. How far they come, and how near to separate models, the table says for this budget; training here has plateaus, where an output position has not yet found its second place to look, and where it ends depends on the seed (with two heads in place of four it got stuck more often).
+# The crops of the full model do little better than guessing. Joint training is what makes them models. How far they come, and how near to separate models, the table says for this budget; training here has plateaus, where an output position has not yet found its second place to look, and where it ends depends on the seed (with two heads in place of four it got stuck more often). The block and its budget were settled by pilot runs on these same accuracies, so that joint training gets through; what the claims say of it, they say of this setting.
 #
 # The fused crop trains, too: joint training makes of any rows what it needs. So no error and no failed training reveals the slip. What it costs, in most seeds, stands in the table at width 8: rows that must serve as queries of one model and as keys of another.
 #
