@@ -25,8 +25,13 @@ NEED_NUMBA = [
 collect_ignore = [] if HAS_NUMBA else NEED_NUMBA
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="the tests that take minutes, and these alone; .ci/run asks for both")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "numba: needs Numba; deselected where it is not installed")
+    config.addinivalue_line("markers", "long: takes minutes; run by python -m pytest --long, deselected otherwise")
 
 
 def pytest_report_header():
@@ -34,10 +39,15 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(config, items):
-    needing = [] if HAS_NUMBA else [item for item in items if item.get_closest_marker("numba")]
-    if needing:
-        config.hook.pytest_deselected(items=needing)
-        items[:] = [item for item in items if item not in needing]
+    def left_out(item):
+        lacks_numba = not HAS_NUMBA and item.get_closest_marker("numba")
+        return lacks_numba or bool(item.get_closest_marker("long")) != config.getoption("--long")
+
+    others = [item for item in items if left_out(item)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        kept = set(items) - set(others)
+        items[:] = [item for item in items if item in kept]
 
 
 @pytest.fixture(scope="session")

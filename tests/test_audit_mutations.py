@@ -27,6 +27,7 @@ from linattn_np.audit.row import CANNOT_JUDGE, OK, WRONG
 from linattn_np.kernels.operations import CLEAR
 from linattn_np.layers import linear_attention as attention
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[1]
 ONE_BY_ONE = pytest.mark.parametrize("mutation", CATALOGUE, ids=lambda m: m.id)
 LAYERS = {entry_of(name).module.__name__.rpartition(".")[2] for name in known_layers()}

@@ -13,6 +13,7 @@ from linattn_np.optimizers import Adam
 from linattn_np.prompts import RegressionTask
 from linattn_np.training import files, runs, sweeps
 
+pytestmark = pytest.mark.long
 SWEEP = ["sweep", "--steps", "5", "--batch", "8", "--seeds", "1", "--rates", "0.01", "--workers", "1"]
 FAILURES = {"full": errno.ENOSPC, "read-only": errno.EROFS, "not permitted": errno.EACCES}
 

@@ -6,6 +6,7 @@ from linattn_np.audit.mutation import kernel_checks
 from linattn_np.audit.mutation.kernels import every_mutant, judge_kernels, table_of_kernels
 from linattn_np.audit.mutation.sources import MODULES
 
+pytestmark = pytest.mark.long
 EVERY = every_mutant()
 
 

@@ -13,6 +13,7 @@ from linattn_np.experiments import command, derivations, registry
 MODULES = [(paper, module) for paper, found in derivations.derived_modules(registry.places()).items() for module in found]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("paper, module", MODULES, ids=[f"{paper}.{m.__name__.rpartition('.')[2]}" for paper, m in MODULES])
 def test_a_papers_derivation_is_right_and_every_wrong_one_is_caught(paper, module):
     judged = derivations.judge(module)
