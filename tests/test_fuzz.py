@@ -153,7 +153,7 @@ COMMANDS = {  # command line: what standard error says
     "reproduce --workers 1000000": "--workers: ", "reproduce --workers 0": "--workers: ", "reproduce nothing": "nothing",
     "audit --point batch=1000000000000": "batch", "audit --point batch=0": "batch", "audit --point batch=x": "batch", "audit --point sigma=nan": "sigma",
     "audit --point layers=1000000000000": "layers", "audit --point full=no": "full", "audit --seed -1": "--seed: ", "audit --layer cosine": "--layer",
-    "bench --rounds 0": "--rounds: ", "bench --rounds x": "--rounds", "lessons run 99": "expected lessons", "lessons run --workers 0 1": "", "lessons": "ACTION",
+    "bench --rounds 0": "--rounds: ", "bench --rounds x": "--rounds", "lessons run 99": "NUMBER: expected one of 01", "lessons run 1 --folder none": "expected lessons", "lessons run --workers 0 1": "", "lessons": "ACTION",
     "swep": "did you mean 'sweep'",
 }  # fmt: skip
 
