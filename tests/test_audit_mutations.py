@@ -190,7 +190,7 @@ def test_every_line_of_a_derivation_has_a_mutation(layer):
 
 
 def test_a_line_that_moved_away_is_reported():
-    with pytest.raises(ValueError, match="mutation gone: expected its line once in attention.py, found it 0 times"):
+    with pytest.raises(ValueError, match="mutation gone: expected its line once in linear_attention.py, found it 0 times"):
         apply(Mutation("gone", "attention", "no such line", "", "dA", "", ""))
 
 
