@@ -13,7 +13,7 @@ import numpy as np
 
 from .._types import Array
 from ..prompts import NonlinearTask, Prompts, RegressionTask
-from .interpreter import LANES, compiled, working_memory
+from .lanes import LANES, compiled, inlined, working_memory
 from .random import fill_gammas, fill_normals
 
 PLAIN, ON_SPHERE, SCALED = 0, 1, 2  # the covariates: as drawn, divided by their length, that times the root of a gamma number
@@ -82,7 +82,7 @@ def draw_block(law, state, room):
                 room[t * D + d, lane] += law.noise * noise[t, lane]
 
 
-@compiled
+@inlined
 def place_triangle(m, d, numbers, gammas, room):
     """(5.18): the columns of R as covariates of m tokens, then the query's."""
     D, row = d + 1, 2 * d
@@ -101,7 +101,7 @@ def place_triangle(m, d, numbers, gammas, room):
             room[m * D + i, lane] = numbers[d + i, lane]
 
 
-@compiled
+@inlined
 def place_examples(law, numbers, gammas, scratch, room):
     """The covariates x = C u of N tokens from their normals."""
     d, D = law.d, law.d + 1
@@ -131,7 +131,7 @@ def place_examples(law, numbers, gammas, scratch, room):
                     room[t * D + i, lane] = total
 
 
-@compiled
+@inlined
 def add_label(law, w, x, scratch, label):
     """label (LANES,) = <w, x>, or with a network <w, W2 max(W1 x + b1, 0) + b2>; x (d, LANES)."""
     d = law.d

@@ -8,7 +8,7 @@ on neither.
 
 import numpy as np
 
-from .lanes import LANES, available, compiled, lanes_for, working_memories, working_memory
+from .lanes import LANES, available, compiled, inlined, lanes_for, working_memories, working_memory
 from .operations import (
     A_COLUMN,
     A_ROW,
@@ -37,7 +37,7 @@ from .operations import (
 from .random import exp
 from .tiles import FULL, ONE, TILE, WIDTH, product_tile
 
-__all__ = ["LANES", "add_lane_sums", "available", "clear", "compiled", "lanes_for", "run", "working_memories", "working_memory"]
+__all__ = ["LANES", "add_lane_sums", "available", "clear", "compiled", "lanes_for", "run", "run_matrices", "working_memories", "working_memory"]
 
 unsigned = np.uint64  # addresses are unsigned: Numba then leaves out the question whether an index is negative
 
@@ -82,7 +82,7 @@ def product(left, mem, operations, k, factor):
         i += full if tall else unsigned(1)
 
 
-@compiled
+@inlined
 def elementwise(mem, operations, k, factor):
     """The cheap operations: COPY, SYMMETRIZE, IDENTITY, CLEAR."""
     operation, a, a_row, a_column = operations[k, OPERATION], operations[k, A], operations[k, A_ROW], operations[k, A_COLUMN]
@@ -103,7 +103,7 @@ def elementwise(mem, operations, k, factor):
                     mem[to, lane] = value
 
 
-@compiled
+@inlined
 def softmax(mem, operations, k):
     """C = the softmax of each row of A (14.2), two rows of scratch; a row's entries follow one another in memory. Not in place."""
     lanes, columns, top, total = mem.shape[1], operations[k, COLUMNS], operations[k, INNER], operations[k, INNER] + unsigned(1)
@@ -126,7 +126,7 @@ def softmax(mem, operations, k):
                 mem[c + j, lane] *= mem[total, lane]
 
 
-@compiled
+@inlined
 def softmax_backward(mem, operations, k):
     """C = E (dE - sum_j dE_ij E_ij) for each row (14.12), E at A, dE at B; scratch and rows as for :func:`softmax`."""
     lanes, total = mem.shape[1], operations[k, INNER]
@@ -146,7 +146,7 @@ def softmax_backward(mem, operations, k):
                 mem[c + j, lane] = mem[e + j, lane] * (mem[d + j, lane] - mem[total, lane])
 
 
-@compiled
+@inlined
 def relu(mem, operations, k):
     """C = max(A, 0) (14b.2), (15.2)."""
     for i in range(operations[k, ROWS]):
@@ -156,7 +156,7 @@ def relu(mem, operations, k):
                 mem[c + j, lane] = max(mem[a + j, lane], 0.0)
 
 
-@compiled
+@inlined
 def relu_backward(mem, operations, k):
     """C = dE where E > 0, else 0 (14b.12), (15.7), E at A, dE at B; a ReLU is positive exactly where its argument was."""
     for i in range(operations[k, ROWS]):
@@ -170,17 +170,31 @@ def relu_backward(mem, operations, k):
                 mem[c + j, lane] = mem[d + j, lane] if mem[e + j, lane] > 0.0 else 0.0
 
 
+@inlined
+def operation_of_matrices(operations, factors, k, shared, mem):
+    """Run operation k of a program on a block: a product, or one of the cheap ones."""
+    operation = operations[k, OPERATION]
+    if operation == PRODUCT:
+        product(mem, mem, operations, k, factors[k])
+    elif operation == SHARED_LEFT:
+        product(shared, mem, operations, k, factors[k])
+    else:
+        elementwise(mem, operations, k, factors[k])
+
+
+@compiled
+def run_matrices(operations, factors, first, last, shared, mem):
+    """:func:`run` for programs without softmax and ReLU, as the linear model's are: a third less to compile before the first step."""
+    for k in range(first, last):
+        operation_of_matrices(operations, factors, k, shared, mem)
+
+
 @compiled
 def run(operations, factors, first, last, shared, mem):
     """Run the operations first .. last-1 of a program on a block."""
     for k in range(first, last):
-        factor = factors[k]
         operation = operations[k, OPERATION]
-        if operation == PRODUCT:
-            product(mem, mem, operations, k, factor)
-        elif operation == SHARED_LEFT:
-            product(shared, mem, operations, k, factor)
-        elif operation == SOFTMAX:
+        if operation == SOFTMAX:
             softmax(mem, operations, k)
         elif operation == SOFTMAX_BACKWARD:
             softmax_backward(mem, operations, k)
@@ -189,7 +203,7 @@ def run(operations, factors, first, last, shared, mem):
         elif operation == RELU_BACKWARD:
             relu_backward(mem, operations, k)
         else:
-            elementwise(mem, operations, k, factor)
+            operation_of_matrices(operations, factors, k, shared, mem)
 
 
 @compiled

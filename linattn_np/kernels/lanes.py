@@ -41,6 +41,11 @@ def compiled(function: Callable[..., Any]) -> Any:
     return dispatcher
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """For a function with one caller: it is compiled as a part of that, which spares LLVM optimizing it alone and once again there."""
+    return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
+
+
 def working_memory(slots: int, lanes: int = LANES) -> Array:
     """The calling thread's memory (slots, lanes); programs write before they read, so what it holds does not matter."""
     return working_memories((slots, lanes))[0]

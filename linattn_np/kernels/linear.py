@@ -18,7 +18,7 @@ from ..batches import can_draw_states
 from ..prompts import RegressionTask
 from . import programs
 from .draws import Law, draw_block, law_of
-from .interpreter import LANES, add_lane_sums, clear, compiled, lanes_for, run, working_memories, working_memory
+from .interpreter import LANES, add_lane_sums, clear, compiled, lanes_for, run_matrices, working_memories, working_memory
 from .threads import run_chunks
 
 CHUNK_BLOCKS = 4  # blocks of LANES prompts in a chunk, the unit that a thread takes
@@ -100,7 +100,7 @@ def drawn_sums(k, gradient, at, law, shared, sizes, chunks, mem, room, states, s
             put_state(k, 0, k * k, k * k + k, k * k + 2 * k, law.N, law.d + 1, room, taken, states)
             for part in range(0, taken, mem.shape[1]):
                 load_rows(k, at, states, part, mem)
-                run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+                run_matrices(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
         add_lane_sums(mem, at.sums, sums[c])
 
 
@@ -136,7 +136,7 @@ def chunk_sums(k, gradient, hvp, at, shared, directions, G, z, y, first, last, m
                 clear(mem, at.hsums, p)
                 for i in range(p):
                     shared[p + i] = directions[m, i]
-            run(code.operations, code.factors, 0, len(code.factors), shared, mem)
+            run_matrices(code.operations, code.factors, 0, len(code.factors), shared, mem)
             if m >= 0:
                 add_lane_sums(mem, at.hsums, hsums[m])
     add_lane_sums(mem, at.sums, sums)
@@ -150,7 +150,7 @@ def group_sums(k, gradient, at, shared, G, z, y, batch, size, mem, out):
         block = first // LANES
         clear(mem, at.sums, p + 1)  # after the run: the gradient of each lane's own prompt
         load(k, at, G[block], z[block], y[block], first % LANES, mem)
-        run(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+        run_matrices(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
         last = min(first + mem.shape[1], batch) - 1
         if first // size == last // size:  # places left over hold zeros, which add nothing
             add_lane_sums(mem, at.sums + 1, out[first // size])
