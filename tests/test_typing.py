@@ -26,7 +26,7 @@ def untyped(text):
     """The public functions of a module's text that leave an argument or the result without a type."""
     found = []
     for name, node, method in public_functions(ast.parse(text)):
-        if any(isinstance(mark, ast.Name) and mark.id == "compiled" for mark in node.decorator_list):
+        if any(isinstance(mark, ast.Name) and mark.id in ("compiled", "inlined") for mark in node.decorator_list):
             continue  # Numba infers the types of what it compiles
         taken = node.args
         plain = [*taken.posonlyargs, *taken.args]

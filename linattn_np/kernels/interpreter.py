@@ -37,7 +37,18 @@ from .operations import (
 from .random import exp
 from .tiles import FULL, ONE, TILE, WIDTH, product_tile
 
-__all__ = ["LANES", "add_lane_sums", "available", "clear", "compiled", "lanes_for", "run", "run_matrices", "working_memories", "working_memory"]
+__all__ = [
+    "LANES",
+    "add_lane_sums",
+    "available",
+    "clear",
+    "compiled",
+    "lanes_for",
+    "run",
+    "run_matrices",
+    "working_memories",
+    "working_memory",
+]
 
 unsigned = np.uint64  # addresses are unsigned: Numba then leaves out the question whether an index is negative
 

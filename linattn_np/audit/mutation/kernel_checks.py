@@ -42,17 +42,20 @@ from .drawing_checks import (
 def check_operations(m: Modules) -> None:
     """Each operation, in shapes of whole tiles and of parts of them, leaves the memory as ``operations.evaluate`` does."""
     program, guards, scores, memory = _operations()
-    rng = np.random.default_rng(0)
-    mem, shared = rng.standard_normal((memory, int(m["lanes"].LANES))), rng.standard_normal(40)
-    mem[scores] = np.abs(mem[scores])
-    mem[guards] = -1e6 - np.arange(len(guards))[:, None]  # no two alike, and none that max(., 0) leaves
-    wanted = mem.copy()
-    evaluate(Program(steps=program.steps[1:-1]), wanted, shared)
-    m["interpreter"].run(program.operations, program.factors, 1, len(program.steps) - 1, shared, mem)
-    kept = [i for i in range(memory) if i not in SCRATCH]
-    same(mem[kept], wanted[kept], 1e-14)
+    matrices = Program(steps=[step for step in program.steps if step.term.operation not in FUNCTIONS])
+    for run, steps in (("run", program), ("run_matrices", matrices)):
+        rng = np.random.default_rng(0)
+        mem, shared = rng.standard_normal((memory, int(m["lanes"].LANES))), rng.standard_normal(40)
+        mem[scores] = np.abs(mem[scores])
+        mem[guards] = -1e6 - np.arange(len(guards))[:, None]  # no two alike, and none that max(., 0) leaves
+        wanted = mem.copy()
+        evaluate(Program(steps=steps.steps[1:-1]), wanted, shared)
+        getattr(m["interpreter"], run)(steps.operations, steps.factors, 1, len(steps.steps) - 1, shared, mem)
+        kept = [i for i in range(memory) if i not in SCRATCH]
+        same(mem[kept], wanted[kept], 1e-14)
 
 
+FUNCTIONS = (SOFTMAX, SOFTMAX_BACKWARD, RELU, RELU_BACKWARD)  # ``run_matrices`` knows none of them
 SCRATCH = (3, 4)  # rows
 
 

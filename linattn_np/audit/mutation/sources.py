@@ -36,6 +36,7 @@ ALSO = {  # functions that are no kernels, and belong to them
     "random_numpy": ("next_bits", "rotated", "uniforms", "polynomial", "log", "exp", "normal_pairs", "normals", "gammas", "is_taken"),
     "draws_numpy": ("prompts", "states", "blocks", "in_order", "examples", "triangle", "tokens", "in_turn"),
 }  # fmt: skip
+MARKS = ("compiled", "inlined")  # a kernel has one of these decorators
 CONSTANTS = ("random_numpy", "random")  # modules whose numbers are kernels' too: coefficients, masks
 PATIENCE = 20_000  # rounds of while loops before a function counts as one that does not end
 
@@ -74,9 +75,9 @@ class _Interpretable(ast.NodeTransformer):
         return None if ast.unparse(node) == "compiling.listen()" else node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
-        if node.name == "compiled":
+        if node.name in MARKS:
             node.body = [ast.Return(ast.Name(node.args.args[0].arg, ast.Load()))]
-        node.is_kernel = "compiled" in [ast.unparse(mark) for mark in node.decorator_list]  # type: ignore[attr-defined]
+        node.is_kernel = any(ast.unparse(mark) in MARKS for mark in node.decorator_list)  # type: ignore[attr-defined]
         for loop in ast.walk(node):
             if isinstance(loop, ast.While):
                 loop.body.insert(0, ast.parse("patience()").body[0])
