@@ -46,6 +46,16 @@ def test_same_bits_here_in_threads_and_in_processes(tmp_path, wanted):
         assert bits(dict(sweeps.sweep(RUNS, runs.RunFolder(tmp_path / "processes"), executor))) == wanted
 
 
+def test_workers_multiply_matrices_on_one_thread_unless_told(monkeypatch):
+    """Waiting BLAS threads keep the processors busy. Here nothing is changed, and what the user has set stands."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with sweeps.Processes(1) as executor:
+        assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
+        assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == "3"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ and os.environ["OMP_NUM_THREADS"] == "3"
+
+
 def test_results_come_one_by_one_and_are_kept_before_they_are_shown(tmp_path):
     folder = runs.RunFolder(tmp_path)
     for count, (run, _) in enumerate(sweeps.sweep(RUNS, folder), start=1):

@@ -23,6 +23,7 @@ from ..endings import Unfinished
 from ..kernels.threads import set_threads
 
 SECONDS_LOST = 10.0  # how long a scheduler may be silent
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # read when NumPy loads
 
 
 class Inline(Executor):
@@ -35,8 +36,8 @@ class Inline(Executor):
 
 
 class Processes(Executor):
-    """``workers`` processes on this machine with one kernel thread each. A script that makes them needs the usual
-    ``if __name__ == "__main__":``, since the processes import it."""
+    """``workers`` processes on this machine with one thread each, NumPy's products included. A script that makes them needs the
+    usual ``if __name__ == "__main__":``, since the processes import it."""
 
     def __init__(self, workers: int) -> None:
         self.workers = as_count("workers", workers)
@@ -49,7 +50,7 @@ class Processes(Executor):
             self.done = threading.Event()
             self.watcher = threading.Thread(target=_watch, args=(self.pool, self.done), daemon=True)
             self.watcher.start()
-        with _no_interrupts():  # a submit may start a worker
+        with _no_interrupts(), _one_blas_thread():  # a submit may start a worker
             return self.pool.submit(function, *arguments, **named)
 
     def restart(self) -> None:
@@ -118,6 +119,21 @@ def _no_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Processes that are started in it multiply matrices on one thread, unless the environment says how many.
+
+    With more threads than processors those that wait keep the processors busy: small products take ten times as long.
+    """
+    unsaid = [name for name in BLAS_THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(unsaid, "1"))
+    try:
+        yield
+    finally:
+        for name in unsaid:
+            os.environ.pop(name, None)
 
 
 def _begin_worker() -> None:
