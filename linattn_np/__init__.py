@@ -57,7 +57,7 @@ _PLACES = {  # where each name stands, "module" or "module:name". It loads when 
     "stack": "models.stack", "transformer": "models.transformer", "tied": "models.tied", "composed_diagonal": "measures.composed_diagonal",
     "estimators": "measures.estimators", "smoothness_fits": "measures.smoothness_fits", "tails": "measures.tails",
     "landscape": "measures.landscape", "noise": "measures.noise", "programs": "kernels.programs", "processors": "kernels.threads", "runs": "training.runs",
-    "sweeps": "training.sweeps", "papers": "experiments.papers",
+    "sweeps": "training.sweeps", "papers": "experiments.papers", "studies": "experiments.studies",
     **{name: name for name in ("audit", "batches", "bench", "experiments", "kernels", "layers", "measures", "models", "optimizers",
                                "plotting", "progress", "prompts", "teaching", "training")},
 }  # fmt: skip

@@ -14,11 +14,13 @@ from linattn_np.__main__ import main
 from linattn_np.experiments import curves, record, registry, rules, scale, settings
 from linattn_np.experiments.pace import Pace, spoken
 from linattn_np.experiments.papers import PAPERS
+from linattn_np.experiments.studies import STUDIES
 from linattn_np.plotting import new_figure
 from linattn_np.training.runs import RunFolder
 
 ROOT = Path(__file__).parents[1] / "linattn_np"
-PAPER_FILES = sorted((ROOT / "experiments" / "papers").rglob("*.py"))
+WORKS = {"papers": PAPERS, "studies": STUDIES}
+PAPER_FILES = sorted(file for folder in WORKS for file in (ROOT / "experiments" / folder).rglob("*.py"))
 
 
 def assert_nothing_is_clipped(figure):
@@ -35,7 +37,7 @@ def assert_nothing_is_clipped(figure):
 
 def has_theirs(claim):
     """Whether a claim says what it is held against."""
-    return bool(claim.printed or claim.code or claim.reported)
+    return bool(claim.printed or claim.code or claim.reported or claim.predicted)
 
 
 # ---------------------------------------------------------------- the harness holds every experiment to the same face
@@ -104,7 +106,22 @@ def test_a_paper_is_found_by_name_and_has_its_face(paper):
         assert faces == set(names)
 
 
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_is_found_by_name_and_has_its_face(study):
+    module = getattr(la.studies, study)
+    assert module.TITLE and len(module.CLAIMS) >= 5 and not hasattr(module, "EXPERIMENTS")
+    assert registry.places()[study] == f"linattn_np.experiments.studies.{study}" and study in registry.groups()["studies"]
+    assert all(claim.predicted for claim in module.CLAIMS)
+
+
+def test_an_unknown_study_is_an_unknown_attribute():
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        la.studies.nothing  # noqa: B018
+    assert set(STUDIES) <= set(dir(la.studies))
+
+
 def test_a_paper_of_one_file_is_an_experiment(monkeypatch):
+    monkeypatch.setattr(registry, "STUDIES", ())
     monkeypatch.setattr(registry, "papers", lambda: {"one_file": rules})  # any module without EXPERIMENTS
     monkeypatch.setattr(registry, "GROUPS", {"first": (), "second": ("one_file",)})
     assert registry.groups() == {"first": (), "second": ("one_file",)}
@@ -130,14 +147,15 @@ def imports_of(file):
 
 
 def paper_of(file):
-    """The paper that a file belongs to."""
-    return file.relative_to(ROOT / "experiments" / "papers").with_suffix("").parts[0]
+    """The paper or study that a file belongs to."""
+    return file.relative_to(ROOT / "experiments").with_suffix("").parts[1]
 
 
 def named_paper(module):
-    """The paper that a module's full name lies in, or None."""
+    """The paper or study that a module's full name lies in, or None."""
     parts = module.split(".")
-    return parts[3] if parts[:3] == ["linattn_np", "experiments", "papers"] and len(parts) > 3 and parts[3] in PAPERS else None
+    inside = parts[:2] == ["linattn_np", "experiments"] and len(parts) > 3 and parts[3] in WORKS.get(parts[2], ())
+    return parts[3] if inside else None
 
 
 def test_no_paper_imports_another():
@@ -156,7 +174,7 @@ def test_nothing_below_imports_a_paper_and_the_harness_knows_none_by_name():
         assert not [module for module in imports_of(file) if named_paper(module)], file
         if "experiments" in file.parts:
             names = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
-            assert not names & (set(PAPERS) - ARGUMENTS), f"{file} names a paper"
+            assert not names & ({*PAPERS, *STUDIES} - ARGUMENTS), f"{file} names a paper"
         elif file.name != "__main__.py":  # the table of commands
             assert not [module for module in imports_of(file) if module.startswith("linattn_np.experiments")], file
 
@@ -324,3 +342,17 @@ def test_a_paper_is_one_file_and_one_line(tmp_path, monkeypatch, capsys):
     row = json.loads((tmp_path / "quick" / "scorecard.json").read_text())["rows"][-1]
     assert row["id"] == "mean" and row["ours"]["median"] == 1.0 and row["paper"] == "0000.00000"
     assert "## A mean (arXiv 0000.00000)" in (tmp_path / "quick" / "scorecard.md").read_text()
+
+
+def test_a_study_is_one_file_and_one_line(tmp_path, monkeypatch, capsys):
+    claim = ONE_FILE.replace('printed="1"', 'predicted="1"').replace('SOURCE = "arXiv 0000.00000"\n', "")
+    (tmp_path / "one_study.py").write_text(claim.replace("one_file", "one_study"))
+    monkeypatch.setattr(la.studies, "__path__", [*la.studies.__path__, str(tmp_path)])
+    monkeypatch.setattr(registry, "STUDIES", (*STUDIES, "one_study"))
+    assert registry.groups()["studies"][-1] == "one_study"
+    assert main(["reproduce", "--quick", "one_study", "--out", str(tmp_path), "--workers", "1"]) == 0
+    assert "the mean is 1.0" in capsys.readouterr().out
+    row = json.loads((tmp_path / "quick" / "scorecard.json").read_text())["rows"][-1]
+    assert row["id"] == "mean" and row["paper"] == "studies of our own" and row["predicted"] == "1"
+    page = (tmp_path / "quick" / "scorecard.md").read_text()
+    assert "## Studies of our own" in page and "| Studies of our own |  |" in page and "1 [predicted]" in page

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..audit.lines import source_of
 from ..audit.mutation.mutant import changed_module
-from .registry import papers, places_of
+from .registry import places_of, works
 
 RIGHT, WRONG = 1e-10, 1e-6  # an error below the one is right, above the other wrong; between the two nothing is decided
 TAGGED = re.compile(r"#.*\(\d\d?b?\.\d+\)")  # a line that a numbered equation stands beside
@@ -54,12 +54,12 @@ class Judged:
 
 
 def derived_modules(names: Iterable[str]) -> dict[str, list[ModuleType]]:
-    """{paper: its modules with derivations}, for the papers that have an experiment of these names."""
+    """{paper or study: its modules with derivations}, for those that have an experiment of these names."""
     wanted = set(names)
     return {
-        paper: [import_module(f"{module.__name__}.{name}") for name in getattr(module, "DERIVED", ())]
-        for paper, module in papers().items()
-        if wanted & set(places_of(paper, module)) and hasattr(module, "DERIVED")
+        work: [import_module(f"{module.__name__}.{name}") for name in getattr(module, "DERIVED", ())]
+        for work, module in works().items()
+        if wanted & set(places_of(work, module)) and hasattr(module, "DERIVED")
     }
 
 

@@ -1,7 +1,8 @@
-"""Finds what there is to reproduce: the experiments, claims and settings of every paper in ``papers.GROUPS``.
+"""Finds what there is to reproduce: the experiments, claims and settings of every paper in ``papers.GROUPS``, and our own studies.
 
 A paper is a module or a package with the face of an experiment, or a folder of several: ``EXPERIMENTS`` then names its modules with
-that face, and its own ``CLAIMS`` are those that none of them measures. Nothing else in the harness knows a paper by name.
+that face, and its own ``CLAIMS`` are those that none of them measures. A study (``studies.STUDIES``) is an experiment by its name.
+Nothing else in the harness knows a paper or a study by name; both are works here.
 """
 
 from importlib import import_module
@@ -15,11 +16,13 @@ from .papers import GROUPS
 from .rules import Claim
 from .scale import Scale
 from .settings import Setting
+from .studies import STUDIES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FOLDER = f"{__package__}.papers"
+FOLDER, STUDY_FOLDER = f"{__package__}.papers", f"{__package__}.studies"
+OWN = "studies of our own"  # stands where a paper has its arXiv number
 
 
 class Experiment(Protocol):
@@ -48,26 +51,32 @@ def papers() -> dict[str, ModuleType]:
     return {name: import_module(f"{FOLDER}.{name}") for names in GROUPS.values() for name in names}
 
 
+def works() -> dict[str, ModuleType]:
+    """{name: module} of every paper and every study."""
+    return {**papers(), **{name: import_module(f"{STUDY_FOLDER}.{name}") for name in STUDIES}}
+
+
 def places() -> dict[str, str]:
     """{name of an experiment: full name of its module}, in the order in which they are drawn."""
-    return {name: place for paper, module in papers().items() for name, place in places_of(paper, module).items()}
+    return {name: place for work, module in works().items() for name, place in places_of(work, module).items()}
 
 
-def places_of(paper: str, module: ModuleType) -> dict[str, str]:
-    """{name of an experiment of one paper: full name of its module}"""
-    names = getattr(module, "EXPERIMENTS", None)
-    return {paper: f"{FOLDER}.{paper}"} if names is None else {name: f"{FOLDER}.{paper}.{name}" for name in names}
+def places_of(work: str, module: ModuleType) -> dict[str, str]:
+    """{name of an experiment of one work: full name of its module}"""
+    names, folder = getattr(module, "EXPERIMENTS", None), STUDY_FOLDER if work in STUDIES else FOLDER
+    return {work: f"{folder}.{work}"} if names is None else {name: f"{folder}.{work}.{name}" for name in names}
 
 
 def groups() -> dict[str, tuple[str, ...]]:
     """{group: the names of its experiments}; the first group is the one that ``reproduce`` draws where nothing is asked for."""
     of_papers = {paper: tuple(places_of(paper, module)) for paper, module in papers().items()}
-    return {group: tuple(name for paper in names for name in of_papers[paper]) for group, names in GROUPS.items()}
+    found = {group: tuple(name for paper in names for name in of_papers[paper]) for group, names in GROUPS.items()}
+    return {**found, "studies": STUDIES} if STUDIES else found
 
 
 def asked(name: str) -> tuple[str, ...]:
     """The experiments that a name stands for: an experiment, a group, or a paper. Raises ValueError for any other name."""
-    there = {**{paper: tuple(places_of(paper, module)) for paper, module in papers().items()}, **groups()}
+    there = {**{work: tuple(places_of(work, module)) for work, module in works().items()}, **groups()}
     there |= {one: (one,) for one in places()}
     return there[one_of("NAME", name, (*places(), *groups(), *papers()))]
 
@@ -78,16 +87,17 @@ def experiment(name: str) -> Experiment:
 
 
 def claims() -> tuple[Claim, ...]:
-    """Every claim of every paper, in the order of :func:`claims_of`."""
+    """Every claim of every work, in the order of :func:`claims_of`."""
     return tuple(claim for found in claims_of().values() for claim in found)
 
 
 def claims_of() -> dict[str, tuple[Claim, ...]]:
-    """{arXiv number of a paper: its claims}, those of its experiments in their order, then those that are only cited."""
-    found = {}
-    for paper, module in papers().items():
-        measured = [claim for name in places_of(paper, module) for claim in experiment(name).CLAIMS]
-        found[number_of(module)] = (*measured, *cited(module))
+    """{arXiv number of a paper: its claims}, those of its experiments in their order, then those that are only cited; last {OWN: ..}."""
+    found: dict[str, tuple[Claim, ...]] = {}
+    for work, module in works().items():
+        measured = [claim for name in places_of(work, module) for claim in experiment(name).CLAIMS]
+        number = OWN if work in STUDIES else number_of(module)
+        found[number] = (*found.get(number, ()), *measured, *cited(module))
     return found
 
 

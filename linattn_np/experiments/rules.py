@@ -74,10 +74,11 @@ def around(value: float, factor: float, **more: Any) -> Within:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a paper, where it stands, what it is held against, and how.
+    """One claim of a paper or a study, where it stands, what it is held against, and how.
 
     Theirs is given with how certain it is: ``printed`` was read in the paper's text, ``code`` in the authors' code or its logs,
-    ``reported`` is second-hand (an abstract, a review, another paper).
+    ``reported`` is second-hand (an abstract, a review, another paper); of a study of our own, ``predicted`` was derived, or found on
+    other seeds, before the run.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Claim:
     printed: str | None = None  # the paper's number, in words where it gives none
     code: str | None = None  # the released code's number, where known
     reported: str | None = None  # what others say that the paper's number is
+    predicted: str | None = None  # what a study's derivation, or an earlier run on other seeds, says that comes out
     figure: str | None = None  # the experiment whose JSON has our number; None: not measured
     values: Callable[..., Any] | None = None  # the figure's JSON -> {"median": .., "each_seed": [..], ..}
     rule: Within | Above | None = None
@@ -106,7 +108,7 @@ def contradicted(claims: Iterable[Claim], numbers: dict[str, Any]) -> list[Claim
     """What the paper says, and numbers of any scale do not show, not even in direction."""
     found = []
     for claim in claims:
-        if (claim.printed or claim.reported) and claim.rule and claim.values:
+        if (claim.printed or claim.reported or claim.predicted) and claim.rule and claim.values:
             ours = claim.values(numbers)
             if ours["median"] is not None and claim.rule.verdict(ours) == "does not agree":
                 found.append(claim)
@@ -120,7 +122,7 @@ def judge(claim: Claim, numbers: dict[str, Any] | None, released: dict[str, Any]
     """
     row: dict[str, Any] = {
         "id": claim.id, "statement": claim.statement, "where": claim.where, "printed": claim.printed, "code": claim.code,
-        "reported": claim.reported, "figure": claim.figure, "rule": claim.rule.text if claim.rule else None, "ours": None, "verdict": "not tested",
+        "reported": claim.reported, "predicted": claim.predicted, "figure": claim.figure, "rule": claim.rule.text if claim.rule else None, "ours": None, "verdict": "not tested",
         "batches": None, "released": None, "fragile": None,
     }  # fmt: skip
     if claim.rule is None or claim.values is None:

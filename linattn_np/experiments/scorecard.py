@@ -10,7 +10,7 @@ from typing import Any
 
 from ..training.runs import write_text
 from .record import is_earlier, read, rounded
-from .registry import claims_of, places, released_readers, revisions, titles
+from .registry import OWN, claims_of, places, released_readers, revisions, titles
 from .rules import VERDICTS, Claim, judge
 from .scale import counted
 
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 def rows(folder: Path) -> list[Row]:
-    """One row for each claim, from the figures' JSON files in a folder: dictionaries of plain values, ``paper`` an arXiv number.
+    """One row for each claim, from the figures' JSON files in a folder: dictionaries of plain values, ``paper`` an arXiv number or OWN.
 
     Raises ValueError, with the file's name, where one is not what ``reproduce`` writes.
     """
@@ -56,14 +56,19 @@ def markdown(found: Sequence[Row]) -> str:
     earlier = sorted({row["figure"] for row in found if row.get("earlier_format")})
     if earlier:
         lines += [f"Drawn from runs of an earlier format than this library's, to be drawn again: {', '.join(earlier)}.", ""]
-    papers = {paper: [row for row in found if row["paper"] == paper] for paper in titles()}
+    works = {paper: [row for row in found if row["paper"] == paper] for paper in (*titles(), OWN)}
     lines += table(
         ("paper", "arXiv", *VERDICTS),
-        [(titles()[paper], paper, *count(rows).values()) for paper, rows in papers.items() if rows],
+        [
+            (titles().get(paper, OWN.capitalize()), paper.replace(OWN, ""), *count(rows).values())
+            for paper, rows in works.items()
+            if rows
+        ],
     )
-    for paper, rows in papers.items():
+    for paper, rows in works.items():
         if rows:
-            lines += ["", f"## {titles()[paper]} (arXiv {paper})", "", *section(rows)]
+            head = OWN.capitalize() if paper == OWN else f"{titles()[paper]} (arXiv {paper})"
+            lines += ["", f"## {head}", "", *section(rows)]
     lines += ["", *revisited(found)]
     rules = [row for row in found if row["rule"]]
     lines += ["", "## Rules", ""]
@@ -91,7 +96,7 @@ def section(found: Sequence[Row]) -> list[str]:
 
 def theirs(row: Row) -> str:
     """What is claimed, each number with where it was read."""
-    tags = {"printed": "text", "code": "code", "reported": "second-hand"}
+    tags = {"printed": "text", "code": "code", "reported": "second-hand", "predicted": "predicted"}
     return "; ".join(f"{row[name]} [{tag}]" for name, tag in tags.items() if row[name])
 
 
@@ -134,7 +139,8 @@ def introduction() -> str:
     return (
         "Each claim of each paper beside what came out here. Made by `python -m linattn_np reproduce` from the figures' JSON files. "
         "Theirs: read in the paper's text [text], in its authors' code or logs [code], or known from an abstract, a review or another "
-        "paper [second-hand]. The rule of each verdict is code (`CLAIMS` in each module of `linattn_np/experiments/papers/`), "
+        "paper [second-hand]; in a study of our own, what a derivation or an earlier run says beforehand [predicted]. The rule of each "
+        "verdict is code (`CLAIMS` in each module of `linattn_np/experiments/papers/` and `studies/`), "
         "written before the runs at the paper's scale. Ours: the median over seeds and, in brackets, the quartiles. Where a claim "
         "hangs on the test batch, the number of each seed is the median over many test batches of 1000 prompts, and this is what is "
         "judged. Beside it: on how many of them alone the same rule says the same; what it says on the released code's test batch; "

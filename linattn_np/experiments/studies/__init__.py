@@ -1,0 +1,16 @@
+"""Studies of our own: why training goes as it does, a folder each on the harness of the papers; no study imports another or a paper."""
+
+from importlib import import_module as _import_module
+from types import ModuleType
+
+STUDIES: tuple[str, ...] = ()  # one name a line, in the order of their lessons
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in STUDIES:
+        return _import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *STUDIES])
