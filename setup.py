@@ -1,6 +1,8 @@
-"""Beside pyproject.toml: the wheel brings the course too, lessons and figures' numbers, as linattn_np/course."""
+"""Beside pyproject.toml: the wheel brings the course too, lessons and figures' numbers, as linattn_np/course; the README as an index shows it."""
 
+import re
 import shutil
+import tomllib
 from pathlib import Path
 
 from setuptools import setup
@@ -14,6 +16,8 @@ COURSE = (
     "figures/*.json",
     "LICENSE-lessons",
 )
+CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.M | re.S)
+LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|#|mailto:)([^)\s]+)\)")  # relative ones
 
 
 class WithCourse(build_py):
@@ -30,4 +34,27 @@ class WithCourse(build_py):
                 shutil.copyfile(file, place)
 
 
-setup(cmdclass={"build_py": WithCourse})
+def on_an_index(readme, repository):
+    """The README without relative links, which lead nowhere on a package index.
+
+    They become links into the repository, where its address is known; else words, and a picture its description and file.
+    """
+
+    def whole(link):
+        picture, words, target = link.groups()
+        if repository:
+            return f"{picture}[{words}]({repository}/{'raw' if picture else 'blob'}/HEAD/{target})"
+        if picture:
+            return f"(Picture: {words}. It is `{target}` in the source distribution.)"
+        return words if words == target else f"{words} (`{target}`)"
+
+    return "".join(part if part.startswith("`") else LINK.sub(whole, part) for part in CODE.split(readme))
+
+
+if __name__ == "__main__":
+    urls = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    setup(
+        cmdclass={"build_py": WithCourse},
+        long_description=on_an_index(Path("README.md").read_text(encoding="utf-8"), urls.get("Repository", "").rstrip("/")),
+        long_description_content_type="text/markdown",
+    )

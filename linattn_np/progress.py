@@ -18,8 +18,8 @@ def wanted(progress: bool | None = None) -> bool:
 
 
 def in_notebook() -> bool:
-    """Whether this process is a notebook's kernel."""
-    return "ipykernel.zmqshell" in sys.modules
+    """Whether this process is a notebook's kernel; JupyterLite's, in a browser, is Pyodide's."""
+    return "ipykernel.zmqshell" in sys.modules or "pyodide_kernel" in sys.modules
 
 
 class Counter:
@@ -74,7 +74,7 @@ class Heartbeat:
 
 def bar(total: int, label: str, progress: bool | None = None, unit: str = "step") -> Any:
     """A tqdm bar to be used in a ``with``; it shows itself after a second, so that short work stays quiet. Without tqdm it counts."""
-    if not wanted(progress):
+    if not wanted(progress) or sys.platform == "emscripten":  # in a browser no thread starts, and tqdm wants one
         return Counter(total, label, unit)
     try:
         if in_notebook():

@@ -25,7 +25,9 @@ def test_this_machine_is_ready(capsys):
 
 def test_it_asks_for_what_the_package_asks_for():
     asked = {**doctor.NEEDED, **doctor.FOR_LESSONS}
-    declared = dict(line.split(">=") for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["lessons"])
+    declared = dict(
+        line.split(";")[0].split(">=") for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["lessons"]
+    )
     assert asked == declared
 
 

@@ -19,11 +19,13 @@ PROJECT = SETTINGS["project"]
 
 def test_requirements_are_the_core_and_what_lessons_and_tests_need():
     extras = PROJECT["optional-dependencies"]
-    installed = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
+    installed = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert sorted(installed) == sorted(PROJECT["dependencies"] + extras["lessons"] + extras["test"])
     assert set(extras) == {"lessons", "test", "dask", "docs", "lint"}
     core = {name.split(">=")[0] for name in PROJECT["dependencies"]}
     assert core == {"numpy", "numba", "matplotlib", "tqdm"}
+    beside = [name for name in PROJECT["dependencies"] if ";" in name]
+    assert [name.split(";")[1].strip() for name in beside] == ["sys_platform != 'emscripten'"] and beside[0].startswith("numba>=")
 
 
 def test_the_console_script_returns_the_status():

@@ -47,8 +47,12 @@ def slider(draw: Callable[..., "Figure"], alt: str, **knobs: Knob) -> None:
         return
     seconds = _seconds(lambda: png(draw(**settings)))  # of the second drawing: the first one also loads the fonts
     start = ", ".join(f"{k.label or name} = {words(k.start)}" for name, k in knobs.items())
+    try:
+        box = _widget(draw, picture, knobs)
+    except ImportError:
+        display_picture(picture, f"{alt} Shown at {start}; with a kernel that has ipywidgets a slider changes it.")
+        return
     alt = f"{alt} Shown at {start}; with a kernel a slider changes it."
-    box = _widget(draw, picture, knobs)
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
     display_picture(
         picture, alt, {"application/vnd.jupyter.widget-view+json": view}, {"linattn_slider_seconds": round(seconds, 4)}

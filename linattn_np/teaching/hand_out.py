@@ -30,9 +30,10 @@ def other_folder(name: str, out: str, folder: Path) -> Path:
 
 def write_handouts(args: argparse.Namespace, lessons: list[Lesson]) -> int:
     """The students' version, or nbgrader's, never beside the lesson itself."""
-    out, make = other_folder("--out", args.out, args.folder), to_nbgrader if args.nbgrader else to_handout
+    out = other_folder("--out", args.out, args.folder)
     for lesson in lessons:
-        write(out / lesson.notebook.name, make(read_source(lesson.source)))
+        name, complete = lesson.notebook.name, read_source(lesson.source)
+        write(out / name, to_nbgrader(complete) if args.nbgrader else to_handout(complete, name))
     return 0
 
 
@@ -54,7 +55,7 @@ def place(lesson: Lesson, out: Path, solutions: bool) -> Path:
         shutil.copyfile(lesson.notebook, file)
         print(f"written: {file}")
     else:
-        write(file, to_handout(read_source(lesson.source)))
+        write(file, to_handout(read_source(lesson.source), file.name))
     return file
 
 

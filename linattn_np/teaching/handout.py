@@ -1,9 +1,10 @@
-"""Handouts: a lesson with its solutions cut to stubs and its outputs cleared. Nothing pairs it with the source."""
+"""Handouts: a lesson with its solutions cut to stubs and its outputs cleared, which installs what it needs. Nothing pairs it with the source."""
 
 import ast
 import copy
 import re
 
+from .links import badges, install_cell
 from .sources import Notebook
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
@@ -11,8 +12,13 @@ STUB = 'raise NotImplementedError("your answer")'
 FOLDED = re.compile(rf"<!-- {BEGIN} -->.*?<!-- {END} -->", re.S)
 
 
-def to_handout(notebook: Notebook) -> Notebook:
-    """A copy of a notebook for students. Raises ValueError where a solution's markers do not fit."""
+def to_handout(notebook: Notebook, file: str = "") -> Notebook:
+    """A copy of a notebook for students, after its card a cell that installs the course. Raises ValueError where a solution's markers do not fit.
+
+    ``file`` is the name that it will have: links to open it go by that, where the repository's address is known.
+    """
+    import nbformat
+
     handout = copy.deepcopy(notebook)
     handout.metadata.pop("jupytext", None)
     for at, cell in enumerate(handout.cells):
@@ -23,6 +29,9 @@ def to_handout(notebook: Notebook) -> Notebook:
             raise ValueError(f"cell {at}: {error}") from None
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    if file and (links := badges(file)):
+        handout.cells[0].source += f"\n\n{links}"
+    handout.cells.insert(1, nbformat.v4.new_code_cell(install_cell(), id="install"))
     return handout
 
 

@@ -1,6 +1,7 @@
 """Where runs are trained: here, on processes of this machine, on a Dask cluster. Each is a ``concurrent.futures.Executor``.
 
 An executor may have ``check()``, which is called while its results are waited for, and raises Unfinished where none will come.
+Python in a browser has no processes: what imports them stands inside the functions that start some.
 """
 
 import contextlib
@@ -12,15 +13,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import resource_tracker
-from multiprocessing.connection import wait as wait_for_any
+from concurrent.futures import Executor, Future
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._checks import as_count
 from ..endings import Unfinished
 from ..kernels.threads import set_threads
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 SECONDS_LOST = 10.0  # how long a scheduler may be silent
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # read when NumPy loads
@@ -41,10 +43,12 @@ class Processes(Executor):
 
     def __init__(self, workers: int) -> None:
         self.workers = as_count("workers", workers)
-        self.pool: ProcessPoolExecutor | None = None
+        self.pool: "ProcessPoolExecutor | None" = None
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         if self.pool is None:
+            from concurrent.futures import ProcessPoolExecutor
+
             context = multiprocessing.get_context("spawn")  # a fork would copy the kernels' threads half alive
             self.pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_begin_worker)
             self.done = threading.Event()
@@ -76,8 +80,10 @@ class Processes(Executor):
             pool.shutdown(wait=wait, cancel_futures=cancel_futures)
 
 
-def _watch(pool: ProcessPoolExecutor, done: threading.Event) -> None:
+def _watch(pool: "ProcessPoolExecutor", done: threading.Event) -> None:
     """End a pool whose worker was killed while it sent a result: the others, and we, would wait for the rest for ever."""
+    from multiprocessing.connection import wait as wait_for_any
+
     seen = 0
     while not done.wait(0.5):
         try:
@@ -90,11 +96,11 @@ def _watch(pool: ProcessPoolExecutor, done: threading.Event) -> None:
             return
 
 
-def _processes(pool: ProcessPoolExecutor) -> list[Any]:
+def _processes(pool: "ProcessPoolExecutor") -> list[Any]:
     return list((getattr(pool, "_processes", None) or {}).values())
 
 
-def _end_workers(pool: ProcessPoolExecutor) -> None:
+def _end_workers(pool: "ProcessPoolExecutor") -> None:
     """Kill the workers. One of them may have sent half of a result: the pool waits for the rest until nobody can send it."""
     processes = _processes(pool)
     for process in processes:
@@ -113,6 +119,8 @@ def _no_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return
+    from multiprocessing import resource_tracker
+
     resource_tracker.ensure_running()  # else the first worker would start it, and it would let Ctrl-C in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
