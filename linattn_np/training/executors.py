@@ -43,7 +43,7 @@ class Processes(Executor):
 
     def __init__(self, workers: int) -> None:
         self.workers = as_count("workers", workers)
-        self.pool: "ProcessPoolExecutor | None" = None
+        self.pool: ProcessPoolExecutor | None = None
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         if self.pool is None:
