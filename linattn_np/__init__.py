@@ -53,7 +53,7 @@ _PLACES = {  # where each name stands, "module" or "module:name". It loads when 
     "History": "training.history:History",
     "attention": "layers.linear_attention", "linear_attention": "layers.linear_attention", "gram": "layers.gram", "mlp": "layers.mlp",
     "general_attention": "layers.general_attention", "layer_norm": "layers.layer_norm", "cross_entropy": "layers.cross_entropy",
-    "relu_attention": "layers.relu_attention", "softmax_attention": "layers.softmax_attention", "composed": "models.composed",
+    "causal_softmax": "layers.causal_softmax", "relu_attention": "layers.relu_attention", "softmax_attention": "layers.softmax_attention", "composed": "models.composed",
     "stack": "models.stack", "transformer": "models.transformer", "tied": "models.tied", "composed_diagonal": "measures.composed_diagonal",
     "estimators": "measures.estimators", "smoothness_fits": "measures.smoothness_fits", "tails": "measures.tails",
     "landscape": "measures.landscape", "noise": "measures.noise", "programs": "kernels.programs", "processors": "kernels.threads", "runs": "training.runs",

@@ -126,7 +126,7 @@ def test_every_number_has_one_line_and_every_line_its_formula(name):
     table, lines = formulas(module.__doc__), derivation(module, "backward")
     numbered = [line.equation for line in lines.values() if line.equation]
     built_on = entry_of(name).built_on
-    assert len(set(numbered)) == len(numbered) >= (2 if built_on or name == "cross-entropy" else 7)
+    assert len(set(numbered)) == len(numbered) >= (2 if built_on or name == "cross-entropy" else 5)
     for line in lines.values():
         if line.equation:
             assert line.formula == table[line.equation] and line.formula.startswith("d")
@@ -363,7 +363,7 @@ def test_small_weights_never_make_correct_code_wrong(name, sigma):
     reports = [audit_layer(name, **small)]
     reports += [audit_model(name, **small, backend="numpy")] if entry_of(name).stacks else []
     assert all(report.verdict != WRONG for report in reports), "\n".join(map(str, reports))
-    if sigma == 0 and name != "cross-entropy":  # which has no weights
+    if sigma == 0 and name not in ("causal softmax", "cross-entropy"):  # which have no weights
         assert all(report.verdict == CANNOT_JUDGE for report in reports)
 
 

@@ -39,6 +39,7 @@ UNPACKED = (
     "(vG, vz, _)",
     "vC, vW1",
     "vgain, vC",
+    "vq, vk, vv, vP",
     "vZ, vP",
     "vG, vz, _",
     "dG_out, dz_out",

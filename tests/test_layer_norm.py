@@ -1,14 +1,14 @@
-"""Layer norm and cross-entropy by hand: integers, invariants, adjoint, complex step, purity, marks, errors, the audit."""
+"""Layer norm, causal softmax attention and cross-entropy by hand: integers, invariants, adjoint, complex step, purity, marks, errors, the audit."""
 
 import numpy as np
 import pytest
 from points import relative
 
 from linattn_np.audit import audit_layer
-from linattn_np.layers import cross_entropy, layer_norm
+from linattn_np.layers import causal_softmax, cross_entropy, layer_norm
 
 B, N, D, K = 5, 7, 11, 13
-EVERY = pytest.mark.parametrize("name", ["layer norm", "cross-entropy"])
+EVERY = pytest.mark.parametrize("name", ["layer norm", "causal softmax", "cross-entropy"])
 
 
 def point(name, seed=0):
@@ -16,6 +16,8 @@ def point(name, seed=0):
     rng = np.random.default_rng(seed)
     if name == "layer norm":
         return layer_norm, [rng.standard_normal(shape) for shape in ((B, N, D), (D,), (D,))], {}, rng.standard_normal
+    if name == "causal softmax":
+        return causal_softmax, [*rng.standard_normal((3, B, 2, N, D))], {}, rng.standard_normal
     options = {"targets": rng.integers(0, K, (B, N)), "weights": rng.integers(0, 3, (B, N))}
     return cross_entropy, [rng.standard_normal((B, N, K))], options, rng.standard_normal
 
@@ -33,6 +35,27 @@ def test_layer_norm_worked_by_hand(monkeypatch):
     assert dgain.tolist() == [-2, 0, -1, 4] and dbias.tolist() == [2, 0, 1, 4]
     # dU = (4, 0, 4, 12), dS = -4 - 4 + 12 = 4, dV = -2, spread 2 C dV / 4 = (1, -1, 1, -1), dC = (5, -1, 5, 11), mean 5
     assert dX.tolist() == [0, -6, 0, 6]
+
+
+def test_causal_softmax_worked_by_hand():
+    """Two tokens, D = 1: the first reads itself, scores 0 and log 3 give the second 1/4 and 3/4."""
+    q, k = np.array([[5.0], [1.0]]), np.array([[0.0], [np.log(3.0)]])
+    O, tape = causal_softmax.forward(q, k, np.array([[8.0, 1.0], [4.0, 2.0]]))  # values wider than queries
+    assert np.allclose(tape.P, [[1, 0], [1 / 4, 3 / 4]]) and np.allclose(O, [[8, 1], [5, 7 / 4]])
+    dq, dk, dv = causal_softmax.backward(np.array([[7.0, 0.0], [1.0, 0.0]]), tape)
+    # second row: dP = (8, 4), mean 5, dA = (3/4, -3/4); dq = dA k, dk = dA^T q
+    assert np.allclose(dq[:, 0], [0, -3 / 4 * np.log(3)]) and np.allclose(dk[:, 0], [3 / 4, -3 / 4])
+    assert np.allclose(dv, [[7 + 1 / 4, 0], [3 / 4, 0]])
+
+
+def test_causal_softmax_divides_by_the_root_and_does_not_read_ahead():
+    layer, (q, k, v), _, _ = point("causal softmax")
+    O, tape = layer.forward(q, k, v)
+    E = np.exp(q @ k.mT / np.sqrt(D)) * np.tri(N)
+    assert np.allclose(tape.P, E / E.sum(axis=-1, keepdims=True), rtol=1e-13)
+    later = [np.concatenate([a[..., :4, :], 1 - a[..., 4:, :]], axis=-2) for a in (q, k, v)]
+    assert np.array_equal(layer.forward(*later)[0][..., :4, :], O[..., :4, :])
+    assert np.isfinite(layer.forward(1e4 * q, k, v)[0]).all()
 
 
 def test_cross_entropy_worked_by_hand():
@@ -115,6 +138,10 @@ def test_the_layer_passes_the_whole_audit(name):
 def test_what_does_not_fit_is_named():
     with pytest.raises(ValueError, match=r"gain, bias: expected shape \(4,\), the width of the tokens, got \(3,\) and \(4,\)"):
         layer_norm.forward(np.ones((2, 4)), np.ones(3), np.ones(4))
+    with pytest.raises(ValueError, match="q, k, v: expected shapes"):
+        causal_softmax.forward(np.ones((3, 2)), np.ones((4, 2)), np.ones((3, 2)))
+    with pytest.raises(ValueError, match="q, k, v: expected shapes"):
+        causal_softmax.forward(np.ones((3, 2)), np.ones((3, 2)), np.ones((4, 2)))
     logits = np.ones((2, 4))
     for targets, weights, says in (
         (np.zeros(3, int), None, "targets: expected integers of shape"),

@@ -12,6 +12,7 @@ from linattn_np import batches, kernels
 from linattn_np.kernels import operations, programs
 from linattn_np.kernels.interpreter import LANES
 from linattn_np.layers import (
+    causal_softmax,
     cross_entropy,
     general_attention,
     gram,
@@ -54,6 +55,8 @@ def seen():
     pass_through(run, {"o": o}, mlp, network, lambda a: rng.standard_normal(a.shape))
     tokens = rng.standard_normal((B, N, D))
     pass_through(run, {}, layer_norm, [tokens, *rng.standard_normal((2, D))], lambda a: rng.standard_normal(a.shape))
+    heads = [*rng.standard_normal((3, B, H, T, D))]
+    pass_through(run, {}, causal_softmax, heads, lambda a: rng.standard_normal(a.shape))
     targets = rng.integers(0, D, (B, N))
     pass_through(run, {"K": D}, cross_entropy, [tokens], lambda a: np.array(rng.standard_normal(a.shape)), targets=targets)
     run({}, gram.compress_backward, run({}, gram.compress, tokens), tokens)

@@ -17,7 +17,6 @@ from linattn_np.experiments.papers.transformers_into_rnns import (
     maps,
     recurrent,
     runs,
-    softmax_weights,
     text,
     training,
 )
@@ -47,16 +46,6 @@ def test_weights_through_features_by_hand():
     assert np.allclose(dk[0, 0, :, 0], [4 / 6, -2 / 6]) and dq[0, 0, 1, 0] == pytest.approx(4 / 6 * 2 - 2 / 6 * 4)
     # W: query 0 times dF = 0 , keys 1 and 3 times 4/6 and -2/6; b: dF = 0, then both dG
     assert dW[0, :, 0] == pytest.approx([0 * 0 + 1 * 4 / 6 - 3 * 2 / 6, 0]) and db[0] == pytest.approx([2 / 6, 0])
-
-
-def test_softmax_weights_by_hand():
-    """Scores 0 and log 3 give 1/4 and 3/4."""
-    q, k = np.array([5.0, 1.0]).reshape(1, 1, 2, 1), np.array([0.0, np.log(3.0)]).reshape(1, 1, 2, 1)
-    p, tape = softmax_weights.forward(q, k)
-    assert np.allclose(p[0, 0], [[1, 0], [1 / 4, 3 / 4]])
-    dq, dk = softmax_weights.backward(np.array([[7.0, 7.0], [8.0, 4.0]]).reshape(1, 1, 2, 2), tape)
-    # mean 5: dA = (3/4, -3/4); dq = dA k, dk = dA^T q
-    assert np.allclose(dk[0, 0, :, 0], [3 / 4, -3 / 4]) and np.allclose(dq[0, 0, :, 0], [0, -3 / 4 * np.log(3)])
 
 
 def test_embedding_by_hand():
@@ -299,7 +288,7 @@ def test_bad_input_is_named(make, words):
 def test_shape_comments_are_true():
     files = [
         FOLDER / f"{name}.py"
-        for name in ("embedding", "maps", "softmax_weights", "feature_weights", "causal_attention", "language_model")
+        for name in ("embedding", "maps", "feature_weights", "feature_attention", "causal_attention", "language_model")
     ]
     recorder, rng = Recorder(files), np.random.default_rng(0)
     for features in (11, "elu", "softmax"):

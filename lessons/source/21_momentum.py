@@ -189,24 +189,26 @@ moving(lambda beta: pictures.draw_weights(beta),
 #
 # <details><summary>The rest of the copy network</summary>
 #
-# Causal softmax attention is lesson 14's with a triangular mask:
+# Causal softmax attention (`la.layers.causal_softmax`) is lesson 14's with a triangular mask, which acts before the softmax:
 #
 # $$ A = q k^\top / \sqrt{D}, \quad P = \mathrm{softmax} \text{ over } j \le i, \quad O = P v \tag{21.38} $$
-# $$ dP = dO\, v^\top, \quad dv = P^\top dO \tag{21.39} $$
-# $$ dA = P\, \big( dP - \sum_j dP\, P \big) \tag{21.40} $$
-# $$ dq = dA\, k / \sqrt{D}, \quad dk = dA^\top q / \sqrt{D} \tag{21.41} $$
+# $$ dP = dO\, v^\top \tag{21.39} $$
+# $$ dv = P^\top dO \tag{21.40} $$
+# $$ dA = P\, \big( dP - \sum_j dP\, P \big) \tag{21.41} $$
+# $$ dq = dA\, k / \sqrt{D} \tag{21.42} $$
+# $$ dk = dA^\top q / \sqrt{D} \tag{21.43} $$
 #
 # A token is its symbol's row of $E$ beside the sines and cosines of its place; norms stand behind the sums:
 #
-# $$ X = [E[a_t] ; s_t] \tag{21.42} $$
-# $$ q, k, v = X W^\top, \quad X' = \mathrm{norm}(X + O W_o^\top) \tag{21.43} $$
-# $$ X'' = \mathrm{norm}(X' + \mathrm{network}(X')) \tag{21.44} $$
-# $$ \mathrm{logits} = X U^\top + c \tag{21.45} $$
-# $$ dU = \sum d\mathrm{logits}^\top X, \quad dc = \sum d\mathrm{logits}, \quad dX = d\mathrm{logits}\, U \tag{21.46} $$
-# $$ dX' = dY'' + \text{what the network hands down}, \quad Y'' \text{ the sum before the norm} \tag{21.47} $$
-# $$ dW_o = \sum dY'^\top O, \quad dO = dY' W_o \tag{21.48} $$
-# $$ dW = \sum d(q, k, v)^\top X, \quad dX = dY' + d(q, k, v)\, W \tag{21.49} $$
-# $$ dE[v] = \text{sum of } dX_t \text{ over the } t \text{ with } a_t = v \tag{21.50} $$
+# $$ X = [E[a_t] ; s_t] \tag{21.44} $$
+# $$ q, k, v = X W^\top, \quad X' = \mathrm{norm}(X + O W_o^\top) \tag{21.45} $$
+# $$ X'' = \mathrm{norm}(X' + \mathrm{network}(X')) \tag{21.46} $$
+# $$ \mathrm{logits} = X U^\top + c \tag{21.47} $$
+# $$ dU = \sum d\mathrm{logits}^\top X, \quad dc = \sum d\mathrm{logits}, \quad dX = d\mathrm{logits}\, U \tag{21.48} $$
+# $$ dX' = dY'' + \text{what the network hands down}, \quad Y'' \text{ the sum before the norm} \tag{21.49} $$
+# $$ dW_o = \sum dY'^\top O, \quad dO = dY' W_o \tag{21.50} $$
+# $$ dW = \sum d(q, k, v)^\top X, \quad dX = dY' + d(q, k, v)\, W \tag{21.51} $$
+# $$ dE[v] = \text{sum of } dX_t \text{ over the } t \text{ with } a_t = v \tag{21.52} $$
 # </details>
 #
 # > **Where people slip**

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._checks import as_count, as_real, one_of
-from ...layers import cross_entropy, general_attention, gram, layer_norm, linear_attention, mlp
+from ...layers import causal_softmax, cross_entropy, general_attention, gram, layer_norm, linear_attention, mlp
 from ...models.attentions import ATTENTIONS
 from ..row import CANNOT_JUDGE, Row
 from .composed import draw_network
@@ -94,6 +94,12 @@ def draw_norm(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Any]
     return {"X": X, "gain": 1 + sigma * rng.standard_normal(D), "bias": sigma * rng.standard_normal(D)}
 
 
+def draw_heads(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Any]:
+    """Queries, keys and values (B, H, n+1, d+1)."""
+    shape = (point["batch"], point["heads"], point["n"] + 1, point["d"] + 1)
+    return {name: rng.standard_normal(shape) for name in ("q", "k", "v")}
+
+
 def draw_logits(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, Any]:
     """Logits (B, n+1, d+1) over d+1 symbols."""
     return {"logits": rng.standard_normal((point["batch"], point["n"] + 1, point["d"] + 1))}
@@ -110,6 +116,7 @@ register("state", gram, draw_state, "linear", residual=("G", "z"))
 register("general", general_attention, draw_general, residual=("Z",), built_on=(linear_attention,), options=causal)
 register("mlp", mlp, draw_network, smooth=False, composed=True)
 register("layer norm", layer_norm, draw_norm)
+register("causal softmax", causal_softmax, draw_heads)
 register("cross-entropy", cross_entropy, draw_logits, options=some_targets)
 
 

@@ -55,5 +55,33 @@ CROSS_ENTROPY_TANGENTS = (
     ("hlogits_no_vE", "hlogits", "E is taken for a constant", "hL - vE * dL.sum(axis=-1, keepdims=True) - E", "hL - E"),
     ("hlogits_no_sum_of_hout", "hlogits", "the second term is forgotten", " - E * hL.sum(axis=-1, keepdims=True)", ""),
 )
-LAYERS = {"layer_norm": LAYER_NORM, "cross_entropy": CROSS_ENTROPY}
-TANGENTS = {"layer_norm": LAYER_NORM_TANGENTS, "cross_entropy": CROSS_ENTROPY_TANGENTS}
+CAUSAL_SOFTMAX = (
+    ("dout_doubled", "dout", "a residual's gradient is added once more", 'mark("dout", dout), q.shape', 'mark("dout", 2 * dout), q.shape'),
+    ("P_turned", "dP", "the product taken in the other order", 'mark("dP", dout @ v.mT)', 'mark("dP", v @ dout.mT)'),
+    ("v_not_turned", "dv", "P is not transposed", 'mark("dv", P.mT @ dout)', 'mark("dv", P @ dout)'),
+    ("v_plain_mean", "dv", "every token up to the reader counts alike", 'mark("dv", P.mT @ dout)', 'mark("dv", (P > 0).mT @ dout)'),
+    ("A_no_mean", "dA", "the normalisation is taken for a constant", 'mark("dA", P * (dP - (dP * P).sum(axis=-1, keepdims=True)))', 'mark("dA", P * dP)'),
+    ("A_mean_of_the_read", "dA", "the mean runs over the readers", "(dP * P).sum(axis=-1, keepdims=True)))  #", "(dP * P).sum(axis=-2, keepdims=True)))  #"),
+    ("A_no_P", "dA", "the factor P is lost", 'mark("dA", P * (dP', 'mark("dA", np.tri(len(P[0, 0])) * (dP'),
+    ("q_no_root", "dq", "the root of D is lost", 'mark("dq", dA @ k / root)', 'mark("dq", dA @ k)'),
+    ("q_turned", "dq", "reader and read change places", 'mark("dq", dA @ k / root)', 'mark("dq", dA.mT @ k / root)'),
+    ("k_not_turned", "dk", "reader and read change places", 'mark("dk", dA.mT @ q / root)', 'mark("dk", dA @ q / root)'),
+    ("k_by_D", "dk", "divided by D in place of its root", 'mark("dk", dA.mT @ q / root)', 'mark("dk", dA.mT @ q / root**2)'),
+)
+CAUSAL_SOFTMAX_TANGENTS = (
+    ("vA_no_vk", "vP", "keys are taken for constants", "(vq @ k.mT + q @ vk.mT) / q.shape", "(vq @ k.mT) / q.shape"),
+    ("vA_no_root", "vP", "the root of D is lost", "(vq @ k.mT + q @ vk.mT) / q.shape[-1] ** 0.5", "(vq @ k.mT + q @ vk.mT)"),
+    ("vP_no_mean", "vP", "the normalisation is taken for a constant", "vP = P * (vA - (vA * P).sum(axis=-1, keepdims=True))", "vP = P * vA"),
+    ("vout_no_vv", "vout", "values are taken for constants", "vout = vP @ v + P @ vv", "vout = vP @ v"),
+    ("dP_again_turned", "hq", "the product taken in the other order where dP is made again", "    dP = dout @ v.mT  #", "    dP = v @ dout.mT  #"),
+    ("hP_no_vv", "hq", "values are taken for constants", "hP = hout @ v.mT + dout @ vv.mT", "hP = hout @ v.mT"),
+    ("hv_no_vP", "hv", "P is taken for a constant", "hv = P.mT @ hout + vP.mT @ dout", "hv = P.mT @ hout"),
+    ("mean_again_of_P", "hq", "the weights' own mean where the mean is made again", "mean = (dP * P).sum(axis=-1, keepdims=True)  # (B, H, T, 1)\n    hmean", "mean = (P * P).sum(axis=-1, keepdims=True)  # (B, H, T, 1)\n    hmean"),
+    ("hmean_no_vP", "hq", "P is taken for a constant in the mean", "hmean = (hP * P + dP * vP)", "hmean = (hP * P)"),
+    ("dA_again_no_mean", "hq", "the normalisation is taken for a constant where dA is made again", "    dA = P * (dP - mean)", "    dA = P * dP"),
+    ("hA_no_vP", "hq", "P is taken for a constant", "hA = vP * (dP - mean) + P * (hP - hmean)", "hA = P * (hP - hmean)"),
+    ("hq_no_vk", "hq", "keys are taken for constants", "hq = (hA @ k + dA @ vk) / root", "hq = (hA @ k) / root"),
+    ("hk_no_vq", "hk", "queries are taken for constants", "hk = (hA.mT @ q + dA.mT @ vq) / root", "hk = (hA.mT @ q) / root"),
+)
+LAYERS = {"layer_norm": LAYER_NORM, "cross_entropy": CROSS_ENTROPY, "causal_softmax": CAUSAL_SOFTMAX}
+TANGENTS = {"layer_norm": LAYER_NORM_TANGENTS, "cross_entropy": CROSS_ENTROPY_TANGENTS, "causal_softmax": CAUSAL_SOFTMAX_TANGENTS}

@@ -15,4 +15,4 @@ __all__ = [
 ]  # fmt: skip
 SOURCE = "arXiv 2208.00579"
 PAPER = "Momentum Transformer: closing the performance gap between self-attention and its linearization"
-DERIVED = ("heavy_ball", "layers", "reweighting", "causal_attention", "causal_softmax", "copy_network")
+DERIVED = ("heavy_ball", "layers", "reweighting", "causal_attention", "copy_network")

@@ -1,14 +1,14 @@
 """A small causal Transformer whose attention is softmax, linear, or linear with momentum; the whole of its backward pass.
 
 Forward, of a layer X -> X''                               Backward
-(21.42) X   = [E[a_t] ; s_t]  the first layer's            (21.46) dU = sum dlogits^T X,  dc = sum dlogits,  dX = dlogits U
-(21.43) q, k, v = X W^T cut in three, then into heads      (21.47) dX' = dY'' + what the network hands down, so dX of dY'
-        X'  = norm(X + O Wo^T),  O attention               (21.48) dWo = sum dY'^T O,  dO = dY' Wo
-(21.44) X'' = norm(X' + network(X'))                       (21.49) dW = sum dqkv^T X,  dX += dqkv W
-(21.45) logits = X U^T + c,  loss the cross-entropy        (21.50) dE[v] = sum of dX_t over the t with a_t = v
+(21.44) X   = [E[a_t] ; s_t]  the first layer's            (21.48) dU = sum dlogits^T X,  dc = sum dlogits,  dX = dlogits U
+(21.45) q, k, v = X W^T cut in three, then into heads      (21.49) dX' = dY'' + what the network hands down, so dX of dY'
+        X'  = norm(X + O Wo^T),  O attention               (21.50) dWo = sum dY'^T O,  dO = dY' Wo
+(21.46) X'' = norm(X' + network(X'))                       (21.51) dW = sum dqkv^T X,  dX += dqkv W
+(21.47) logits = X U^T + c,  loss the cross-entropy        (21.52) dE[v] = sum of dX_t over the t with a_t = v
 
-Its parts are ``causal_softmax`` or ``causal_attention`` with ``reweighting``, ``layers.layer_norm`` and ``layers.cross_entropy``,
-``layers.mlp``. Half of a token's width is its symbol, half the sines and cosines s_t of its place, side by side as in the authors' code;
+Its parts are ``layers.causal_softmax`` or ``causal_attention`` with ``reweighting``, ``layers.layer_norm``, ``layers.mlp`` and
+``layers.cross_entropy``. Half of a token's width is its symbol, half the sines and cosines s_t of its place, side by side as in the authors' code;
 norms stand behind the sums. All numbers lie in one array, so that any optimizer takes them. Derived in lesson 21.
 """
 
@@ -22,9 +22,9 @@ from ...._checks import as_count, as_numbers, as_real, as_rng, one_of
 from ...._types import Array
 from ....audit import audit_gradient
 from ....audit.report import Report
-from ....layers import cross_entropy, layer_norm, mlp
+from ....layers import causal_softmax, cross_entropy, layer_norm, mlp
 from ....layers.marks import Mark, keep, within
-from . import causal_attention, causal_softmax, reweighting
+from . import causal_attention, reweighting
 
 KINDS = ("softmax", "linear")
 
@@ -120,34 +120,34 @@ class CopyNetwork:
         return causal_attention.forward(q, k, v, W.astype(q.real.dtype))
 
     def forward(self, w: dict[str, Array], symbols: Array, mark: Mark = keep) -> tuple[Array, Tape]:
-        """Logits (B, T, K) for symbols (B, T), from the weights by name: (21.42) to (21.45). Cost O(layers B T w (w + h + T))."""
-        # F1  X = [E[a_t] ; s_t]                                                                 (21.42)
+        """Logits (B, T, K) for symbols (B, T), from the weights by name: (21.44) to (21.47). Cost O(layers B T w (w + h + T))."""
+        # F1  X = [E[a_t] ; s_t]                                                                 (21.44)
         place = places(symbols.shape[1], self.width // 2).astype(w["E"].real.dtype)
         place = np.broadcast_to(place, (*symbols.shape, self.width // 2))
         X, tapes = mark("X", np.concatenate([w["E"][symbols], place], axis=-1)), []  # (B, T, w)
         for l in range(self.layers):
             use, own = within(mark, l), lambda name, l=l: w[f"{l}.{name}"]
-            # F2  q, k, v = X W^T, cut in three, then into heads                                 (21.43)
+            # F2  q, k, v = X W^T, cut in three, then into heads                                 (21.45)
             qkv = use("qkv", mapped(X, own("W").T))  # (B, T, 3 w)
             O, attended = self.attend(*heads_of(qkv, self.heads))
             O = use("O", joined(O))  # (B, T, w)
-            # F3  X' = norm(X + O Wo^T)                                                          (21.43)
+            # F3  X' = norm(X + O Wo^T)                                                          (21.45)
             Y1 = use("Y1", X + mapped(O, own("Wo").T))  # (B, T, w)
             X1, norm1 = layer_norm.forward(Y1, own("gain1"), own("bias1"))  # (B, T, w)
-            # F4  X'' = norm(X' + network(X'))                                                   (21.44)
+            # F4  X'' = norm(X' + network(X'))                                                   (21.46)
             M, network = mlp.forward(one_row(X1), own("W1"), own("b1"), own("W2"), own("b2"))  # (1, B T, w)
             Y2 = use("Y2", X1 + M.reshape(X1.shape))  # (B, T, w)
             before, (X, norm2) = X, layer_norm.forward(Y2, own("gain2"), own("bias2"))  # (B, T, w)
             tapes.append((before, O, attended, norm1, network, norm2))
-        # F5  logits = X U^T + c                                                                 (21.45)
+        # F5  logits = X U^T + c                                                                 (21.47)
         return mark("logits", mapped(X, w["U"].T) + w["c"]), Tape(symbols, tapes, X)
 
     def backward(self, dlogits: Array, w: dict[str, Array], tape: Tape, mark: Mark = keep) -> dict[str, Array]:
-        """The gradients of the weights by name, from that of the logits (B, T, K): (21.46) to (21.50)."""
+        """The gradients of the weights by name, from that of the logits (B, T, K): (21.48) to (21.52)."""
         dlogits = mark("dlogits", dlogits)  # (B, T, K)
         # B5  undoes F5  logits = X U^T + c
-        d = {"U": over_tokens(dlogits, tape.X), "c": dlogits.sum(axis=(0, 1))}  # (21.46)
-        dX = mapped(dlogits, w["U"])  # (B, T, w)                                               (21.46)
+        d = {"U": over_tokens(dlogits, tape.X), "c": dlogits.sum(axis=(0, 1))}  # (21.48)
+        dX = mapped(dlogits, w["U"])  # (B, T, w)                                               (21.48)
         for l in reversed(range(self.layers)):
             X, O, attended, norm1, network, norm2 = tape.layers[l]
             use, name = within(mark, l), f"{l}."
@@ -155,22 +155,22 @@ class CopyNetwork:
             dY2, d[f"{name}gain2"], d[f"{name}bias2"] = layer_norm.backward(dX, norm2)
             dY2 = use("dY2", dY2)  # (B, T, w)
             dM, d[f"{name}W1"], d[f"{name}b1"], d[f"{name}W2"], d[f"{name}b2"] = mlp.backward(one_row(dY2), network)
-            dX1 = dY2 + dM.reshape(dY2.shape)  # (B, T, w)                                                  (21.47)
+            dX1 = dY2 + dM.reshape(dY2.shape)  # (B, T, w)                                                  (21.49)
             # B3  undoes F3  X' = norm(X + O Wo^T)
             dY1, d[f"{name}gain1"], d[f"{name}bias1"] = layer_norm.backward(dX1, norm1)
             dY1 = use("dY1", dY1)  # (B, T, w)
-            d[f"{name}Wo"] = over_tokens(dY1, O)  # (w, w)                               (21.48)
-            dO = use("dO", mapped(dY1, w[f"{name}Wo"]))  # (B, T, w)                            (21.48)
+            d[f"{name}Wo"] = over_tokens(dY1, O)  # (w, w)                               (21.50)
+            dO = use("dO", mapped(dY1, w[f"{name}Wo"]))  # (B, T, w)                            (21.50)
             # B2  undoes F2  attention on heads, then q, k, v = X W^T
             kind: Any = causal_softmax if self.kind == "softmax" else causal_attention
             dq, dk, dv = kind.backward(one_head(dO, self.heads), attended)[:3]
             dqkv = use("dqkv", np.concatenate([joined(dq), joined(dk), joined(dv)], axis=-1))  # (B, T, 3 w)
-            d[f"{name}W"] = over_tokens(dqkv, X)  # (3 w, w)                             (21.49)
-            dX = dY1 + mapped(dqkv, w[f"{name}W"])  # (B, T, w)                                 (21.49)
+            d[f"{name}W"] = over_tokens(dqkv, X)  # (3 w, w)                             (21.51)
+            dX = dY1 + mapped(dqkv, w[f"{name}W"])  # (B, T, w)                                 (21.51)
         # B1  undoes F1  X = [E[a_t] ; s_t]: a row collects the places that read it
         dX = mark("dX", dX)  # (B, T, w)
         hot = (tape.symbols[..., None] == np.arange(self.symbols)).astype(dX.real.dtype)
-        d["E"] = over_tokens(hot, dX[..., : self.width // 2])  # (K, w/2)                (21.50)
+        d["E"] = over_tokens(hot, dX[..., : self.width // 2])  # (K, w/2)                (21.52)
         return d
 
     def loss(self, params: Array, symbols: Array, targets: Array, weights: Array, mark: Mark = keep) -> Any:

@@ -74,16 +74,6 @@ MUTATIONS = {
         ("recurrent_m_sign", "beta * m - G[", "beta * m + G[", "one of the two minus signs of (21.10) is lost"),
         ("recurrent_denominator", "total = total + G[", "total = beta * total + G[", "the denominator gets momentum too"),
     ),
-    "causal_softmax": (
-        ("dP_turned", "dO @ v.mT)", "v @ dO.mT)", "the product taken in the other order"),
-        ("dv_not_turned", "P.mT @ dO)", "P @ dO)", "P is not transposed"),
-        ("dA_no_mean", "P * (dP - (dP * P).sum(axis=-1, keepdims=True)))", "P * dP)", "the normalisation is taken for a constant"),
-        ("dq_no_root", "dA @ k / root)", "dA @ k)", "the root of D is lost"),
-        ("dk_not_turned", "dA.mT @ q / root)", "dA @ q / root)", "reader and token change places"),
-        ("vA_no_vk", "(vq @ k.mT + q @ vk.mT)", "(vq @ k.mT)", "keys are taken for constants"),
-        ("vP_no_mean", "P * (vA - (vA * P).sum(axis=-1, keepdims=True))", "P * vA", "the normalisation is taken for a constant"),
-        ("vO_no_vv", "vP @ v + P @ vv", "vP @ v", "values are taken for constants"),
-    ),
     "copy_network": (
         ("dU_of_logits", '"U": over_tokens(dlogits, tape.X)', '"U": over_tokens(dlogits, tape.layers[0][0])', "the first tokens in the place of the last"),
         ("dc_mean", "dlogits.sum(axis=(0, 1))", "dlogits.mean(axis=(0, 1))", "a mean over tokens in place of the sum"),

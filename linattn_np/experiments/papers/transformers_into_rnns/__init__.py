@@ -1,8 +1,8 @@
 """Finetuning pretrained Transformers into RNNs: softmax attention of a trained language model is swapped for a learned feature map.
 
-A small language model (``language_model``) learns in-context Markov text (``text``); its softmax weights (``softmax_weights``) are
-swapped for those of features (``feature_weights``, ``maps``) and all is finetuned; then it reads with a state of constant size
-(``recurrent``). In the spirit of the paper, on a task that one block can learn: what is held is its sentences, not its numbers.
+A small language model (``language_model``) learns in-context Markov text (``text``); its softmax attention (``layers.causal_softmax``) is
+swapped for one through features (``feature_attention``, ``feature_weights``, ``maps``) and all is finetuned; then it reads with a state of
+constant size (``recurrent``). In the spirit of the paper, on a task that one block can learn: what is held is its sentences, not its numbers.
 """
 
 from .figure import ALT, CLAIMS, SECONDS, TITLE, draw, measure, sizes, summary
@@ -16,4 +16,4 @@ __all__ = [
 ]  # fmt: skip
 SOURCE = "arXiv 2103.13076"
 PAPER = "Finetuning Pretrained Transformers into RNNs"
-DERIVED = ("embedding", "maps", "softmax_weights", "feature_weights", "causal_attention", "language_model")
+DERIVED = ("embedding", "maps", "feature_weights", "feature_attention", "causal_attention", "language_model")

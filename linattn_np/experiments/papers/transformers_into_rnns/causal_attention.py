@@ -1,11 +1,11 @@
-"""Causal attention with heads: queries, keys and values, weights of one kind or another, and what each reader takes home.
+"""Causal attention with heads: queries, keys and values of tokens, attention of one kind or another, and what it adds to them.
 
 Forward                                          Backward, from dY = df/dY
 (24.6)  q, k, v = X Wq^T, X Wk^T, X Wv^T         (24.8)  dWo = sum_bt dY^T O,   dO = dY Wo
-        O_i = sum_{j <= i} p_ij v_j              (24.9)  dp_ij = dO_i.v_j,   dv_j = sum_i p_ij dO_i
+        O of q, k, v                             then through attention to dq, dk, dv
         Y = O Wo^T                               (24.17) dWq = sum_bt dq^T X, so Wk and Wv;   dX = dq Wq + dk Wk + dv Wv
 
-The weights p come of ``softmax_weights`` or ``feature_weights``. X (B, T, w), the four matrices (w, w); head h has rows h e .. (h+1) e
+O is that of ``layers.causal_softmax`` or of ``feature_attention``. X (B, T, w), the four matrices (w, w); head h has rows h e .. (h+1) e
 of Wq, Wk, Wv and those entries of O, e = w / H. Derived in lesson 24.
 """
 
@@ -16,8 +16,9 @@ import numpy as np
 from ...._types import Array
 from ....audit import audit_gradient
 from ....audit.report import Report
+from ....layers import causal_softmax
 from ....layers.marks import Mark, keep
-from . import feature_weights, softmax_weights
+from . import feature_attention
 
 
 class Tape(NamedTuple):
@@ -25,11 +26,15 @@ class Tape(NamedTuple):
 
     X: Array  # (B, T, w)
     matrices: tuple[Array, Array, Array, Array]
-    v: Array  # (B, H, T, e)
-    p: Array  # (B, H, T, T)
+    H: int
     O: Array  # (B, T, w)
-    weigh: Any
-    tape: Any
+    attend: Any  # the module of the attention
+    inner: Any  # its tape
+
+    @property
+    def p(self) -> Array:
+        """The weights, (B, H, T, T)."""
+        return self.inner.P
 
 
 def heads_of(X: Array, H: int) -> Array:
@@ -50,36 +55,31 @@ def forward(
     softmax: whether the weights are those of softmax. Cost O(B T w^2 + B H T^2 k).
     """
     X = mark("tokens", X)
-    weigh: Any = softmax_weights if softmax else feature_weights
+    attend: Any = causal_softmax if softmax else feature_attention
     # F1  q, k, v = X Wq^T, X Wk^T, X Wv^T         X is used three times                         (24.6)
-    q = mark("q", heads_of(mark("X_query", X) @ Wq.T, H))  # (B, H, T, e)
-    k = mark("k", heads_of(mark("X_key", X) @ Wk.T, H))  # (B, H, T, e)
-    v = mark("v", heads_of(mark("X_value", X) @ Wv.T, H))  # (B, H, T, e)
-    # F2  p                              of (24.2) or (24.3)
-    p, tape = weigh.forward(q, k, *weights, mark=mark)  # (B, H, T, T)
-    # F3  O_i = sum_j p_ij v_j                                                                   (24.6)
-    O = mark("O", joined(p @ v))  # (B, T, w)
-    # F4  Y = O Wo^T                                                                             (24.6)
+    q = heads_of(mark("X_query", X) @ Wq.T, H)  # (B, H, T, e)
+    k = heads_of(mark("X_key", X) @ Wk.T, H)  # (B, H, T, e)
+    v = heads_of(mark("X_value", X) @ Wv.T, H)  # (B, H, T, e)
+    # F2  O_i = sum_j p_ij v_j           p of (24.2) or (24.3)                                   (24.6)
+    by_head, inner = attend.forward(q, k, v, *weights, mark=mark)  # (B, H, T, e)
+    O = mark("O", joined(by_head))  # (B, T, w)
+    # F3  Y = O Wo^T                                                                             (24.6)
     Y = mark("Y", O @ Wo.T)  # (B, T, w)
-    return Y, Tape(X, (Wq, Wk, Wv, Wo), v, p, O, weigh, tape)
+    return Y, Tape(X, (Wq, Wk, Wv, Wo), H, O, attend, inner)
 
 
 def backward(dY: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, ...]:
-    """Gradients of one layer: (24.8), (24.9), those of the weights, (24.17).
+    """Gradients of one layer: (24.8), those of the attention, (24.17).
 
     dY (B, T, w) -> dX (B, T, w), dWq, dWk, dWv, dWo (w, w), and those of the feature map. Cost O(B T w^2 + B H T^2 k).
     """
-    X, (Wq, Wk, Wv, Wo), v, p, O, weigh, inner = tape
-    H, dY = v.shape[1], mark("dY", dY)
-    # B4  undoes F4  Y = O Wo^T
+    X, (Wq, Wk, Wv, Wo), H, O, attend, inner = tape
+    dY = mark("dY", dY)
+    # B3  undoes F3  Y = O Wo^T
     dWo = mark("dWo", over_tokens(dY, O))  # (w, w)                            (24.8)
     dO = mark("dO", dY @ Wo)  # (B, T, w)                                      (24.8)
-    # B3  undoes F3  O_i = sum_j p_ij v_j
-    by_head = heads_of(dO, H)
-    dp = by_head @ v.mT  # (B, H, T, T)                                        (24.9)
-    dv = mark("dv", p.mT @ by_head)  # (B, H, T, e)                            (24.9)
-    # B2  undoes F2  the weights
-    dq, dk, *dweights = weigh.backward(dp, inner, mark)
+    # B2  undoes F2  the attention
+    dq, dk, dv, *dweights = attend.backward(heads_of(dO, H), inner, mark)
     # B1  undoes F1  q, k, v = X Wq^T, X Wk^T, X Wv^T
     dq, dk, dv = joined(dq), joined(dk), joined(dv)
     dWq = mark("dWq", over_tokens(dq, X))  # (w, w)                            (24.17)
@@ -100,17 +100,15 @@ def over_tokens(dY: Array, X: Array) -> Array:
 def tangent(vX: Array, vWq: Array, vWk: Array, vWv: Array, vWo: Array, *vweights_and_tape: Any) -> Array:
     """Derivative of the layer along a direction: the tangents of (24.6). Those of what forward takes, the tape -> vY (B, T, w)"""
     *vweights, tape = vweights_and_tape
-    X, (Wq, Wk, Wv, Wo), v, p, O, weigh, inner = tape
-    H = v.shape[1]
+    X, (Wq, Wk, Wv, Wo), H, O, attend, inner = tape
     # F1  q, k, v = X Wq^T, X Wk^T, X Wv^T                                                       of (24.6)
     vq = heads_of(vX @ Wq.T + X @ vWq.T, H)  # (B, H, T, e)
     vk = heads_of(vX @ Wk.T + X @ vWk.T, H)  # (B, H, T, e)
     vv = heads_of(vX @ Wv.T + X @ vWv.T, H)  # (B, H, T, e)
-    # F2  p
-    vp = weigh.tangent(vq, vk, *vweights, inner)  # (B, H, T, T)
-    # F3  O_i = sum_j p_ij v_j                                                                   of (24.6)
-    vO = joined(vp @ v + p @ vv)  # (B, T, w)
-    # F4  Y = O Wo^T                                                                             of (24.6)
+    # F2  O
+    by_head = attend.tangent(vq, vk, vv, *vweights, inner)[0]  # (B, H, T, e)
+    vO = joined(by_head)  # (B, T, w)
+    # F3  Y = O Wo^T                                                                             of (24.6)
     return vO @ Wo.T + O @ vWo.T  # (B, T, w)
 
 

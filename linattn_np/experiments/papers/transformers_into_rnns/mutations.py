@@ -19,13 +19,6 @@ MUTATIONS = {
         ("tangent_weights", "return vR * step", "return vR", "the slope of the ReLU is forgotten in the tangent"),
         ("elu_tangent", "return vx * tape.slope", "return vx", "the slope is forgotten in the tangent"),
     ),
-    "softmax_weights": (
-        ("no_mean", "p * (dp - (dp * p).sum(axis=-1, keepdims=True))", "p * dp", "the normalisation is held fixed"),
-        ("query_root", 'mark("dq", dA @ k / root)', 'mark("dq", dA @ k)', "the root of e is lost"),
-        ("key_untransposed", 'mark("dk", dA.mT @ q / root)', 'mark("dk", dA @ q / root)', "reader and read are exchanged"),
-        ("tangent_key", "(vq @ k.mT + q @ vk.mT) / root", "(vq @ k.mT) / root", "one of two factors is forgotten"),
-        ("tangent_mean", "p * (vA - (vA * p).sum(axis=-1, keepdims=True))", "p * vA", "the normalisation is held fixed in the tangent"),
-    ),
     "feature_weights": (
         ("denominator_sign", "-(dp * p).sum(axis=-1, keepdims=True) / S", "(dp * p).sum(axis=-1, keepdims=True) / S", "the sign of 1/S"),
         ("through_the_floor", 'mark("dsigma", dS * above)', 'mark("dsigma", dS)', "the floor lets the gradient through"),
@@ -38,18 +31,20 @@ MUTATIONS = {
         ("tangent_sum", "vs.sum(axis=-1, keepdims=True) * above", "vs.sum(axis=-1, keepdims=True)", "the floor moves in the tangent"),
         ("tangent_quotient", "(vs - p * vS) / S", "vs / S", "the denominator is held fixed in the tangent"),
     ),
+    "feature_attention": (
+        ("weights", "dP = dout @ v.mT", "dP = dout @ dout.mT", "the weights' gradient reads itself"),
+        ("values", "P.mT @ dout", "P @ dout", "reader and read are exchanged"),
+        ("tangent_values", "vout = vP @ v + P @ vv", "vout = vP @ v", "one of two factors is forgotten"),
+    ),
     "causal_attention": (
         ("output_matrix", 'over_tokens(dY, O))', 'over_tokens(O, dY))', "transposed"),
         ("output", 'mark("dO", dY @ Wo)', 'mark("dO", dY @ Wo.T)', "transposed"),
-        ("weights", "dp = by_head @ v.mT", "dp = by_head @ by_head.mT", "the weights' gradient reads itself"),
-        ("values", "p.mT @ by_head", "p @ by_head", "reader and read are exchanged"),
         ("query_matrix", "over_tokens(dq, X))", "over_tokens(dk, X))", "the key's in place of the query's"),
         ("key_matrix", "over_tokens(dk, X))", "over_tokens(dv, X))", "the value's in place of the key's"),
         ("value_matrix", "over_tokens(dv, X))", "over_tokens(dv, O))", "what the layer gives in place of what it takes"),
         ("query_use", 'mark("dX_query", dq @ Wq)', 'mark("dX_query", dq @ Wq.T)', "transposed"),
         ("key_use", 'mark("dX_key", dk @ Wk)', 'mark("dX_key", dk @ Wq)', "the query's matrix in place of the key's"),
         ("value_use", 'mark("dX_value", dv @ Wv)', 'mark("dX_value", 0 * dv @ Wv)', "a use is forgotten"),
-        ("tangent_values", "joined(vp @ v + p @ vv)", "joined(vp @ v)", "one of two factors is forgotten"),
         ("tangent_output", "vO @ Wo.T + O @ vWo.T", "vO @ Wo.T", "the matrix's tangent is forgotten"),
     ),
     "language_model": (
