@@ -10,7 +10,7 @@ import pytest
 from linattn_np.experiments import record, registry, rules, scorecard
 from linattn_np.experiments.curves import spread
 from linattn_np.experiments.papers.maybe_all_you_need import adam_vs_sgd, gradient_noise, published, robust_condition_number
-from linattn_np.experiments.rules import Above, Claim, Within, around, judge
+from linattn_np.experiments.rules import Above, Claim, Row, Within, around, in_rows, judge
 from linattn_np.training import runs
 
 FIGURES = Path(__file__).parent.parent / "figures"
@@ -53,6 +53,17 @@ def test_spread_by_hand():
     assert (found["median"], found["lower_quartile"], found["upper_quartile"], found["mean"]) == (2.5, 1.75, 3.25, 2.5)
     assert found["std"] == pytest.approx(np.sqrt(5 / 3)) and len(found["each_seed"]) == 5
     assert spread([np.nan, np.nan])["median"] is None
+
+
+def test_a_row_of_a_table_is_a_claim():
+    rule, words = Above(1.0, 0.0), str
+    rows = (
+        Row("a", "sentence", "page 1", "2", spread, rule),
+        Row("b", "other", "code", "3", spread, rule, aside=words, tag="code"),
+    )
+    first, second = in_rows("figure", "paper.", "reported", rows)
+    assert first == Claim("paper.a", "sentence", "page 1", reported="2", figure="figure", values=spread, rule=rule)
+    assert second == Claim("paper.b", "other", "code", code="3", figure="figure", values=spread, rule=rule, aside=words)
 
 
 def claim(values, rule=None, **more):

@@ -10,7 +10,7 @@ These decide nothing; neither does what another figure found on the paper's own 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,6 +93,31 @@ class Claim:
     rule: Within | Above | None = None
     aside: Callable[..., str] | None = None  # the figure's JSON -> what else was looked at, in words; it decides nothing
     untested: str = ""  # why it is not tested
+
+
+class Row(NamedTuple):
+    """A claim as a row of its paper's table, which :func:`in_rows` reads."""
+
+    name: str
+    statement: str
+    where: str
+    theirs: str
+    values: Callable[..., Any]
+    rule: Within | Above
+    aside: Callable[..., str] | None = None
+    tag: str | None = None  # how certain theirs is, where it is not what the table says
+
+
+def in_rows(figure: str, prefix: str, tag: str, rows: Iterable[Row]) -> tuple[Claim, ...]:
+    """The claims of a table, all measured by one figure: id is prefix and name; theirs "printed", "code" or "reported" is the tag."""
+    found = []
+    for row in rows:
+        theirs: dict[str, Any] = {row.tag or tag: row.theirs}
+        found.append(
+            Claim(prefix + row.name, row.statement, row.where, figure=figure, values=row.values, rule=row.rule,
+                  aside=row.aside, **theirs)
+        )  # fmt: skip
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """What the paper says, each with the rule that judges it, written before the full run."""
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from ...curves import Numbers, numbers_or_nan, spread
-from ...rules import Above, Claim, Within
+from ...rules import Above, Claim, Row, Within, in_rows
 from .published import BASELINES, printed, tolerance
 
 EXACT = 1e-10  # what "is" means for two computations of one number
@@ -134,28 +133,27 @@ def deep_gain(numbers: Numbers) -> Numbers:
     return ratio(f"diagonal {L}", f"GD++ {L}", numbers)
 
 
-Row = tuple[str, str, str, str, Callable[[Numbers], Numbers], Within | Above]
 ROWS: tuple[Row, ...] = (
-    ("baselines", "Ridge with a constant, an adaptive and a tuned noise: the largest distance from a printed entry, in tolerances", TABLE,
-     "21 entries, those below 0.003 left out", worst_baseline, Within(0.0, 1.0)),
-    ("gains_at_two", "At 2 layers the diagonal model has at most three quarters of the loss of GD++", TABLE,
-     "0.242/0.366 = 0.66", shallow_gain, Within(0.0, 0.75)),
-    ("gains_deep", "At 4 layers the diagonal model has at most 0.4 of the loss of GD++", TABLE,
-     "0.059/0.344 = 0.17", deep_gain, Within(0.0, 0.4)),
-    ("one_noise", "GD++ converges to what ridge with one constant noise gives", "section 6, Figure 2",
-     "0.344/0.365 = 0.94; 1.00 in the other columns", like_one_ridge, Within(0.95, 1.05)),
-    ("no_noise", "At sigma = 0 GD++ has a larger loss than the diagonal model", "section 6, Figure 2",
-     "larger", partial(above_at, 0.0), Above(1.5, 1.0)),
-    ("much_noise", "At sigma = 5 GD++ has a larger loss than the diagonal model", "section 6, Figure 2",
-     "larger", partial(above_at, 5.0), Above(1.5, 1.0)),
-    ("beats_adaptive", "With 4 layers the diagonal model outperforms adaptive ridge where sigma goes up to 4 or more", "section 6",
-     "0.068/0.059 = 1.15", over_adaptive, Above(1.05, 1.0)),
-    ("linear_model", "Every layer keeps a linear model of the prompt", "section 4, Theorem 4.1",
-     "exact", partial(theorem, "linear_model"), Within(0.0, EXACT)),
-    ("second_order", "A condition number 1 + eps becomes at most 1 + 2 eps^2: GD++ is a second-order method",
-     "appendix A, Lemma A.3", "at most 2", partial(theorem, "squared"), Within(0.0, 2.0)),
-    ("two_noises", "Two layers become the oracle for two noises as n grows: the power of n by which the distance falls",
-     "section 5.2, Theorem 5.2", "a limit, without a rate", partial(theorem, "rate"), Within(0.4, 0.6)),
+    Row("baselines", "Ridge with a constant, an adaptive and a tuned noise: the largest distance from a printed entry, in tolerances", TABLE,
+        "21 entries, those below 0.003 left out", worst_baseline, Within(0.0, 1.0)),
+    Row("gains_at_two", "At 2 layers the diagonal model has at most three quarters of the loss of GD++", TABLE,
+        "0.242/0.366 = 0.66", shallow_gain, Within(0.0, 0.75)),
+    Row("gains_deep", "At 4 layers the diagonal model has at most 0.4 of the loss of GD++", TABLE,
+        "0.059/0.344 = 0.17", deep_gain, Within(0.0, 0.4)),
+    Row("one_noise", "GD++ converges to what ridge with one constant noise gives", "section 6, Figure 2",
+        "0.344/0.365 = 0.94; 1.00 in the other columns", like_one_ridge, Within(0.95, 1.05)),
+    Row("no_noise", "At sigma = 0 GD++ has a larger loss than the diagonal model", "section 6, Figure 2",
+        "larger", partial(above_at, 0.0), Above(1.5, 1.0)),
+    Row("much_noise", "At sigma = 5 GD++ has a larger loss than the diagonal model", "section 6, Figure 2",
+        "larger", partial(above_at, 5.0), Above(1.5, 1.0)),
+    Row("beats_adaptive", "With 4 layers the diagonal model outperforms adaptive ridge where sigma goes up to 4 or more", "section 6",
+        "0.068/0.059 = 1.15", over_adaptive, Above(1.05, 1.0), aside=best_over_adaptive),
+    Row("linear_model", "Every layer keeps a linear model of the prompt", "section 4, Theorem 4.1",
+        "exact", partial(theorem, "linear_model"), Within(0.0, EXACT)),
+    Row("second_order", "A condition number 1 + eps becomes at most 1 + 2 eps^2: GD++ is a second-order method",
+        "appendix A, Lemma A.3", "at most 2", partial(theorem, "squared"), Within(0.0, 2.0)),
+    Row("two_noises", "Two layers become the oracle for two noises as n grows: the power of n by which the distance falls",
+        "section 5.2, Theorem 5.2", "a limit, without a rate", partial(theorem, "rate"), Within(0.4, 0.6)),
 )  # fmt: skip
 CLAIMS = (
     *(in_table(kind, L) for kind in ("GD++", "diagonal") for L in (1, 2, 3, 4)),
@@ -164,7 +162,5 @@ CLAIMS = (
         statement="The share of entries near the printed ones for six other laws of noise: GD++ and diagonal with 1 to 3 layers, full with 1, 2",
         aside=those_outside, rule=Above(1.0, 0.8),
     ),
-    *(Claim(f"noise_adaptive_{name}", statement, where, printed=theirs, figure="noise_adaptive", values=values, rule=rule,
-            aside=best_over_adaptive if name == "beats_adaptive" else None)
-      for name, statement, where, theirs, values, rule in ROWS),
+    *in_rows("noise_adaptive", "noise_adaptive_", "printed", ROWS),
 )  # fmt: skip

@@ -1,12 +1,9 @@
 """What the paper says of one and two layers, and the rules that judge it, written before the run at its scale."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
 from ...curves import Numbers, each_seed, numbers_or_nan, spread
-from ...rules import Above, Claim, Within
+from ...rules import Above, Row, Within, in_rows
 
 PRINTED_GAMMAS = {"10": 0.179, "25": 0.099, "50": 0.056, "100": 0.029}  # appendix A.10, of trained looped layers
 NEAR = 0.5, 1.5  # the widths alpha on which curves are compared
@@ -96,64 +93,32 @@ def undamped(numbers: Numbers) -> str:
     return f"undamped the loss after 50 uses is {'infinite' if last is None else f'{last:.2g}'}"
 
 
-def claims() -> Iterator[Claim]:
-    """The claims of sections 2 and 3 and of appendices A.6, A.10 and A.12."""
-    common: dict[str, Any] = {"figure": "one_step_of_descent"}
-    figure2 = {"where": "section 3, Figure 2", **common}
-    figure3 = {"where": "section 3, Figure 3 (a)", **common}
-    yield Claim(
-        id="one_step_of_descent.loss", statement="A trained layer has the loss of one step of gradient descent (ratio of the two)",
-        printed="identical (plot)", values=one_ratio, rule=Within(0.99, 1.01), **figure2,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.cosine", statement="Its model and that of the step point the same way (cosine)",
-        printed="almost perfect alignment (plot)", values=cosine, rule=Above(0.999, 0.9), **figure2,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.predictions", statement="Its predictions are those of the step (relative distance)",
-        printed="almost perfect alignment (plot)", values=predictions, rule=Within(0.0, 0.03), **figure2,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.eta", statement="It has learned the step length that is best on average (ratio to the closed form)",
-        printed="meta-learned, no number", values=step_ratio, rule=Within(0.98, 1.02), where="section 2, Figure 9", **common,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.halfway", statement="Weights halfway between layer and construction have the same loss (ratio)",
-        printed="identical (plot)", values=halfway_ratio, rule=Within(0.99, 1.01), **figure2,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.elsewhere",
-        statement="Off the training distribution, alpha from 0.5 to 1.5, both have the same loss (largest relative gap)",
-        printed="identical (plot, log scale)", values=elsewhere_gap, rule=Within(0.0, 0.03), **figure2,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.plateau", statement="The loss of one step, halved, on the code's covariates of width 1/2",
-        printed="0.2", values=plateau, rule=Within(0.19, 0.21), where="appendix A.11", **common,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.damped", statement="Repeated 50 times with damping 0.75 the layer goes on descending (loss after 1 over after 50)",
-        printed="steadily decreasing (plot)", values=falls_when_damped, aside=undamped, rule=Above(1.0, 0.9), where="appendix A.6", **common,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.beyond", statement="Two looped layers surpass two steps of gradient descent (its loss over theirs)",
-        printed="surpasses (plot)", values=beyond_descent, rule=Above(1.1, 1.0), **figure3,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.plus", statement="They match two steps of GD++ (their loss over its)",
-        printed="matching (plot)", values=beside_plus, rule=Within(0.95, 1.05), **figure3,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.aligned", statement="They align better with GD++ than with descent (difference of the cosines)",
-        printed="much better (plot)", values=better_aligned, rule=Above(0.01, 0.0), **figure3,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.gamma", statement="The gamma that two looped layers learn at n = 10 (code's covariates)",
-        printed="0.179", values=trained_gamma, rule=Within(0.16, 0.2), where="appendix A.10", **common,
-    )  # fmt: skip
-    yield Claim(
-        id="one_step_of_descent.gammas", statement="GD++'s best gamma for n = 10, 25, 50, 100 is that of trained layers (largest factor)",
-        printed="0.179, 0.099, 0.056, 0.029", values=worst_gamma, aside=all_gammas, rule=Within(1.0, 1.1), where="appendix A.10", **common,
-    )  # fmt: skip
-
-
-CLAIMS = tuple(claims())
+FIGURE_2, FIGURE_3 = "section 3, Figure 2", "section 3, Figure 3 (a)"
+CLAIMS = in_rows("one_step_of_descent", "one_step_of_descent.", "printed", (
+    Row("loss", "A trained layer has the loss of one step of gradient descent (ratio of the two)",
+        FIGURE_2, "identical (plot)", one_ratio, Within(0.99, 1.01)),
+    Row("cosine", "Its model and that of the step point the same way (cosine)",
+        FIGURE_2, "almost perfect alignment (plot)", cosine, Above(0.999, 0.9)),
+    Row("predictions", "Its predictions are those of the step (relative distance)",
+        FIGURE_2, "almost perfect alignment (plot)", predictions, Within(0.0, 0.03)),
+    Row("eta", "It has learned the step length that is best on average (ratio to the closed form)",
+        "section 2, Figure 9", "meta-learned, no number", step_ratio, Within(0.98, 1.02)),
+    Row("halfway", "Weights halfway between layer and construction have the same loss (ratio)",
+        FIGURE_2, "identical (plot)", halfway_ratio, Within(0.99, 1.01)),
+    Row("elsewhere", "Off the training distribution, alpha from 0.5 to 1.5, both have the same loss (largest relative gap)",
+        FIGURE_2, "identical (plot, log scale)", elsewhere_gap, Within(0.0, 0.03)),
+    Row("plateau", "The loss of one step, halved, on the code's covariates of width 1/2",
+        "appendix A.11", "0.2", plateau, Within(0.19, 0.21)),
+    Row("damped", "Repeated 50 times with damping 0.75 the layer goes on descending (loss after 1 over after 50)",
+        "appendix A.6", "steadily decreasing (plot)", falls_when_damped, Above(1.0, 0.9), aside=undamped),
+    Row("beyond", "Two looped layers surpass two steps of gradient descent (its loss over theirs)",
+        FIGURE_3, "surpasses (plot)", beyond_descent, Above(1.1, 1.0)),
+    Row("plus", "They match two steps of GD++ (their loss over its)",
+        FIGURE_3, "matching (plot)", beside_plus, Within(0.95, 1.05)),
+    Row("aligned", "They align better with GD++ than with descent (difference of the cosines)",
+        FIGURE_3, "much better (plot)", better_aligned, Above(0.01, 0.0)),
+    Row("gamma", "The gamma that two looped layers learn at n = 10 (code's covariates)",
+        "appendix A.10", "0.179", trained_gamma, Within(0.16, 0.2)),
+    Row("gammas", "GD++'s best gamma for n = 10, 25, 50, 100 is that of trained layers (largest factor)",
+        "appendix A.10", "0.179, 0.099, 0.056, 0.029", worst_gamma, Within(1.0, 1.1), aside=all_gammas),
+))  # fmt: skip

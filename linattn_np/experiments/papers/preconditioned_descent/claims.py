@@ -3,13 +3,10 @@
 The paper's text was not at hand: what is second-hand is its abstract, and numbers are those that the authors' notebooks have logged.
 """
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
 from ...curves import Numbers, each_seed, spread
-from ...rules import Above, Claim, Within
+from ...rules import Above, Row, Within, in_rows
 
 LOGGED = {1000: 0.197, 4000: 0.0105, 8000: 0.00133}  # "simple demonstration": Sigma = I, three layers
 SKEWED = 0.0008  # "rotation demonstration-Adam": three layers, iterations 3,000 to 10,000 mostly 0.0007 to 0.001
@@ -95,56 +92,33 @@ def demonstration_in_words(numbers: Numbers) -> str:
     return ", ".join(f"iteration {t}: {found[t]:.3g} (logged {logged:g})" for t, logged in LOGGED.items())
 
 
-def claims() -> Iterator[Claim]:
-    """One layer, stacks with B_l = 0, stacks with both, and the authors' logs."""
-    common: dict[str, Any] = {"figure": "preconditioned_descent"}
-    abstract = {"where": "abstract", **common}
-    notebooks = {"where": "the authors' notebooks", **common}
-    yield Claim(
-        id="preconditioned_descent.one_loss", statement="One trained layer reaches the loss of the best preconditioned step (ratio, n = 20)",
-        reported="its global minimum is one step of preconditioned descent", values=one_loss, rule=Within(0.99, 1.01), **abstract,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.one_layer", statement="Its preconditioner is the closed form's (relative distance, n = 20)",
-        reported="adapts to the input distribution", values=one_distance, rule=Within(0.0, 0.05), **abstract,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.few_examples",
-        statement="With few examples, n = 5, it is not Sigma^-1 but shrunk as the closed form (distance of Sigma^-1 over that of A)",
-        reported="adapts to the variance from few data", values=shrinks, rule=Above(10.0, 1.0), **abstract,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.alone", statement="Three layers with B_l = 0 have A_l a multiple of Sigma^-1 (largest distance of whitened A_l to the identity)",
-        code="plotted towards 0", values=whitened_alone, rule=Within(0.0, 0.1), **notebooks,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.many_steps", statement="With B_l = 0 stacks are as many preconditioned steps (loss over theirs, largest of L = 2 to 4)",
-        reported="certain critical points are L steps", values=as_many_steps, rule=Within(0.95, 1.1), **abstract,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.whitening", statement="Three layers, B_l trained too: A_l is nearer to the identity after whitening (mean distance before over after)",
-        code="plotted, below the distance without", values=whitening, rule=Above(2.0, 1.0), **notebooks,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.together", statement="Three layers: whitened A_l and B_l are multiples of the identity (largest distance)",
-        code="plotted towards 0", values=whitened_together, rule=Within(0.0, 0.25), **notebooks,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.beyond", statement="Trained stacks are below preconditioned descent with one tuned step (its loss over theirs, smallest of L = 2 to 4)",
-        code="plotted for L = 1 to 4", values=below_constant, rule=Above(2.0, 1.0), **notebooks,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.helps", statement="Preconditioning helps descent itself (loss without over loss with, one tuned step each, smallest of L = 1 to 4)",
-        code="plotted for L = 1 to 4", values=preconditioning_helps, rule=Above(1.5, 1.0), **notebooks,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.three_layers", statement="The loss of three layers after the skewed demonstration",
-        code="0.0007 to 0.001 (logged)", values=three_layers, rule=Within(SKEWED / 2, SKEWED * 2), **notebooks,
-    )  # fmt: skip
-    yield Claim(
-        id="preconditioned_descent.demonstration", statement="Sigma = I: losses of three layers along training are the logged ones (largest factor)",
-        code="0.197, 0.0105, 0.0013 at iterations 1000, 4000, 8000", values=demonstration, aside=demonstration_in_words, rule=Within(1.0, 2.0), **notebooks,
-    )  # fmt: skip
-
-
-CLAIMS = tuple(claims())
+NOTEBOOKS = "the authors' notebooks"
+CLAIMS = in_rows("preconditioned_descent", "preconditioned_descent.", "reported", (
+    Row("one_loss", "One trained layer reaches the loss of the best preconditioned step (ratio, n = 20)",
+        "abstract", "its global minimum is one step of preconditioned descent", one_loss, Within(0.99, 1.01)),
+    Row("one_layer", "Its preconditioner is the closed form's (relative distance, n = 20)",
+        "abstract", "adapts to the input distribution", one_distance, Within(0.0, 0.05)),
+    Row("few_examples", "With few examples, n = 5, it is not Sigma^-1 but shrunk as the closed form (distance of Sigma^-1 over "
+        "that of A)",
+        "abstract", "adapts to the variance from few data", shrinks, Above(10.0, 1.0)),
+    Row("alone", "Three layers with B_l = 0 have A_l a multiple of Sigma^-1 (largest distance of whitened A_l to the identity)",
+        NOTEBOOKS, "plotted towards 0", whitened_alone, Within(0.0, 0.1), tag="code"),
+    Row("many_steps", "With B_l = 0 stacks are as many preconditioned steps (loss over theirs, largest of L = 2 to 4)",
+        "abstract", "certain critical points are L steps", as_many_steps, Within(0.95, 1.1)),
+    Row("whitening", "Three layers, B_l trained too: A_l is nearer to the identity after whitening (mean distance before over "
+        "after)",
+        NOTEBOOKS, "plotted, below the distance without", whitening, Above(2.0, 1.0), tag="code"),
+    Row("together", "Three layers: whitened A_l and B_l are multiples of the identity (largest distance)",
+        NOTEBOOKS, "plotted towards 0", whitened_together, Within(0.0, 0.25), tag="code"),
+    Row("beyond", "Trained stacks are below preconditioned descent with one tuned step (its loss over theirs, smallest of L = "
+        "2 to 4)",
+        NOTEBOOKS, "plotted for L = 1 to 4", below_constant, Above(2.0, 1.0), tag="code"),
+    Row("helps", "Preconditioning helps descent itself (loss without over loss with, one tuned step each, smallest of L = 1 to "
+        "4)",
+        NOTEBOOKS, "plotted for L = 1 to 4", preconditioning_helps, Above(1.5, 1.0), tag="code"),
+    Row("three_layers", "The loss of three layers after the skewed demonstration",
+        NOTEBOOKS, "0.0007 to 0.001 (logged)", three_layers, Within(SKEWED / 2, SKEWED * 2), tag="code"),
+    Row("demonstration", "Sigma = I: losses of three layers along training are the logged ones (largest factor)",
+        NOTEBOOKS, "0.197, 0.0105, 0.0013 at iterations 1000, 4000, 8000", demonstration, Within(1.0, 2.0),
+        aside=demonstration_in_words, tag="code"),
+))  # fmt: skip

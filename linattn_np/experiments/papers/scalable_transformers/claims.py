@@ -4,12 +4,10 @@ Second-hand but for the last: the paper's abstract, and numbers of its first aut
 run at full scale.
 """
 
-from typing import Any
-
 import numpy as np
 
 from ...curves import Numbers, spread
-from ...rules import Above, Claim, Within
+from ...rules import Above, Row, Within, in_rows
 
 
 def table(numbers: Numbers, panel: str, way: str) -> np.ndarray:
@@ -38,46 +36,29 @@ def gain_of_full(numbers: Numbers, panel: str) -> Numbers:
     return spread((table(numbers, panel, "joint") - table(numbers, panel, "separate"))[:, -1])
 
 
-CITED: dict[str, Any] = {"figure": "scalable_transformers"}
-CLAIMS = (
-    Claim(
-        id="scalable.crop_alone", statement="Weights trained at full width alone are of no use when cropped to half (accuracy; chance is 0.083)",
-        where="abstract, second-hand", reported="sharing parameters needs a training scheme of its own",
-        values=lambda numbers: at_half(numbers, "full"), rule=Within(0.0, 0.35), **CITED,
-    ),
-    Claim(
-        id="scalable.joint", statement="Trained jointly, the crop to half width translates (accuracy)",
-        where="abstract, second-hand", reported="one model contains models of several widths",
-        values=lambda numbers: at_half(numbers, "joint"), rule=Above(0.95, 0.5), **CITED,
-    ),
-    Claim(
-        id="scalable.separate", statement="At every width the shared weights are within 0.10 of separately trained ones (most that they are behind)",
-        where="abstract, second-hand", reported="as good as models trained separately",
-        values=lambda numbers: behind_separate(numbers, "translation", "joint"), rule=Within(-1.0, 0.10), **CITED,
-    ),
-    Claim(
-        id="scalable.stages_noise", statement="With wrong labels, word and sequence stages help the narrow widths (mean gain in accuracy)",
-        where="three-stage training, second-hand", reported="both self-distillation stages improve all widths",
-        values=lambda numbers: gain(numbers, "noisy"), rule=Above(0.01, 0.0), **CITED,
-    ),
-    Claim(
-        id="scalable.stages_everywhere", statement="With wrong labels they harm no narrow width (least gain)",
-        where="three-stage training, second-hand", reported="both self-distillation stages improve all widths",
-        values=lambda numbers: gain(numbers, "noisy", least=True), rule=Above(0.0, -0.005), **CITED,
-    ),
-    Claim(
-        id="scalable.stages_clean", statement="Without wrong labels they help, too (mean gain in accuracy)",
-        where="three-stage training, second-hand", reported="both self-distillation stages improve all widths",
-        values=lambda numbers: gain(numbers, "clean"), rule=Above(0.01, 0.0), **CITED,
-    ),
-    Claim(
-        id="scalable.separate_noise", statement="With wrong labels three stages are as good as separate models (most that they are behind)",
-        where="abstract, second-hand", reported="as good as models trained separately",
-        values=lambda numbers: behind_separate(numbers, "noisy", "stages"), rule=Within(-1.0, 0.01), **CITED,
-    ),
-    Claim(
-        id="scalable.full_model", statement="The full model gains from being trained with its crops (accuracy at full width, right labels)",
-        where="log of the port to vision", code="81.8 to 82.5 on ImageNet, in the vision port",
-        values=lambda numbers: gain_of_full(numbers, "clean"), rule=Above(0.0, -0.01), **CITED,
-    ),
-)  # fmt: skip
+CLAIMS = in_rows("scalable_transformers", "scalable.", "reported", (
+    Row("crop_alone", "Weights trained at full width alone are of no use when cropped to half (accuracy; chance is 0.083)",
+        "abstract, second-hand", "sharing parameters needs a training scheme of its own",
+        lambda numbers: at_half(numbers, "full"), Within(0.0, 0.35)),
+    Row("joint", "Trained jointly, the crop to half width translates (accuracy)",
+        "abstract, second-hand", "one model contains models of several widths", lambda numbers: at_half(numbers, "joint"),
+        Above(0.95, 0.5)),
+    Row("separate", "At every width the shared weights are within 0.10 of separately trained ones (most that they are behind)",
+        "abstract, second-hand", "as good as models trained separately",
+        lambda numbers: behind_separate(numbers, "translation", "joint"), Within(-1.0, 0.10)),
+    Row("stages_noise", "With wrong labels, word and sequence stages help the narrow widths (mean gain in accuracy)",
+        "three-stage training, second-hand", "both self-distillation stages improve all widths",
+        lambda numbers: gain(numbers, "noisy"), Above(0.01, 0.0)),
+    Row("stages_everywhere", "With wrong labels they harm no narrow width (least gain)",
+        "three-stage training, second-hand", "both self-distillation stages improve all widths",
+        lambda numbers: gain(numbers, "noisy", least=True), Above(0.0, -0.005)),
+    Row("stages_clean", "Without wrong labels they help, too (mean gain in accuracy)",
+        "three-stage training, second-hand", "both self-distillation stages improve all widths",
+        lambda numbers: gain(numbers, "clean"), Above(0.01, 0.0)),
+    Row("separate_noise", "With wrong labels three stages are as good as separate models (most that they are behind)",
+        "abstract, second-hand", "as good as models trained separately",
+        lambda numbers: behind_separate(numbers, "noisy", "stages"), Within(-1.0, 0.01)),
+    Row("full_model", "The full model gains from being trained with its crops (accuracy at full width, right labels)",
+        "log of the port to vision", "81.8 to 82.5 on ImageNet, in the vision port",
+        lambda numbers: gain_of_full(numbers, "clean"), Above(0.0, -0.01), tag="code"),
+))  # fmt: skip

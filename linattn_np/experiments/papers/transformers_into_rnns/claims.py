@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...curves import Numbers, each_seed, spread
-from ...rules import Above, Claim, Within
+from ...rules import Above, Row, Within, in_rows
 
 NAME = "transformers_into_rnns"
 WORDS = "in words (abstract)"
@@ -82,50 +82,32 @@ def growth(numbers: Numbers, features: str, what: str) -> Numbers:
     return spread([found[-1] / found[0]])
 
 
-CLAIMS = (
-    Claim(
-        id="rnns.swap_alone", where="section 2, the procedure",
-        statement="Swap, then finetune: the swap alone does not keep the model (perplexity of 32 features at the swap; 16 knows nothing)",
-        reported=WORDS, figure=NAME, values=at_the_swap, rule=Above(10.0, 5.0),
-    ),
-    Claim(
-        id="rnns.keeps_quality", where="abstract; WikiText-103",
-        statement="A pretrained softmax Transformer becomes a recurrent one that is as good (its perplexity over the converted model's)",
-        reported="perplexity 19.0 valid, 19.6 test on WikiText-103", figure=NAME, values=kept_quality, rule=Above(1.0, 0.95), aside=against_more_softmax,
-    ),
-    Claim(
-        id="rnns.cheaper_than_scratch", where="abstract",
-        statement="Finetuning costs less than training the recurrent model from scratch (its iterations to the same perplexity, over ours)",
-        reported=WORDS, figure=NAME, values=cheaper, rule=Above(4.0, 1.0),
-    ),
-    Claim(
-        id="rnns.equal_budget", where="abstract",
-        statement="Pretraining helps: from scratch with pretraining's iterations added, perplexity is higher (its perplexity over ours)",
-        reported=WORDS, figure=NAME, values=equal_budget, rule=Above(1.0, 1.0),
-    ),
-    Claim(
-        id="rnns.learned_map_early", where="abstract",
-        statement="A learned feature map converts better than a fixed one, elu + 1, after a third of the finetuning (ratio of perplexities)",
-        reported=WORDS, figure=NAME, values=fixed_early, rule=Above(1.5, 1.0),
-    ),
-    Claim(
-        id="rnns.learned_map_late", where="abstract",
-        statement="The same at the end of the finetuning",
-        reported=WORDS, figure=NAME, values=fixed_late, rule=Above(1.1, 1.0), aside=fixed_from_scratch,
-    ),
-    Claim(
-        id="rnns.feature_size", where="abstract; released code, 64 features of 128 numbers",
-        statement="The feature size trades cost against accuracy: 8 features convert less well than 32 (ratio of perplexities)",
-        reported=WORDS, figure=NAME, values=fewer, rule=Above(1.2, 1.0),
-    ),
-    Claim(
-        id="rnns.constant_time", where="figure 1, second-hand",
-        statement="A symbol takes the recurrent model as long after a long text as after a short one (ratio of seconds)",
-        reported="constant in the length", figure=NAME, values=lambda numbers: growth(numbers, "32", "seconds"), rule=Within(0.6, 1.6),
-    ),
-    Claim(
-        id="rnns.softmax_grows", where="figure 1, second-hand",
-        statement="Softmax reads what it has kept, a key and a value a symbol (seconds after the longest text over the shortest)",
-        reported="linear in the length", figure=NAME, values=lambda numbers: growth(numbers, "softmax", "seconds"), rule=Above(4.0, 1.6),
-    ),
-)  # fmt: skip
+CLAIMS = in_rows(NAME, "rnns.", "reported", (
+    Row("swap_alone", "Swap, then finetune: the swap alone does not keep the model (perplexity of 32 features at the swap; 16 "
+        "knows nothing)",
+        "section 2, the procedure", WORDS, at_the_swap, Above(10.0, 5.0)),
+    Row("keeps_quality", "A pretrained softmax Transformer becomes a recurrent one that is as good (its perplexity over the "
+        "converted model's)",
+        "abstract; WikiText-103", "perplexity 19.0 valid, 19.6 test on WikiText-103", kept_quality, Above(1.0, 0.95),
+        aside=against_more_softmax),
+    Row("cheaper_than_scratch", "Finetuning costs less than training the recurrent model from scratch (its iterations to the "
+        "same perplexity, over ours)",
+        "abstract", WORDS, cheaper, Above(4.0, 1.0)),
+    Row("equal_budget", "Pretraining helps: from scratch with pretraining's iterations added, perplexity is higher (its "
+        "perplexity over ours)",
+        "abstract", WORDS, equal_budget, Above(1.0, 1.0)),
+    Row("learned_map_early", "A learned feature map converts better than a fixed one, elu + 1, after a third of the finetuning "
+        "(ratio of perplexities)",
+        "abstract", WORDS, fixed_early, Above(1.5, 1.0)),
+    Row("learned_map_late", "The same at the end of the finetuning",
+        "abstract", WORDS, fixed_late, Above(1.1, 1.0), aside=fixed_from_scratch),
+    Row("feature_size", "The feature size trades cost against accuracy: 8 features convert less well than 32 (ratio of "
+        "perplexities)",
+        "abstract; released code, 64 features of 128 numbers", WORDS, fewer, Above(1.2, 1.0)),
+    Row("constant_time", "A symbol takes the recurrent model as long after a long text as after a short one (ratio of seconds)",
+        "figure 1, second-hand", "constant in the length", lambda numbers: growth(numbers, "32", "seconds"), Within(0.6, 1.6)),
+    Row("softmax_grows", "Softmax reads what it has kept, a key and a value a symbol (seconds after the longest text over the "
+        "shortest)",
+        "figure 1, second-hand", "linear in the length", lambda numbers: growth(numbers, "softmax", "seconds"),
+        Above(4.0, 1.6)),
+))  # fmt: skip

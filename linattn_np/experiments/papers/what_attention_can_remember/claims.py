@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...curves import Numbers, spread
-from ...rules import Above, Claim, Within
+from ...rules import Above, Row, Within, in_rows
 from .closed_loop import multiplications
 from .runs import LOCAL, pairs
 
@@ -89,51 +89,31 @@ def local_in_words(numbers: Numbers) -> str:
     return f"width {full:g} when all that has been is asked for" if full is not None else ""
 
 
-CITED: dict[str, Any] = {"figure": "what_attention_can_remember"}
-CLAIMS = (
-    Claim(
-        id="memory.width", statement="Linear attention needs a width that grows as the root of L (power of L; best of two seeds)",
-        where="abstract and theorems, second-hand", reported="width of order sqrt(L) is needed and enough, up to logarithms",
-        values=partial(width_slope, "linear"), rule=Within(0.47, 0.53), **CITED,
-    ),
-    Claim(
-        id="memory.floor", statement="A width below sqrt(L) is not enough, however it is trained (distance from 1 - D^2/L)",
-        where="lower bound, second-hand", reported="below order sqrt(L) no parameters do it",
-        values=partial(off_floor, "linear"), rule=Within(0.0, 0.003), **CITED,
-    ),
-    Claim(
-        id="memory.floor_elu", statement="So it is with positive features and normalised rows (distance from 1 - D^2/L)",
-        where="lower bound, second-hand", reported="for linear attention with a feature map",
-        values=partial(off_floor, "elu"), rule=Within(0.0, 0.003), **CITED,
-    ),
-    Claim(
-        id="memory.softmax_width", statement="Softmax attention does it with one small width at every length (largest of the widths)",
-        where="experiments, second-hand", reported="one fixed width for all sizes; of order log(L) in theory",
-        values=partial(largest_width, "softmax"), rule=Within(1.0, 3.0), **CITED,
-    ),
-    Claim(
-        id="memory.cost", statement="At the width that it needs, linear attention costs order L^2 (power of L)",
-        where="abstract and Table 1, second-hand", reported="about L^2 in total, as softmax attention",
-        values=cost_slope, rule=Within(1.9, 2.1), **CITED,
-    ),
-    Claim(
-        id="memory.closed_loop", statement="A dynamic program that the model solves reading its own states: width sqrt(L) + 1 is enough (accuracy)",
-        where="upper bound, second-hand", reported="order sqrt(L) is enough for chain-of-thought on dynamic programs",
-        values=partial(final_at, short=False), rule=Above(0.99, 0.75), **CITED,
-    ),
-    Claim(
-        id="memory.closed_loop_short", statement="With half of sqrt(L) its final answer is hardly better than a guess (accuracy)",
-        where="experiments, second-hand", reported="too narrow models fail as the size grows",
-        values=partial(final_at, short=True), rule=Within(0.0, 0.65), **CITED,
-    ),
-    Claim(
-        id="memory.sparse_local", statement="Where each state uses the last m only, sparse attention does it with a constant width (accuracy, width 2)",
-        where="locality, second-hand", reported="block of order m, constant width, cost about m L",
-        values=sparse_final, rule=Above(0.99, 0.75), **CITED,
-    ),
-    Claim(
-        id="memory.local_linear", statement="Where the last 4 are asked for, linear attention needs a width of at most 4 at L = 100 (smallest width)",
-        where="experiments, second-hand", reported="the weaker the locality, the wider; the tight bound is left open",
-        values=local_width, aside=local_in_words, rule=Within(1.0, 4.0), **CITED,
-    ),
-)  # fmt: skip
+CLAIMS = in_rows("what_attention_can_remember", "memory.", "reported", (
+    Row("width", "Linear attention needs a width that grows as the root of L (power of L; best of two seeds)",
+        "abstract and theorems, second-hand", "width of order sqrt(L) is needed and enough, up to logarithms",
+        partial(width_slope, "linear"), Within(0.47, 0.53)),
+    Row("floor", "A width below sqrt(L) is not enough, however it is trained (distance from 1 - D^2/L)",
+        "lower bound, second-hand", "below order sqrt(L) no parameters do it", partial(off_floor, "linear"),
+        Within(0.0, 0.003)),
+    Row("floor_elu", "So it is with positive features and normalised rows (distance from 1 - D^2/L)",
+        "lower bound, second-hand", "for linear attention with a feature map", partial(off_floor, "elu"), Within(0.0, 0.003)),
+    Row("softmax_width", "Softmax attention does it with one small width at every length (largest of the widths)",
+        "experiments, second-hand", "one fixed width for all sizes; of order log(L) in theory",
+        partial(largest_width, "softmax"), Within(1.0, 3.0)),
+    Row("cost", "At the width that it needs, linear attention costs order L^2 (power of L)",
+        "abstract and Table 1, second-hand", "about L^2 in total, as softmax attention", cost_slope, Within(1.9, 2.1)),
+    Row("closed_loop", "A dynamic program that the model solves reading its own states: width sqrt(L) + 1 is enough (accuracy)",
+        "upper bound, second-hand", "order sqrt(L) is enough for chain-of-thought on dynamic programs",
+        partial(final_at, short=False), Above(0.99, 0.75)),
+    Row("closed_loop_short", "With half of sqrt(L) its final answer is hardly better than a guess (accuracy)",
+        "experiments, second-hand", "too narrow models fail as the size grows", partial(final_at, short=True),
+        Within(0.0, 0.65)),
+    Row("sparse_local", "Where each state uses the last m only, sparse attention does it with a constant width (accuracy, "
+        "width 2)",
+        "locality, second-hand", "block of order m, constant width, cost about m L", sparse_final, Above(0.99, 0.75)),
+    Row("local_linear", "Where the last 4 are asked for, linear attention needs a width of at most 4 at L = 100 (smallest "
+        "width)",
+        "experiments, second-hand", "the weaker the locality, the wider; the tight bound is left open", local_width,
+        Within(1.0, 4.0), aside=local_in_words),
+))  # fmt: skip
