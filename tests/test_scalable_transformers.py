@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from shapes import Recorder, complaints
 
+from linattn_np.experiments import scale
 from linattn_np.experiments.papers import scalable_transformers as paper
-from linattn_np.experiments.papers.scalable_transformers import block, claims, nested, noisy, training, translation
+from linattn_np.experiments.papers.scalable_transformers import block, claims, nested, noisy, runs, training, translation
 from linattn_np.layers import cross_entropy
 from linattn_np.layers.softmax_attention import softmax
 
@@ -141,6 +142,37 @@ def test_the_readers_of_the_claims():
     assert claims.gain(numbers, "noisy")["each_seed"] == pytest.approx([0.05, 0.0])
     assert claims.gain(numbers, "noisy", least=True)["each_seed"] == pytest.approx([0.0, -0.1])
     assert claims.gain_of_full(numbers, "noisy")["each_seed"] == pytest.approx([0.1, -0.1])
+    assert claims.farthest(numbers, "noisy")["each_seed"] == pytest.approx([0.1, 0.1])
+
+
+def test_what_was_asked_of_every_seed_by_hand():
+    panel = {"full": [[0.1, 0.3, 1.0], [0.1, 0.4, 1.0]], "joint": [[0.5, 0.96, 1.0], [0.6, 0.8, 0.9]],
+             "separate": [[0.59, 0.9, 1.0], [0.6, 1.0, 1.0]], "stages": [[0.52, 0.97, 1.0], [0.6, 0.798, 1.0]]}  # fmt: skip
+    numbers = {"translation": panel, "noisy": panel, "clean": panel}
+    found = {name: claims.kept(numbers, name) for name in claims.ASKED}
+    assert {name: keep for name, (_, keep, _) in found.items()} == {
+        "crop_alone": 1, "joint": 1, "separate": 1, "stages_noise": 1, "stages_everywhere": 1, "stages_clean": 1
+    }  # fmt: skip
+    worst = {
+        "crop_alone": 0.4,
+        "joint": 0.8,
+        "separate": 0.2,
+        "stages_noise": -0.001,
+        "stages_everywhere": -0.002,
+        "stages_clean": 0.02,
+    }
+    assert {name: value for name, (value, _, _) in found.items()} == pytest.approx(worst)
+    assert (
+        claims.kept_in_words("joint", numbers)
+        == "asked of every seed: half width, joint: at least 0.95; not met: 1 of 2 keep it, the worst 0.8"
+    )
+
+
+def test_seeds_and_prompts_judged_on_chose_no_setting():
+    assert not set(runs.JUDGED) & set(runs.CHOSEN) and runs.sized(scale.PAPER).seeds == runs.JUDGED
+    pilot = translation.draw(np.random.default_rng([translation.TASK_SEED, 1]), 500)[0]
+    judged = translation.test_set()[0]
+    assert len({*map(tuple, pilot.tolist())} & {*map(tuple, judged.tolist())}) == 0
 
 
 def test_shape_comments_are_true():

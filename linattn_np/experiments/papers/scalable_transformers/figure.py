@@ -12,10 +12,10 @@ from ...curves import Numbers
 from ...scale import Scale, counted
 from . import noisy, translation
 from .claims import CLAIMS, gain, table
-from .runs import sized, trained
+from .runs import CHOSEN, sized, trained
 
 TITLE = "One set of weights, several widths: cropped, trained jointly, distilled, or separate"
-SECONDS = {"paper": 180, "quick": 15}
+SECONDS = {"paper": 200, "quick": 15}
 ALT = (
     "Three panels, accuracy against width on a logarithmic axis, medians over seeds with quartile bands. A toy translation: trained at full "
     "width alone, the crops stay near chance; trained jointly they rise with the width to that of the full model, close to separate "
@@ -40,13 +40,16 @@ NAMES = {
 def sizes(scale: Scale) -> str:
     """What is run at this scale."""
     used = sized(scale)
-    return f"{counted(used.iterations, 'iteration')}, stages of {used.stage:,}, {counted(used.seeds, 'seed')}"
+    return f"{counted(used.iterations, 'iteration')}, stages of {used.stage:,}, {counted(len(used.seeds), 'seed')}"
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Train what is missing and measure: plain numbers, ready for JSON."""
     used = sized(scale)
-    return {"sizes": sizes(scale), "seeds_used": used.seeds, "noise": noisy.NOISE, **trained(folder, used, progress)}
+    judged_on = {"seeds": list(used.seeds), "test_seed": list(translation.TEST_SEED), "settings_chosen_on": list(CHOSEN)}
+    return {
+        "sizes": sizes(scale), "seeds_used": len(used.seeds), "judged_on": judged_on, "noise": noisy.NOISE, **trained(folder, used, progress),
+    }  # fmt: skip
 
 
 def draw(numbers: Numbers, scale: Scale) -> Figure:

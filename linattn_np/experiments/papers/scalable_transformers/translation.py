@@ -9,7 +9,8 @@ from . import block
 from .block import T, V
 from .training import Net
 
-TASK_SEED = 25
+TASK_SEED = 25  # of the permutations
+TEST_SEED = (25, 2)  # of the sequences judged on; the settings below were chosen on those of (25, 1)
 WIDTHS = (4, 8, 16, 32)
 RATE, BATCH, ITERATIONS = 0.01, 48, 1500
 NET = Net(block.shapes, block.init, block.loss_and_grad, lambda params, x: block.forward(params, x)[0])
@@ -33,8 +34,8 @@ def draw(rng: np.random.Generator, batch: int = BATCH) -> tuple[Array, Array]:
 
 
 def test_set(size: int = 500) -> tuple[Array, Array]:
-    """The sequences on which accuracy is measured."""
-    return draw(np.random.default_rng([TASK_SEED, 1]), size)
+    """The sequences on which accuracy is measured, none of which a setting was chosen on."""
+    return draw(np.random.default_rng(TEST_SEED), size)
 
 
 draw_batch = partial(draw, batch=BATCH)
