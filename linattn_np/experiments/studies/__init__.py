@@ -3,7 +3,9 @@
 from importlib import import_module as _import_module
 from types import ModuleType
 
-STUDIES: tuple[str, ...] = ()  # one name a line, in the order of their lessons
+STUDIES: tuple[str, ...] = (  # one name a line, in the order of their lessons
+    "saddle_to_saddle",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -1,0 +1,248 @@
+"""What the derivations of lesson 27, or runs on other seeds (0 to 4), predict, and the rules that judge it, written before the full run."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...._types import Array
+from ...curves import Numbers, spread
+from ...rules import Above, Claim, Within
+
+FIGURE = "saddle_to_saddle"
+LONG = 200  # steps that a plateau lasts at least where its level is held against the derivation
+
+
+def of_seeds(entry: Any) -> Array:
+    """Nested lists of a JSON file as numbers, null as NaN."""
+    return np.array(entry, float)
+
+
+def lasting(flat: Array) -> Array:
+    """Which plateaus of (seeds, 5, d) last: (seeds, d)."""
+    return np.nan_to_num(flat[:, 3]) >= LONG
+
+
+def largest(values: Array) -> Numbers:
+    """The one largest number, so that the rule holds for all."""
+    values = values[np.isfinite(values)]
+    return spread([values.max() if len(values) else np.nan])
+
+
+def farthest(values: Array, target: float) -> Numbers:
+    """The one number that is farthest from a target."""
+    values = values[np.isfinite(values)]
+    return spread([values[np.abs(values - target).argmax()] if len(values) else np.nan])
+
+
+def level_error(numbers: Numbers, kind: str = "separate") -> Numbers:
+    """The largest relative distance of a lasting plateau from its level."""
+    flat = of_seeds(numbers[kind]["flat"])
+    return largest(np.abs(flat[:, 2])[lasting(flat)])
+
+
+def levels_in_words(numbers: Numbers, kind: str = "separate") -> str:
+    """How many plateaus are judged, and what the short ones say."""
+    flat = of_seeds(numbers[kind]["flat"])
+    reached, long = np.isfinite(flat[:, 2]), lasting(flat)
+    short = np.abs(flat[:, 2])[reached & ~long]
+    return f"{int(long.sum())} of {int(reached.sum())} plateaus last {LONG} steps" + (
+        f"; the others are off by up to {short.max():.2g}" if len(short) else ""
+    )
+
+
+def level_error_on_prompts(numbers: Numbers) -> Numbers:
+    """The same where prompts stand in the place of the moments."""
+    return level_error(numbers, "prompts")
+
+
+def prompts_in_words(numbers: Numbers) -> str:
+    """The same in words."""
+    flat, own = of_seeds(numbers["prompts"]["flat"]), of_seeds(numbers["prompts"]["own"])
+    gap = largest(np.abs(flat[:, 1] / own - 1)[lasting(flat)])["median"]
+    from_own = "" if gap is None else f"; from the best model of their rank on the same prompts they are off by at most {gap:.2g}"
+    return levels_in_words(numbers, "prompts") + from_own
+
+
+def rank_share(numbers: Numbers) -> Numbers:
+    """The share of the lasting plateaus at which M has the rank that the level says."""
+    flat = of_seeds(numbers["separate"]["flat"])
+    right = flat[:, 4] == np.arange(flat.shape[2])
+    return spread([right[lasting(flat)].mean() if lasting(flat).any() else np.nan])
+
+
+def count_error(numbers: Numbers) -> Numbers:
+    """The largest relative distance of H heads from level H at the end."""
+    wanted = np.array(numbers["levels"])[[1, 2, 3, 4, 4]]
+    return largest(np.abs(of_seeds(numbers["counts"]["last"]) / wanted - 1))
+
+
+def counts_in_time(numbers: Numbers) -> str:
+    """How many networks are not there, and whether they come later."""
+    found = numbers["counts"]
+    wanted = np.array(numbers["levels"])[[1, 2, 3, 4, 4]]
+    late, later = (np.abs(of_seeds(found[name]) / wanted - 1) > 0.001 for name in ("last", "later"))
+    return (
+        f"{late.sum()} of {late.size} networks are not there after {found['steps'][0]:,} steps (by heads: {', '.join(map(str, late.sum(axis=0)))}), "
+        f"{later.sum()} after {found['steps'][1]:,}"
+    )
+
+
+def decades(numbers: Numbers) -> Array:
+    """What each tenth of the first weights costs merged heads in steps: (seeds, stds - 1)."""
+    return np.diff(of_seeds(numbers["merged"]["begin"]), axis=1)
+
+
+def decade(numbers: Numbers) -> Numbers:
+    """The one that is farthest from the law."""
+    return farthest(decades(numbers), numbers["decade"])
+
+
+def decades_in_words(numbers: Numbers) -> str:
+    """Their range."""
+    found = decades(numbers)
+    return f"mean {np.nanmean(found):.2f}, {np.nanmin(found):.0f} to {np.nanmax(found):.0f} steps; ln 10 / ln(1 + 2 eta |Lambda^2|) = {numbers['decade']:.2f}"
+
+
+def halvings(numbers: Numbers) -> Array:
+    """Ratios of the first drop's times when separate heads start half as large: (seeds, stds - 1)."""
+    drops = of_seeds(numbers["drops"])
+    return drops[:, 1:] / drops[:, :-1]
+
+
+def halving(numbers: Numbers) -> Numbers:
+    """The one that is farthest from 2."""
+    return farthest(halvings(numbers), 2.0)
+
+
+def merged_falls(numbers: Numbers) -> Numbers:
+    """Steps from 10 % to 90 % of the fall, merged heads from 0.001, seed by seed."""
+    return spread(of_seeds(numbers["merged"]["falls"])[:, numbers["stds"]["merged"].index(1e-3)])
+
+
+def merged_stays(numbers: Numbers) -> Numbers:
+    """The most steps that merged heads from 0.001 spend within 1 % of one of the levels between."""
+    return largest(of_seeds(numbers["merged"]["near"])[:, numbers["stds"]["merged"].index(1e-3)])
+
+
+def library_gap(numbers: Numbers) -> Numbers:
+    """The largest relative difference between the library's losses on prompts and those on their moments."""
+    return largest(of_seeds(numbers["library"]["gap"]))
+
+
+def counts_wrong(numbers: Numbers) -> Numbers:
+    """The largest difference between the dimension of a null space and what the symmetries predict."""
+    return largest(np.array([abs(case["count"] - case["predicted"]) for case in numbers["conserved"]], float))
+
+
+def counts_in_words(numbers: Numbers) -> str:
+    """How many sizes there are, and how far apart 0 and not 0 lie."""
+    gaps = np.array([case["gap"] for case in numbers["conserved"]])
+    return f"{len(gaps)} sizes; singular values are below {gaps[:, 1].max():.0e} or above {gaps[:, 0].min():.2g} of the largest"
+
+
+def drift_ratios(numbers: Numbers) -> Array:
+    """The drift of |P1 - P2|^2 - |Q1 - Q2|^2 over that at half the rate, smallest rates: (seeds, layers)."""
+    drift = of_seeds(numbers["drift"]["drift"])
+    return drift[:, -2] / drift[:, -1]
+
+
+def drift_halves(numbers: Numbers) -> Numbers:
+    """In the first layer, seed by seed."""
+    return spread(drift_ratios(numbers)[:, 0])
+
+
+def drift_in_words(numbers: Numbers) -> str:
+    """How small the drift is, and the second layer."""
+    drift, moved = (np.abs(of_seeds(numbers["drift"][name]))[:, -1] for name in ("drift", "moved"))
+    second = drift_ratios(numbers)[:, 1]
+    return (
+        f"{np.median(drift[:, 0]):.1e} while |P1 - P2|^2 moves by {np.median(moved[:, 0]):.2g}; second layer {np.median(second):.3g} "
+        f"({second.min():.3g} to {second.max():.3g})"
+    )
+
+
+def last_layer(numbers: Numbers) -> Numbers:
+    """The largest relative change of the last layer's Q1 - Q2."""
+    return largest(of_seeds(numbers["drift"]["last"]))
+
+
+def slope_without_p(numbers: Numbers) -> Numbers:
+    """The gradient by P' where the loss is least with P' = 0: the smallest over seeds, for the rule holds for all."""
+    return spread([np.nanmin(of_seeds(numbers["without_p"]["by_P"]))])
+
+
+def slope_in_words(numbers: Numbers) -> str:
+    """The gradient by Q' there, and the losses."""
+    found = numbers["without_p"]
+    return f"by Q' at most {np.max(found['by_Q']):.0e}; losses {np.min(found['best']):.3f} to {np.max(found['best']):.3f}"
+
+
+def crossing_ratio(numbers: Numbers) -> Numbers:
+    """Steps to that loss from P' of 1e-5 over those from P' of 0.1, seed by seed."""
+    crossings = of_seeds(numbers["without_p"]["crossings"])
+    return spread(crossings[:, 0] / crossings[:, 1])
+
+
+def claims() -> Iterator[Claim]:
+    """Levels, heads one by one, waiting, what is conserved, and where there is no saddle."""
+    one: dict[str, Any] = {"figure": FIGURE, "where": "lesson 27"}
+    yield Claim(
+        id=f"{FIGURE}.levels", statement="Separate heads: every plateau of at least 200 steps lies on its level (largest relative distance)",
+        predicted="0 by (27.12); at most 0.0016 on seeds 0 to 4", values=level_error, aside=levels_in_words, rule=Within(0.0, 0.005), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.rank", statement="On the level m such a plateau has a model M of rank m (share of the plateaus)",
+        predicted="1", values=rank_share, rule=Above(0.95, 0.5), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.heads", statement="Control: H = 1, 2, 3, 4, 5 heads end on level H and stay, the fifth adds nothing (largest relative distance)",
+        predicted="0", values=count_error, aside=counts_in_time, rule=Within(0.0, 0.001), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.merged", statement="Merged heads, first weights 0.001: steps from 10 % to 90 % of the fall",
+        predicted="62 on seeds 0 to 4", values=merged_falls, rule=Within(50.0, 75.0), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.no_plateau", statement="Merged heads rest at no level between (most steps within 1 % of one)",
+        predicted="at most 5 on seeds 0 to 4", values=merged_stays, rule=Within(0.0, 10.0), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.decade", statement="Merged heads wait so many steps more for first weights a tenth as large (farthest decade, 0.1 to 1e-5)",
+        predicted="31.7 = ln 10 / ln(1 + 2 eta |Lambda^2|)", values=decade, aside=decades_in_words, rule=Within(30.7, 32.7), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.halving", statement="Separate heads wait twice as long for first weights half as large (ratio farthest from 2)",
+        predicted="2; 2.00 to 2.03 on seeds 0 to 4", values=halving, rule=Within(1.88, 2.12), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.prompts", statement="4096 prompts in the place of the moments: lasting plateaus near the same levels (largest distance)",
+        predicted="0.047 on seeds 0 to 4", values=level_error_on_prompts, aside=prompts_in_words, rule=Within(0.0, 0.06), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.library", statement="The library's gradients on prompts give the losses of their moments (largest relative difference)",
+        predicted="0 but for rounding", values=library_gap, rule=Within(0.0, 1e-10), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.conserved", statement="The null space of g^T A theta = 0 has the dimension that the symmetries give (largest difference over the sizes)",
+        predicted="0", values=counts_wrong, aside=counts_in_words, rule=Within(0.0, 0.0), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.drift", statement="Two heads, first layer: what is conserved drifts half as far at half the rate (ratio)",
+        predicted="2", values=drift_halves, aside=drift_in_words, rule=Within(1.9, 2.1), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.last", statement="Last layer of the paper's form: Q1 - Q2 does not move at any rate (largest relative change)",
+        predicted="0 but for rounding", values=last_layer, rule=Within(0.0, 1e-12), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.no_saddle", statement="The paper's form: the best point with P' = 0 is no saddle (smallest gradient by P' there)",
+        predicted="0.11 to 0.18 on three other seeds", values=slope_without_p, aside=slope_in_words, rule=Above(0.05, 0.01), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.no_waiting", statement="So it costs nothing to start at P' of 1e-5 in place of 0.1 (ratio of the steps to that loss)",
+        predicted="1; 10,000 if it were a saddle with the law of separate heads", values=crossing_ratio, rule=Within(0.5, 1.5), **one,
+    )  # fmt: skip
+
+
+CLAIMS = tuple(claims())
