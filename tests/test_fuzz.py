@@ -69,6 +69,26 @@ NAMES = {
 RNGS = {"None": None, "seed": 0, "module": np.random, "old": np.random.RandomState(0), "word": "rng"}
 SEEDS = {"negative": -1, "half": 0.5, "word": "0", "array": np.array([1, 2]), "True": True, "Fraction": Fraction(1, 2)}
 TASKS = {"None": None, "dictionary": {"n": 3}, "class": la.RegressionTask, "word": "gaussian"}
+RATES = {
+    "number": 1.0,
+    "word": "1, 2",
+    "empty": (),
+    "negative": (1.0, -1.0),
+    "NaN": [1.0, float("nan")],
+    "words": ["1"],
+    "matrix": np.ones((2, 2)),
+    "set": {1.0, 2.0},
+    "ragged": [1.0, [2.0]],
+}
+SCHEDULES = {
+    "unknown": "step",
+    "number": 0.5,
+    "list": ["linear"],
+    "class": optimizers.Linear,
+    "rising": lambda t: -1.0,
+    "NaN": lambda t: float("nan"),
+    "words": str,
+}
 OPTIMIZERS = {"None": None, "name": "adam", "class": optimizers.SGD, "number": 0.1}
 
 
@@ -96,7 +116,7 @@ TRAIN = {
     "task": (TASK, TASKS), "optimizer": (optimizers.SGD(0.01), OPTIMIZERS), "steps": (2, COUNTS), "batch": (5, COUNTS), "layers": (2, without(COUNTS, "None")),
     "heads": (1, without(COUNTS, "None")), "clip": (1.0, REALS), "seed": (0, SEEDS), "std": (0.05, REALS), "record_every": (1, without(COUNTS, "None", "huge")),
     "full": (False, FLAGS), "fixed_batch": (False, FLAGS), "attention": ("linear", without(NAMES, "None")), "clip_by": ("global", without(NAMES, "None")),
-    "backend": ("numba", without(NAMES, "None")), "hidden": (None, without(COUNTS, "None", "zero")),
+    "backend": ("numba", without(NAMES, "None")), "schedule": ("linear", SCHEDULES), "hidden": (None, without(COUNTS, "None", "zero")),
 }  # fmt: skip
 CALLS = {  # name: (function, {argument: (a good value, {name: a bad one})})
     "predict": (la.predict, {"params": (PARAMS, P), "Z": (Z, PZ), "attention": ("linear", NAMES)}),
@@ -115,8 +135,12 @@ CALLS = {  # name: (function, {argument: (a good value, {name: a bad one})})
     "Composed": (la.Composed, {"d": (3, COUNTS), "hidden": (4, COUNTS), "layers": (2, COUNTS), "heads": (1, COUNTS)}),
     "Run": (lambda **given: runs.Run(**{"task": TASK, "optimizer": optimizers.SGD(0.01), "steps": 2, "batch": 5, "layers": 2, **given}).train(False),
             {"steps": (2, COUNTS), "batch": (5, COUNTS), "layers": (2, COUNTS), "seed": (0, SEEDS), "full": (False, FLAGS), "record_every": (1, without(COUNTS, "huge"))}),
-    "SGD": (optimizers.SGD, {"lr": (0.1, REALS), "momentum": (0.5, REALS)}),
-    "Adam": (optimizers.Adam, {"lr": (0.1, REALS), "beta1": (0.9, REALS), "beta2": (0.9, REALS), "eps": (1e-8, REALS)}),
+    "SGD": (optimizers.SGD, {"lr": (0.1, REALS), "momentum": (0.5, REALS), "layer_rates": ((1.0, 2.0), RATES)}),
+    "Muon": (optimizers.Muon, {"lr": (0.1, REALS), "momentum": (0.5, REALS)}),
+    "Linear": (optimizers.Linear, {"steps": (5, without(COUNTS, "huge"))}),
+    "Cosine": (optimizers.Cosine, {"steps": (5, without(COUNTS, "huge"))}),
+    "WarmUp": (optimizers.WarmUp, {"steps": (5, without(COUNTS, "huge")), "then": (None, {"word": "linear", "number": 3})}),
+    "Adam": (optimizers.Adam, {"second_moment": ("layer", NAMES), "lr": (0.1, REALS), "beta1": (0.9, REALS), "beta2": (0.9, REALS), "eps": (1e-8, REALS)}),
     "AdamW": (optimizers.AdamW, {"lr": (0.1, REALS), "weight_decay": (0.1, REALS)}),
     "clip": (optimizers.clip, {"threshold": (1.0, REALS), "by": ("global", NAMES), "grad": (PARAMS, {"masked": masked(PARAMS)})}),
     "kernels.lanes_from_tokens": (linear.lanes_from_tokens, {"Z": (Z, without(PZ, "wider")), "y": (Y, PY)}),

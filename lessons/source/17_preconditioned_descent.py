@@ -49,7 +49,6 @@ import linattn_np as la
 from linattn_np.experiments.papers import preconditioned_descent as system
 from linattn_np.experiments.papers.preconditioned_descent import closed_form, training
 from linattn_np.experiments.scale import PAPER
-from linattn_np.experiments.schedules import Cosine
 from linattn_np.progress import bar
 from linattn_np.teaching import by_profile, check, knob, loaded, moving, paper_and_us, predict
 from linattn_np.teaching import reveal, show, symbols, table, versions
@@ -267,9 +266,9 @@ table(("n", "K_11: measured / (17.4)", "K_22", "K_33"), rows)
 def trained_stack(Sigma, W, n, layers, seed, steps=by_profile(60, 900)):
     """A = -Q'^T (L, d, d) and B = P' (L, d, d) of a trained stack."""
     task = la.RegressionTask(n=n, d=len(Sigma), covariance=Sigma)
-    run = la.train(task, Cosine(la.optimizers.Adam(0.05, 0.9, 0.99), steps), steps,
+    run = la.train(task, la.optimizers.Adam(0.05, 0.9, 0.99), steps,
                    by_profile(32, 128), model=system.Averaged(Sigma, layers, W), std=0.01,
-                   clip=1.0, seed=seed, progress=False)
+                   clip=1.0, seed=seed, progress=False, schedule="cosine")
     return -run.params[:, 0, 1].mT, run.params[:, 0, 0]
 
 

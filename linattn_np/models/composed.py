@@ -58,6 +58,14 @@ class Composed:
         """p, the number of parameters."""
         return sum(int(np.prod(shape)) for shape in self.shapes.values())
 
+    def groups(self, by: str) -> Array:
+        """The number of each entry's "block", an array W1, b1, W2, b2, P_l,h or Q_l,h, or "layer": W1 and b1, W2 and b2, then l. -> (p,)"""
+        L, H, _, D, _ = self.shapes["attention"]
+        network = [int(np.prod(shape)) for shape in list(self.shapes.values())[:4]]
+        inside = [D * D] * (2 * H * L)
+        count, layers = len(network) + len(inside), [0, 0, 1, 1, *(2 + np.arange(2 * H * L) // (2 * H))]
+        return np.repeat(np.arange(count) if by == "block" else np.array(layers), [*network, *inside])
+
     def split(self, theta: Array) -> tuple[list[Array], Array]:
         """The arrays inside theta: (W1, b1, W2, b2), and the attention's (L, H, 2, D, D); views."""
         arrays, start = [], 0

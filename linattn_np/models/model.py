@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .._types import Array
+from ..optimizers.groups import Grouping, groups_by_shape
 from ..prompts import Prompts, RegressionTask
 from .fresh import fresh_prompts
 
@@ -34,7 +35,8 @@ class Model(Protocol):
         """The mean loss of prompts Z (B, n+1, d+1) with labels y (B,), and its gradient, like params.
 
         Second order is read off a complex step, so the code takes complex params too (no ``abs``, no ``.conj()``); or the
-        model has ``hvps(params, Z, y, directions)``, directions (m, *params.shape), of its own.
+        model has ``hvps(params, Z, y, directions)``, directions (m, *params.shape), of its own. Where params are not of the shape
+        (L, H, 2, k, k), ``groups(by)`` may say which entries are one "block" or one "layer" (``optimizers.groups``).
         """
         ...
 
@@ -53,6 +55,22 @@ def check_width(model: Any, Z: Array) -> None:
     d = getattr(model, "d", Z.shape[-1] - 1)
     if Z.shape[-1] != d + 1:
         raise ValueError(f"Z: expected tokens of width d+1 = {d + 1} for {model}, got shape {Z.shape}")
+
+
+def groups_of(model: Any, params: Array, asked: Grouping) -> Array:
+    """The number of each entry's group, by the model's own ``groups`` or by the shape of params. -> integers like params
+
+    Raises ValueError, with the model's name, where it has no such groups.
+    """
+    if asked.by == "global" or not callable(getattr(model, "groups", None)):
+        return groups_by_shape(params.shape, asked, f" of {model}")
+    groups = np.asarray(model.groups(asked.by))
+    if groups.shape != params.shape or groups.dtype.kind not in "iu" or groups.min() < 0:
+        raise ValueError(
+            f"groups: expected integers of at least 0 of the shape of params, {params.shape}, from {model}, got "
+            f"{groups.dtype} of shape {groups.shape}"
+        )
+    return groups
 
 
 def passes_of(model: Model, *arrays: Array) -> "Passes":

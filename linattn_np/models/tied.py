@@ -24,7 +24,8 @@ import numpy as np
 
 from .._checks import as_numbers, as_prompts, as_rng
 from .._types import Array
-from .model import Passes, passes_of
+from ..optimizers.groups import Grouping
+from .model import Passes, groups_of, passes_of
 from .ties import Corner, Diagonal, Free, LinearMap, Looped, Scalar, StepSize, Tie
 
 __all__ = ["Corner", "Diagonal", "Free", "Looped", "Scalar", "StepSize", "Tied", "TiedPasses", "tied"]
@@ -63,6 +64,18 @@ class Tied:
         if w.shape != self.map.shape:
             raise ValueError(f"params: expected shape {self.map.shape} for {self}, got {w.shape}")
         return w
+
+    def groups(self, by: str) -> Array:
+        """The number of each entry's "block" or "layer": that of the params that it makes. What one number reaches is one group. -> like w"""
+        rows, columns = self.map.rows, self.map.columns
+        inside = groups_of(self.model, self.map.offset, Grouping("groups", by)).ravel()[rows]
+        joined, size = np.arange(inside.max() + 1), int(np.prod(self.map.shape))
+        least, before = np.zeros(size, np.int64), np.empty(0, np.int64)
+        while not np.array_equal(least, before):  # groups that one number reaches are joined under their smallest label
+            least, before = np.full(size, len(joined)), least
+            np.minimum.at(least, columns, joined[inside])
+            np.minimum.at(joined, inside, least[columns])
+        return np.unique(least, return_inverse=True)[1].reshape(self.map.shape)
 
     def to_model(self, params: Any) -> Array:
         """T w + offset: the params of the model inside."""

@@ -10,9 +10,10 @@ from .._checks import as_count, as_flag, as_prompts, as_real, check_memory, one_
 from .._types import Array
 from ..kernels.compiling import Stopwatch
 from ..models.choose import first_params, model_from, refuse_both
-from ..models.model import check_width, passes_of
+from ..models.model import check_width, groups_of, passes_of
 from ..models.transformer import transformer_for
-from ..optimizers import CLIPPINGS, Optimizer, check_optimizer, clip, global_norm
+from ..optimizers import CLIPPINGS, Optimizer, Scheduled, check_optimizer, clip, global_norm
+from ..optimizers.schedules import as_schedule
 from ..progress import bar
 from ..prompts import RegressionTask
 from .batch_gradient import BatchGradient
@@ -25,7 +26,7 @@ def train(
     seed: int = 0, std: float | None = None, record_every: int | None = None, *, heads: int | None = None, full: bool | None = None,
     attention: str | None = None, clip_by: str | None = None, params: Any = None, hidden: int | None = None,
     fixed_batch: bool = False, backend: str | None = None, progress: bool | None = None, model: Any = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None, schedule: Any = None,
 ) -> History:  # fmt: skip
     """Train a model on fresh batches of ``task``: steps times, draw, loss and gradient, clip, update.
 
@@ -34,7 +35,8 @@ def train(
     ``model``. It starts from ``params``, or from random ones of std=0.05. clip the threshold of ``optimizers.clip``, or None;
     clip_by="global"; record_every the distance of snapshots (default: only the first and the last); progress True, False, or
     None: in terminals and notebooks. fixed_batch uses the first batch at every step. backend="numba", or "numpy". With a
-    ``checkpoint`` a run that was ended on its way goes on from there (``checkpoints.py``).
+    ``checkpoint`` a run that was ended on its way goes on from there (``checkpoints.py``). The rate is constant, or schedule times
+    it: "linear" or "cosine", which fall to 0 at ``steps``, or a function of the step from 0 on, such as ``optimizers.WarmUp(50)``.
     -> History. A run that leaves the finite numbers stops, says so in ``diverged_at``, and warns (:class:`Diverged`). The seed
     alone decides the bits, whatever the number of threads. Raises ValueError for bad arguments, and for two of which one would be ignored.
     Cost: steps gradients of ``batch`` prompts; Setting 1 takes about a quarter of a millisecond a step. Source: paper, section 3.1.
@@ -51,7 +53,8 @@ def train(
         )
     gradient = BatchGradient(model, task, batch, seed, fixed_batch)
     record = np.full(steps, np.nan), np.full(steps, np.nan)
-    now = Standing(0, x, optimizer.init(x), *record, {0: x}, {}, 0.0, gradient.states)
+    opt = optimizer if schedule is None else Scheduled(optimizer, as_schedule(schedule, steps))
+    now = Standing(0, x, first_state(opt, x, model), *record, {0: x}, {}, 0.0, gradient.states)
     if checkpoint is not None:
         now = checkpoint.load(now)
     diverged_at, watch = None, Stopwatch(now.seconds, now.compile_seconds)
@@ -60,9 +63,7 @@ def train(
         for t in range(now.t, steps):
             now.losses[t], grad = gradient(now.params)
             now.norms[t] = global_norm(grad)
-            new, now.optimizer_state = optimizer.update(
-                now.params, clipped(grad, clip, clip_by, now.norms[t]), now.optimizer_state
-            )
+            new, now.optimizer_state = opt.update(now.params, clipped(grad, clip, clip_by, now.norms[t]), now.optimizer_state)
             if not (np.isfinite(now.losses[t]) and np.isfinite(now.norms[t]) and np.isfinite(new).all()):
                 diverged_at = t
                 break
@@ -81,6 +82,12 @@ def train(
     if diverged_at is not None:
         warnings.warn(history.how_it_diverged(), Diverged, stacklevel=2)
     return history
+
+
+def first_state(optimizer: Any, params: Array, model: Any) -> Any:
+    """The optimizer's state before the first update; one that asks for groups of params is handed those of the model."""
+    asked = getattr(optimizer, "grouping", None)
+    return optimizer.init(params) if asked is None else optimizer.init(params, groups_of(model, params, asked))
 
 
 clipped = clip  # ``train`` has an argument named clip

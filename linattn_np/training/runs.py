@@ -25,6 +25,7 @@ from .._checks import as_count, as_flag, as_real, one_of
 from .._types import Array
 from ..models.choose import DEFAULTS, model_from
 from ..models.model import Model
+from ..optimizers.schedules import as_schedule
 from ..prompts import NonlinearTask, RegressionTask
 from .archives import put_aside, read_arrays, read_with_origin, write_arrays
 from .checkpoints import EVERY, SUFFIX, Checkpoint
@@ -40,6 +41,7 @@ ADDED = {
     "hidden": 0,
     "fixed_batch": False,
     "model": None,
+    "schedule": None,
 }  # fields that came later: left out at these values, older runs keep their names
 
 
@@ -47,7 +49,8 @@ ADDED = {
 class Run:
     """Everything that decides the numbers of one training run; the arguments are those of ``train``.
 
-    ``model`` is a frozen dataclass that stands in a module of its own, so that workers can import it.
+    ``model`` is a frozen dataclass that stands in a module of its own, so that workers can import it, and so is a ``schedule`` that
+    is neither None nor a name.
     """
 
     task: RegressionTask
@@ -66,6 +69,7 @@ class Run:
     hidden: int = 0
     fixed_batch: bool = False
     model: Any = None
+    schedule: Any = None
 
     def __post_init__(self) -> None:
         """Numbers as they are kept: clip=1 and clip=1.0 are one run, and so are seed=3 and NumPy's 3."""
@@ -77,13 +81,17 @@ class Run:
         object.__setattr__(self, "std", as_real("std", self.std, least=0))
         if self.clip is not None:
             object.__setattr__(self, "clip", as_real("clip", self.clip, above=0))
+        as_schedule(self.schedule, self.steps)
 
     def to_dict(self) -> dict[str, Any]:
         """The run as plain values, with the optimizer's name and the place of a model's class."""
         values = {key: value for key, value in asdict(self).items() if key not in ADDED or value != ADDED[key]}
-        values["optimizer"] = {"name": type(self.optimizer).__name__, **asdict(self.optimizer)}
+        said = {name: value for name, value in asdict(self.optimizer).items() if name in optimizers.described(self.optimizer)}
+        values["optimizer"] = {"name": type(self.optimizer).__name__, **said}
         if self.model is not None:
             values["model"] = describe_model(self.model)
+        if self.schedule is not None and not isinstance(self.schedule, str):
+            values["schedule"] = describe_schedule(self.schedule)
         return values
 
     @classmethod
@@ -97,6 +105,8 @@ class Run:
         values["task"] = kind(**values["task"])
         if values.get("model") is not None:
             values["model"] = model_described(values["model"])
+        if isinstance(values.get("schedule"), dict):
+            values["schedule"] = schedule_described(values["schedule"])
         return cls(**values)
 
     def description(self) -> str:
@@ -129,21 +139,35 @@ class Run:
             return train(**arguments, **self.asked(), progress=progress, checkpoint=checkpoint)
 
 
-def describe_model(model: Any) -> dict[str, Any]:
+def describe_schedule(schedule: Any) -> dict[str, Any]:
+    """A schedule as plain values, as :func:`describe_model`; ``then``, where it has that field, is described too."""
+    values = describe_model(schedule, "schedule")
+    then = getattr(schedule, "then", None)
+    return values if then is None else {**values, "fields": {**values["fields"], "then": describe_schedule(then)}}
+
+
+def schedule_described(values: dict[str, Any]) -> Any:
+    """The schedule that :func:`describe_schedule` described."""
+    inside = values["fields"]
+    if isinstance(inside.get("then"), dict):
+        inside = {**inside, "then": schedule_described(inside["then"])}
+    return model_described({**values, "fields": inside}, "schedule")
+
+
+def describe_model(model: Any, argument: str = "model") -> dict[str, Any]:
     """A model as plain values: its module, its class and its fields. Raises ValueError where a worker could not make it again."""
     kind: Any = type(model)
     if not is_dataclass(model) or not kind.__dataclass_params__.frozen or "<locals>" in kind.__qualname__:
-        raise ValueError(f"model: expected a frozen dataclass that stands in a module, got {model!r} of {kind.__qualname__}")
+        raise ValueError(f"{argument}: expected a frozen dataclass that stands in a module, got {model!r} of {kind.__qualname__}")
     return {"module": kind.__module__, "class": kind.__qualname__, "fields": asdict(model)}  # type: ignore[arg-type]  # an instance
 
 
-def model_described(values: dict[str, Any]) -> Model:
+def model_described(values: dict[str, Any], argument: str = "model") -> Any:
     """The model that :func:`describe_model` described; its module is imported."""
     kind: Any = getattr(import_module(values["module"]), values["class"], None)
     if not hasattr(kind, "__dataclass_fields__"):
-        raise ValueError(f"model: expected a dataclass {values['class']} in the module {values['module']}, found none")
-    model: Model = kind(**values["fields"])
-    return model
+        raise ValueError(f"{argument}: expected a dataclass {values['class']} in the module {values['module']}, found none")
+    return kind(**values["fields"])
 
 
 class RunFolder:

@@ -4,7 +4,7 @@ Recurrences: each coordinate by itself in Python floats, from (6.1) to (6.7), th
 (6.8), the same way. Closed forms: SGD with momentum on a quadratic is a
 linear recurrence with two roots; under a constant gradient the others have a sum that can be written down. Rotation: for an
 orthogonal R a method that only knows lengths and directions obeys update(R x, R g) = R update(x, g); one that treats each
-coordinate by itself does not, and an audit of it must see that too.
+coordinate by itself does not, and an audit of it must see that too. Layers, blocks, matrices, schedules: ``grouped_optimizers.py``.
 """
 
 import math
@@ -17,6 +17,7 @@ from ..._types import Array
 from ..checks.arrays import array_row
 from ..report import Report
 from ..row import OK, WRONG, Row
+from .grouped_optimizers import check_groups, check_matrices, check_schedules, named
 
 SIZE, STEPS = 7, 11
 SETTINGS: dict[str, dict[str, float]] = {
@@ -28,17 +29,18 @@ SETTINGS: dict[str, dict[str, float]] = {
     "Adam": {"lr": 0.07, "beta1": 0.7, "beta2": 0.9, "eps": 1e-3},
     "AdamW": {"lr": 0.07, "beta1": 0.7, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.3},
 }
+AUDITED = {*SETTINGS, "Muon", "Scheduled"}  # every optimizer of the library
 FOLLOWS_ROTATION = {"SGD": True, "NormalizedGD": True}
 
 
 def audit_optimizers(seed: int = 0, module: Any = optimizers) -> Report:
-    """Judge every optimizer of a module that has the names of ``linattn_np.optimizers``. -> Report"""
+    """Judge every optimizer of a module that has names of ``linattn_np.optimizers``; those that it lacks are the library's. -> Report"""
     report = Report("optimizers", point={"seed": seed})
     rng = np.random.default_rng([seed, 4])
     x, gradients = rng.standard_normal(SIZE), rng.standard_normal((STEPS, SIZE))
     R = np.linalg.qr(rng.standard_normal((SIZE, SIZE)))[0]
     for name, setting in SETTINGS.items():
-        make = getattr(module, name)
+        make = named(module, name)
         opt = make(**setting)
         found, expected = follow(opt, x, gradients), by_scalars(name, setting, x, gradients)
         path = found["x"]
@@ -48,7 +50,8 @@ def audit_optimizers(seed: int = 0, module: Any = optimizers) -> Report:
         report.rows.append(array_row(f"{name} closed form", *closed_form(make, name, setting, x), 1e-11, "closed"))
         report.rows.append(_rotation(opt, name, x, gradients, R, path))
         report.rows.append(_purity(opt, name, x, gradients))
-    report.rows += check_clipping(module, rng)
+    for check in (check_clipping, check_groups, check_matrices, check_schedules):
+        report.rows += check(module, rng)
     return report
 
 
@@ -59,7 +62,7 @@ def check_clipping(module: Any, rng: np.random.Generator) -> list[Row]:
         for size, quantity in ((1.0, f"clip {by}"), (1e200, f"clip {by}, huge")):
             grad = size * rng.standard_normal((3, 2, 2, 5, 5)) * np.array([1.0, 40.0])[:, None, None]  # P and Q of unlike sizes
             thresholds = [size * threshold for threshold in (0.7, 20.0, 1e4)]
-            got = np.array([module.clip(grad, threshold, by) for threshold in thresholds])
+            got = np.array([named(module, "clip")(grad, threshold, by) for threshold in thresholds])
             expected = np.array([clip_by_scalars(grad, threshold, by) for threshold in thresholds])
             rows.append(array_row(quantity, got / size, expected / size, 1e-13, "recur"))
     return rows

@@ -73,8 +73,9 @@ HABITS = tuple(
     for key, line, slip, (old, new), *also in entries
 )
 OPTIMIZERS = tuple(
-    Mutation(key, "optimizers", old, new, line, slip, "", kind="optimizer")
-    for key, line, slip, old, new in optimizer_mistakes.ENTRIES
+    Mutation(key, f"optimizers.{module}", old, new, line, slip, "", kind="optimizer")
+    for module, entries in optimizer_mistakes.MODULES.items()
+    for key, line, slip, old, new in entries
 )
 EVERY = (*CATALOGUE, *SHARED, *GENERAL, *ALONE, *TANGENTS, *PRODUCTS, *HABITS, *OPTIMIZERS)
 

@@ -8,6 +8,7 @@ changes. ``line`` is the name that the audit must give: the first quantity in ba
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -46,8 +47,8 @@ class Mutation:
 
 
 def module_of(name: str) -> Any:
-    """The module of the package that is reached by a short name."""
-    return getattr(import_module("linattn_np"), name)
+    """The module of the package that is reached by a short name, or by one with dots."""
+    return reduce(getattr, name.split("."), import_module("linattn_np"))
 
 
 def apply(mutation: Mutation) -> Any:

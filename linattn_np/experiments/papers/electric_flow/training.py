@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...._types import Array
-from ....optimizers import Adam
-from ...schedules import Cosine
+from ....optimizers import Adam, Cosine, Scheduled
 from .graphs import Spectra, random_spectra
 from .scalar_layer import NAMES, loss, loss_and_grad, run, wanted
 
@@ -64,7 +63,7 @@ def train(mode: str, task: str, kind: str, layers: int, seed: int, size: Size) -
     target, free = wanted(*seen, POWERS[task]), np.isin(NAMES, MODES[mode])
     rng = np.random.default_rng([seed, layers])
     w = first_scalars(rng, mode, layers, size.starts)
-    optimizer = Cosine(ADAM, size.iterations)
+    optimizer = Scheduled(ADAM, Cosine(size.iterations))
     state = optimizer.init(w)
     with np.errstate(all="ignore"):  # a start that diverges is not the best one
         for _ in range(size.iterations):

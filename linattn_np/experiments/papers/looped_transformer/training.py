@@ -9,8 +9,7 @@ from ...._types import Array
 from ....models.composed import Composed
 from ....models.tied import Tied
 from ....models.ties import LinearMap
-from ....optimizers import Adam
-from ...schedules import Cosine
+from ....optimizers import Adam, Cosine, Scheduled
 from . import loop, tasks
 from .model import LoopedTransformer, model
 
@@ -65,7 +64,7 @@ def trained(
     """Parameters after ``steps`` updates on fresh prompts. random_loops: the loops of each update, uniform on this range."""
     rng = np.random.default_rng([seed, steps])
     theta = which.init_params(rng, STD if isinstance(which, LoopedTransformer) else FULL_STD)
-    optimizer = Cosine(Adam(rate), steps)
+    optimizer = Scheduled(Adam(rate), Cosine(steps))
     state = optimizer.init(theta)
     for _ in range(steps):
         now = which if random_loops is None else which.with_loops(int(rng.integers(random_loops[0], random_loops[1] + 1)))

@@ -19,9 +19,8 @@ from ...._types import Array
 from ....models.tied import tied
 from ....models.ties import Scalar
 from ....models.transformer import LinearTransformer
-from ....optimizers import Adam, clip
+from ....optimizers import Adam, Cosine, Scheduled, clip
 from ....prompts import RegressionTask
-from ...schedules import Cosine
 from .constructions import answers, descent_answers, inverses, recursion
 
 ENOUGH = 1e-8  # the relative error that depths are counted to
@@ -102,7 +101,7 @@ def trained_loss(layers: int, steps: int, batch: int, seed: int, prompts: int = 
     rng = np.random.default_rng([194, seed, layers])
     model = tied(LinearTransformer(TASK.d, layers, 1, full=True), Scalar((TASK.d, 1)))
     params = np.array([[0.03, 0.3], [-0.3, 0.0]]) * (1 + 0.1 * rng.standard_normal((layers, 1, 2, 2)))
-    passes, optimizer = model.passes(), Cosine(Adam(0.02, 0.9, 0.99), steps)
+    passes, optimizer = model.passes(), Scheduled(Adam(0.02, 0.9, 0.99), Cosine(steps))
     state = optimizer.init(params)
     for _ in range(steps):
         _, grad = passes.loss_and_grad(params, passes.prepare(*TASK.sample(batch, rng)))

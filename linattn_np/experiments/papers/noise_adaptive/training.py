@@ -14,8 +14,7 @@ import numpy as np
 
 from ...._types import Array
 from ....models.model import passes_of
-from ....optimizers import Adam, clip
-from ...schedules import Cosine
+from ....optimizers import Adam, Cosine, Scheduled, clip
 from . import baselines, implicit, models
 from .published import COLUMNS
 from .task import MixedNoise, NoisyPrompts
@@ -48,7 +47,7 @@ def train(kind: str, layers: int, task: MixedNoise, steps: int, batch: int, seed
     """
     rng = np.random.default_rng([seed, layers])
     model, params = models.model_of(kind, layers, task.d), models.start(kind, layers, task.d, rng)
-    passes, optimizer = passes_of(model), Cosine(Adam(recipe(kind, layers)[0], *BETAS), steps)
+    passes, optimizer = passes_of(model), Scheduled(Adam(recipe(kind, layers)[0], *BETAS), Cosine(steps))
     state = optimizer.init(params)
     for _ in range(steps):
         prompts = task.draw(batch, rng)

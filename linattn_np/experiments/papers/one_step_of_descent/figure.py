@@ -57,7 +57,7 @@ def runs(folder: RunFolder, model: str, used: Scale, progress: bool | None) -> l
     """The runs of one model, a seed each: trained now or kept from before."""
     descriptions = [
         {"model": model, "task": vars(TASK), "steps": used.steps, "batch": used.batch, "seed": seed, "every": used.record_every,
-         "optimizer": repr(training.optimizer(used.steps)), "clip": training.CLIP, "std": training.STD}
+         "optimizer": repr(training.ADAM), "schedule": training.SCHEDULE, "clip": training.CLIP, "std": training.STD}
         for seed in range(used.seeds)
     ]  # fmt: skip
     arguments = [(model, TASK, used.steps, used.batch, seed, used.record_every) for seed in range(used.seeds)]

@@ -9,16 +9,11 @@ from ....models.tied import Looped, tied
 from ....models.transformer import LinearTransformer
 from ....optimizers import Adam
 from ....training.loop import train
-from ...schedules import Cosine
 from .one_layer import OneLayer, state
 from .tasks import UniformTask
 
 RATE, BETA2, CLIP, STD = 0.01, 0.99, 10.0, 0.02  # the paper: rate 0.001, clip 10, and 50 times as many prompts in all
-
-
-def optimizer(steps: int) -> Cosine:
-    """Adam with a rate that falls to 0, so that the last weights do not tremble."""
-    return Cosine(Adam(RATE, beta1=0.9, beta2=BETA2), steps)
+ADAM, SCHEDULE = Adam(RATE, beta1=0.9, beta2=BETA2), "cosine"  # the rate falls to 0, so that the last weights do not tremble
 
 
 def two_layers(d: int) -> Any:
@@ -30,7 +25,17 @@ def trained(model: str, task: UniformTask, steps: int, batch: int, seed: int, re
     """One run of "one" or "two" layers. -> times (T,), params (T, ..) and the losses of the fresh batches (steps,)"""
     made = OneLayer(task.d) if model == "one" else two_layers(task.d)
     history = train(
-        task, optimizer(steps), steps, batch, model=made, clip=CLIP, seed=seed, std=STD, record_every=record_every, progress=False
+        task,
+        ADAM,
+        steps,
+        batch,
+        model=made,
+        clip=CLIP,
+        seed=seed,
+        std=STD,
+        record_every=record_every,
+        progress=False,
+        schedule=SCHEDULE,
     )
     times, params = history.snapshot_array()
     return {"times": times, "params": params, "losses": history.loss}

@@ -74,7 +74,7 @@ def runs(folder: RunFolder, asked: list[tuple[Any, ...]], label: str, progress: 
     names = ("kind", "Sigma", "n", "layers", "how", "steps", "batch", "seed", "every", "W")
     descriptions = [
         {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in zip(names, arguments, strict=False)}
-        | {"optimizer": repr(training.optimizer(arguments[4], arguments[5])), "std": training.STD}
+        | {"optimizer": repr(training.optimizer(arguments[4])), "std": training.STD}
         for arguments in asked
     ]  # fmt: skip
     return kept_each(folder, "preconditioned_descent", descriptions, training.trained, asked, label, progress)

@@ -11,7 +11,6 @@ from ....models.ties import LinearMap, Shape, linear_map, matrices, places
 from ....optimizers import Adam
 from ....prompts import RegressionTask
 from ....training.loop import train
-from ...schedules import Cosine
 from .averaged import Averaged
 from .closed_form import best_preconditioner
 from .quasi_newton import minimize
@@ -43,8 +42,8 @@ def states(Sigma: Array, n: int, count: int, rng: np.random.Generator) -> Array:
     return X.mT @ X / n
 
 
-def optimizer(kind: str, steps: int) -> tuple[Any, dict[str, Any]]:
-    """The optimizer of a run and how it clips.
+def optimizer(kind: str) -> tuple[Any, dict[str, Any]]:
+    """The optimizer of a run, how it clips, and how its rate falls: arguments of ``train``.
 
     "skewed": the released code's betas, rate and clipping of each matrix; its rate falls in steps, here along a cosine. "plain": the
     released code's for Sigma = I, whose rate does not fall. "few": for models of a few numbers. "L-BFGS": see :func:`minimized`.
@@ -52,10 +51,10 @@ def optimizer(kind: str, steps: int) -> tuple[Any, dict[str, Any]]:
     if _how_is_fixed(kind):
         return kind, {}
     if kind == "skewed":
-        return Cosine(Adam(0.1, beta1=0.99, beta2=0.9), steps), {"clip": 0.01, "clip_by": "block"}
+        return Adam(0.1, beta1=0.99, beta2=0.9), {"clip": 0.01, "clip_by": "block", "schedule": "cosine"}
     if kind == "plain":
         return Adam(0.001, beta1=0.9, beta2=0.9), {"clip": 1000.0}
-    return Cosine(Adam(0.02, beta1=0.9, beta2=0.99), steps), {"clip": 1.0}
+    return Adam(0.02, beta1=0.9, beta2=0.99), {"clip": 1.0, "schedule": "cosine"}
 
 
 def _how_is_fixed(how: str) -> bool:
@@ -75,10 +74,12 @@ def trained(
     """One run. -> times (T,), params (T, L, 2, d, d) of the stack itself"""
     if _how_is_fixed(how):
         return minimized(Sigma, n, layers, steps, batch, seed, every)
-    model, (opt, clip) = model_of(kind, Sigma, layers, W), optimizer(how, steps)
+    model, (opt, how_it_trains) = model_of(kind, Sigma, layers, W), optimizer(how)
     task = RegressionTask(n=n, d=len(Sigma), covariance=Sigma)
     start = model.init_params(np.random.default_rng([17, seed]), STD if how != "few" else 0.1)
-    history = train(task, opt, steps, batch, model=model, params=start, seed=seed, record_every=every, progress=False, **clip)
+    history = train(
+        task, opt, steps, batch, model=model, params=start, seed=seed, record_every=every, progress=False, **how_it_trains
+    )
     times, params = history.snapshot_array()
     whole = params if kind == "all" else np.stack([model.to_model(w) for w in params])
     return {"times": times, "params": whole[:, :, 0]}

@@ -8,8 +8,7 @@ import numpy as np
 from ...._checks import one_of
 from ...._types import Array
 from ....layers.softmax_attention import softmax
-from ....optimizers import Adam
-from ...schedules import Cosine
+from ....optimizers import Adam, Cosine, Scheduled
 from .block import Params
 from .nested import add, cropped
 
@@ -67,7 +66,7 @@ def train(
     crop = crop or plain_crop(net)
     shapes = {name: array.shape for name, array in params.items()}
     theta = np.concatenate([array.ravel() for array in params.values()])
-    optimizer = Cosine(Adam(lr), iterations)
+    optimizer = Scheduled(Adam(lr), Cosine(iterations))
     state: Any = optimizer.init(theta)
     for _ in range(iterations):
         x, y = draw(rng)

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...._types import Array
-from ....optimizers import Adam, clip
-from ...schedules import Cosine
+from ....optimizers import Adam, Cosine, Scheduled, clip
 from .language_model import LanguageModel
 from .text import texts
 
@@ -43,7 +42,7 @@ def train(
     """
     params = params.astype(np.float32)
     free = np.concatenate([np.full(int(np.prod(s)), not only or name in only) for name, s in model.shapes.items()])
-    optimizer = Cosine(Adam(rate, beta1=0.9, beta2=0.99), iterations)
+    optimizer = Scheduled(Adam(rate, beta1=0.9, beta2=0.99), Cosine(iterations))
     state, found = optimizer.init(params), np.full(len(marks), np.nan)
     for t in range(iterations + 1):
         if t in marks and measured is not None:

@@ -6,8 +6,7 @@ import numpy as np
 
 from ...._checks import as_count, one_of
 from ...._types import Array
-from ....optimizers import Adam
-from ...schedules import Cosine
+from ....optimizers import Adam, Cosine, Scheduled
 from .readout import KINDS, loss_and_grad, tables_of
 
 ITERATIONS = 800
@@ -62,7 +61,7 @@ def fit(
     """
     L, D, iterations = as_count("L", L), as_count("D", D), as_count("iterations", iterations)
     tables = np.stack([start(np.random.default_rng([seed, L, D]), L, D, kind, length) for seed in seeds])
-    optimizer = Cosine(ADAM, iterations)
+    optimizer = Scheduled(ADAM, Cosine(iterations))
     state = optimizer.init(tables)
     for _ in range(iterations):
         tables, state = optimizer.update(tables, loss_and_grad(tables, kind, weights)[1], state)
