@@ -172,7 +172,7 @@ COMMANDS = {  # command line: what standard error says
     "sweep --batch 1000000000000 --workers 1": "batch: ", "sweep --steps 1000000000000 --workers 1": "steps: ",
     "sweep --batch 1e3": "--batch", "sweep --steps 1.5": "--steps", "sweep --steps -1": "--steps: ", "sweep --rates inf": "--rates: ",
     "sweep --rates nan": "--rates: ", "sweep --rates ,": "--rates: ", "sweep --rates 0": "--rates: ", "sweep --settings ,": "--settings: ",
-    "sweep --optimizers adam": "did you mean 'Adam'", "sweep --workers 1000000": "--workers: ", "sweep --workers -1": "--workers: ",
+    "sweep --optimizers adam": "did you mean 'Adam'", "sweep --schedule linaer": "did you mean 'linear'", "sweep --workers 1000000": "--workers: ", "sweep --workers -1": "--workers: ",
     "sweep --dask foo": "--dask: ", "sweep --seeds 1000000000000 --workers 1": "--seeds: ", "sweep --what": "--what",
     "reproduce --workers 1000000": "--workers: ", "reproduce --workers 0": "--workers: ", "reproduce nothing": "nothing",
     "audit --point batch=1000000000000": "batch", "audit --point batch=0": "batch", "audit --point batch=x": "batch", "audit --point sigma=nan": "sigma",

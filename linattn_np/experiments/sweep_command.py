@@ -15,6 +15,7 @@ import numpy as np
 
 from .._checks import as_count, as_real, check_memory, one_of
 from ..optimizers import KINDS
+from ..optimizers.schedules import NAMED
 from ..progress import Heartbeat
 from ..training.loop import History, losses_along
 from ..training.runs import Run, RunFolder, write_text
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rates", default="0.005,0.01,0.02,0.05", metavar="R,R", help="learning rates (default: 0.005,0.01,0.02,0.05)"
     )
+    parser.add_argument("--schedule", metavar="NAME", help=f"how rates fall, of {', '.join(NAMED)} (default: they do not)")
     parser.add_argument("--seeds", type=int, default=3, metavar="K", help="seeds 0 .. K-1 (default: 3)")
     parser.add_argument("--steps", type=int, default=1000, metavar="T", help="iterations of each run (default: 1000)")
     parser.add_argument("--batch", type=int, default=1000, metavar="B", help="prompts in a batch (default: 1000)")
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             found[done] = history
     rows = [row(key, [found[run] for run in cell]) for key, cell in cells.items()]
     computed_by = folder.computed_by()
-    record = {"steps": args.steps, "batch": args.batch, "rows": rows, "computed_by": computed_by}
+    record = {"steps": args.steps, "batch": args.batch, "schedule": args.schedule, "rows": rows, "computed_by": computed_by}
     write_text(out / "sweep.json", json.dumps(record, indent=1) + "\n")
     print(table(rows))
     if len(computed_by) > 1:
@@ -84,12 +86,14 @@ def grid(args: argparse.Namespace) -> dict[tuple[str, str, float], list[Run]]:
     optimizers = [one_of("--optimizers", name, tuple(KINDS)) for name in args.optimizers.split(",")]
     rates = [as_rate(text) for text in args.rates.split(",")]
     seeds, steps, batch = as_count("--seeds", args.seeds), as_count("--steps", args.steps), as_count("--batch", args.batch)
+    schedule = None if args.schedule is None else one_of("--schedule", args.schedule, tuple(NAMED))
     check_memory("--seeds", seeds, 8192 * len(names) * len(optimizers) * len(rates))
     cells = {}
     for name, kind, rate in itertools.product(names, optimizers, rates):
         setting, optimizer = known[name], with_momentum(kind, rate)
         cells[name, kind, rate] = [
-            Run(setting.task, optimizer, steps, batch, clip=setting.clip, seed=seed, record_every=steps) for seed in range(seeds)
+            Run(setting.task, optimizer, steps, batch, clip=setting.clip, seed=seed, record_every=steps, schedule=schedule)
+            for seed in range(seeds)
         ]
     return cells
 

@@ -7,7 +7,8 @@ rounds in one way only: no BLAS, no LAPACK, no logarithm or exponential of a lib
 numbers takes log1p from the C library.
 
 **Not promised**: other ways to compute. Kernels that Python interprets (NUMBA_DISABLE_JIT=1) and plain NumPy agree with compiled ones
-to rounding, so what they compute is kept under names of its own. What is measured on prompts that ``sample`` gave, or added up by
+to rounding, so what they compute is kept under names of its own. Optimizers that multiply matrices (Muon and its kin) go through BLAS
+or LAPACK, and the schedule "cosine" through the C library's cosine. What is measured on prompts that ``sample`` gave, or added up by
 matrix products (Hessians, moments of noise), depends on BLAS in its last digits, and so may a model or a task of your own.
 """
 
