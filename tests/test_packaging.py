@@ -21,7 +21,7 @@ def test_requirements_are_the_core_and_what_lessons_and_tests_need():
     extras = PROJECT["optional-dependencies"]
     installed = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     assert sorted(installed) == sorted(PROJECT["dependencies"] + extras["lessons"] + extras["test"])
-    assert set(extras) == {"lessons", "test", "dask", "docs", "lint"}
+    assert set(extras) == {"lessons", "test", "dask", "docs", "lite", "lint"}
     core = {name.split(">=")[0] for name in PROJECT["dependencies"]}
     assert core == {"numpy", "numba", "matplotlib", "tqdm"}
     beside = [name for name in PROJECT["dependencies"] if ";" in name]

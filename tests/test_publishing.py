@@ -12,8 +12,10 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+import yaml  # comes with jupytext
 
 import linattn_np as la
+from linattn_np.__main__ import COMMANDS
 from linattn_np.teaching import links
 from linattn_np.teaching.handout import to_handout
 from linattn_np.teaching.sources import find_lessons, read_source
@@ -153,3 +155,111 @@ def test_no_module_of_a_run_needs_processes_where_python_has_none():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# ---------------------------------------------------------------- workflows, Binder, issue forms, pre-commit
+
+
+def read(path):
+    """A YAML file of the repository; ``on`` stays a word."""
+    return yaml.load((ROOT / path).read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+
+
+def unknown_in(command):
+    """What a workflow's command names and the repository does not have: files, steps of .ci/run, commands and extras of the package."""
+    steps = re.search(r"^ALL=\((.*)\)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.M)[1].split()
+    asked = re.search(r"\.ci/run((?: [a-z]+)*)$", command)
+    found = [name for name in (asked[1].split() if asked else []) if name not in steps]
+    found += [
+        path for path in re.findall(r"(?<![\w/$])(?:\.ci|docs|tests|lessons)/[\w./]+", command) if not (ROOT / path).exists()
+    ]
+    found += [name for name in re.findall(r"-m linattn_np (\w+)", command) if name not in COMMANDS]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    return found + [name for name in re.findall(r"'?\.\[(\w+)\]", command) if name not in extras]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_workflows_name_what_is_there(path):
+    workflow = read(path)
+    assert workflow["on"] and workflow["permissions"] and workflow["name"]
+    for job in workflow["jobs"].values():
+        assert int(job["timeout-minutes"]) <= 120 and job["steps"][0]["uses"].startswith("actions/checkout@")
+        commands = [step["run"] for step in job["steps"] if "run" in step]
+        assert commands and [unknown_in(command) for command in commands] == [[]] * len(commands)
+        assert all(re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+    for pattern in workflow["on"]["push"].get("paths", []):
+        assert (ROOT / pattern.removesuffix("/**")).exists()
+
+
+def test_a_command_that_names_what_is_not_there_is_found():
+    assert unknown_in("bash .ci/run tests nothing") == ["nothing"] and unknown_in("bash .ci/runs") == [".ci/runs"]
+    assert unknown_in("python -m linattn_np lesson") == ["lesson"] and unknown_in("pip install '.[lesson]'") == ["lesson"]
+    assert unknown_in("bash .ci/run") == []
+
+
+def test_the_workflow_covers_three_systems_and_two_sets_of_versions():
+    jobs = read(".github/workflows/ci.yml")["jobs"]
+    assert jobs["all"]["runs-on"] == "ubuntu-latest" and jobs["all"]["steps"][-1]["run"] == "bash .ci/run"
+    assert jobs["systems"]["strategy"]["matrix"]["system"] == ["macos-latest", "windows-latest"]
+    assert (
+        jobs["systems"]["defaults"]["run"]["shell"] == "bash"
+        and jobs["versions"]["steps"][-1]["run"] == "bash .ci/run lowest newest"
+    )
+    pythons = jobs["versions"]["steps"][1]["with"]["python-version"].split()
+    assert pythons[-1] == tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "requires-python"
+    ].strip(">=")
+
+
+def test_every_step_of_ci_is_a_function_of_it():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    steps = re.search(r"^ALL=\((.*)\)$", script, re.M)[1].split()
+    assert len(steps) == len(set(steps)) > 10 and all(f"\n{name}() {{\n    step " in script for name in steps)
+    named = re.findall(r"(?<![\w/$\"])(?:tests|docs)/[\w/]+\.py", script)
+    assert named and all((ROOT / path).is_file() for path in named)
+    tried = (
+        re.findall(r"tests/test_\{([\w,]+)\}", script)[0].split(",")
+        + re.search(r"for name in (.*); do\n +echo", script)[1].split()
+    )
+    assert all((ROOT / "tests" / f"test_{name}.py").is_file() for name in tried)
+
+
+def test_the_lowest_versions_are_the_declared_ones():
+    said = subprocess.run([sys.executable, ".ci/lowest.py"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    declared = {line.split(";")[0].strip() for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()}
+    assert {line.replace("==", ">=") for line in said} == declared and "numpy==2.0" in said
+
+
+def test_binder_installs_the_lessons_and_writes_what_the_badges_open():
+    assert [unknown_in(line) for line in (ROOT / ".binder" / "requirements.txt").read_text(encoding="utf-8").split()] == [[]]
+    build = ROOT / ".binder" / "postBuild"
+    script = build.read_text(encoding="utf-8")
+    assert build.stat().st_mode & 0o111 and script.startswith("#!") and "lessons copy handouts\n" in script
+    assert unknown_in(script) == [] and "tree%2Fhandouts%2F01_a.ipynb" in links.badges("01_a.ipynb", ADDRESS)
+
+
+def test_issue_forms_ask_for_what_is_needed():
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("a_*.yml"))
+    assert [form.stem for form in forms] == ["a_check_accepted_a_wrong_answer", "a_number_differs", "a_step_lost_me"]
+    for form in forms:
+        asked = read(form)
+        assert {"name", "description", "title", "labels", "body"} <= set(asked)
+        ids = [part["id"] for part in asked["body"]]
+        assert len(ids) == len(set(ids)) and all(part["type"] in ("input", "textarea", "dropdown") for part in asked["body"])
+        assert all(part["attributes"]["label"] for part in asked["body"])
+        assert sum(part["validations"]["required"] == "true" for part in asked["body"]) >= 3
+    assert read(".github/ISSUE_TEMPLATE/config.yml")["contact_links"][0]["url"].startswith("https://arxiv.org/abs/")
+
+
+def test_pre_commit_uses_the_declared_versions_and_files_that_exist():
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]["lint"]
+    hooks = {hook["id"]: hook for repo in read(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]}
+    assert set(hooks) == {"ruff", "ruff-format", "lessons", "package"}
+    assert all(hooks[id]["additional_dependencies"] == [lint[0]] for id in ("ruff", "ruff-format"))
+    assert unknown_in(hooks["package"]["entry"]) == [] == unknown_in(hooks["lessons"]["entry"])
+
+
+def test_the_browser_has_what_the_trial_takes_for_granted():
+    trial = (ROOT / "tests" / "lite" / "like_a_browser.py").read_text(encoding="utf-8")
+    lessons = re.search(r"LESSONS = (\(.*?\))", trial)[1]
+    assert lessons in (ROOT / "docs" / "lite.py").read_text(encoding="utf-8") and '"numba"' in trial
