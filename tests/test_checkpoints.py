@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import linattn_np as la
-from linattn_np.optimizers import SGD, Adagrad, Adam, AdamW, Muon, NormalizedGD, RMSProp, SignDescent, WarmUp
+from linattn_np.optimizers import SGD, SOAP, Adagrad, Adam, AdamW, Muon, NormalizedGD, RMSProp, Shampoo, SignDescent, WarmUp
 from linattn_np.training import checkpoints, runs, sweeps
 
 TASK = la.RegressionTask(n=3, d=2)
@@ -49,7 +49,7 @@ KINDS = {  # every optimizer has a state of its own; every way of drawing its ow
     "NormalizedGD": {"optimizer": NormalizedGD(0.01, 0.5)}, "tokens": {"task": la.RegressionTask(n=3, d=2, covariates="gamma")},
     "softmax": {"attention": "softmax"}, "fixed batch": {"fixed_batch": True}, "composed": {"hidden": 3},
     "Adam by layer": {"optimizer": Adam(0.02, second_moment="layer")}, "SGD with layer rates": {"optimizer": SGD(0.01, 0.9, (1, 2, 4))},
-    "Muon": {"optimizer": Muon(0.02)}, "linear": {"schedule": "linear"}, "warm-up": {"optimizer": Adam(0.02, second_moment="block"), "schedule": WarmUp(9)},
+    "Muon": {"optimizer": Muon(0.02)}, "Shampoo": {"optimizer": Shampoo(0.01, 0.5, 0.9)}, "SOAP": {"optimizer": SOAP(0.02, every=2)}, "linear": {"schedule": "linear"}, "warm-up": {"optimizer": Adam(0.02, second_moment="block"), "schedule": WarmUp(9)},
     "many parts": {"batch": 600, "steps": 9}, "diverges": {"optimizer": SGD(0.1), "clip": None, "seed": 2},
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Optimizers that see layers, blocks and matrices: by hand, by closed forms, on every kind of model."""
+"""Optimizers that see layers and blocks: by hand, to the bit, under rotations, on every kind of model."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,7 @@ from linattn_np.models.composed import Composed
 from linattn_np.models.model import groups_of
 from linattn_np.models.tied import Diagonal, Looped, Scalar, StepSize, tied
 from linattn_np.models.transformer import LinearTransformer
-from linattn_np.optimizers import SGD, Adam, Grouping, Muon, groups_by_shape
-from linattn_np.optimizers.matrices import orthogonalized
+from linattn_np.optimizers import SGD, Adam, Grouping, groups_by_shape
 
 TASK = la.RegressionTask(n=7, d=3)
 SHARED = ("block", "layer", "global")
@@ -186,36 +185,3 @@ def test_groups_that_are_none_and_rates_of_another_number_are_refused():
     for shape in ((3, 1, 2, 2, 3), (3, 1, 1, 2, 2), (3, 2, 2, 2)):
         with pytest.raises(ValueError, match="layer_rates: expected params of shape"):
             groups_by_shape(shape, Grouping("layer_rates", "layer"))
-
-
-# ---------------------------------------------------------------- Muon
-
-
-def test_muon_by_hand_where_the_gradient_is_orthogonal():
-    """G = 5 R with R orthogonal: X_0 = R / sqrt(2), and numbers go through the polynomial alone."""
-    R, s = np.array([[0.6, -0.8], [0.8, 0.6]]), 0.5**0.5
-    for _ in range(5):
-        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-    end, _ = walk(Muon(0.5, 0.5), np.zeros((1, 1, 2, 2, 2)), [np.array([5 * R, 0 * R])[None, None]])
-    assert end[0, 0, 0] == pytest.approx(-0.5 * s * R, rel=1e-6) and not end[0, 0, 1].any()
-
-
-@pytest.mark.parametrize("shape", [(4, 7, 7), (4, 3, 7), (4, 7, 3)])
-def test_singular_values_come_out_in_the_published_band_with_the_vectors_kept(shape):
-    rng = np.random.default_rng(5)
-    U, S, Vt = np.linalg.svd(rng.standard_normal(shape), full_matrices=False)
-    S = np.geomspace(0.02, 1.0, S.shape[-1]) * np.ones_like(S)
-    out = orthogonalized(1e6 * U @ (S[..., None] * Vt))
-    inside = U.mT @ out @ Vt.mT
-    found = np.diagonal(inside, axis1=-2, axis2=-1)
-    assert np.abs(inside - found[..., None] * np.eye(S.shape[-1])).max() < 1e-12
-    assert found.min() > 0.68 and found.max() < 1.14
-    assert np.abs(out - U @ Vt).max() < 0.32  # the exact polar factor
-
-
-def test_muon_wants_matrices():
-    with pytest.raises(ValueError, match=r"Muon: expected params whose last two axes are matrices, got shape \(31,\)"):
-        Muon(0.1).init(np.zeros(31))
-    history = la.train(TASK, Muon(0.02, 0.9), 150, 100, layers=2, progress=False)
-    assert history.diverged_at is None and np.median(history.loss[-20:]) < 0.5 * history.loss[0]
-    assert np.array_equal(history.params[-1, :, 0], history.snapshots[0][-1, :, 0])  # the dead P stays

@@ -76,6 +76,17 @@ class Objective:
         H = self.hvps(params, np.eye(params.size).reshape(-1, *params.shape)).reshape(params.size, params.size)
         return 0.5 * (H + H.T)
 
+    def gauss_newton(self, params: Array) -> Array:
+        """The Gauss-Newton matrix (2 / B) sum_b J_b J_b^T (p, p), J_b the gradient of prediction b: H without its second part.
+
+        (29.8)  H = (2 / B) sum_b [J_b J_b^T + (prediction_b - y_b) (the Hessian of prediction b)],
+        so it is the Hessian where the labels are the predictions. Raises ValueError for a model without ``predict``.
+        """
+        params, passes, _ = self.at(params)
+        if not callable(getattr(passes.model, "predict", None)):
+            raise ValueError(f"model: expected one with a method predict, got {passes.model!r}")
+        return Objective(self.Z, passes.model.predict(params, self.Z), passes.model).hessian(params)
+
     def diagonal(self, params: Array) -> Array:
         """The exact diagonal of the Hessian (p,)."""
         return np.diag(self.hessian(params)).copy()

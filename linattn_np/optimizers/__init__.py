@@ -14,7 +14,8 @@ v mean of squares, t the number of updates so far, this one included; products, 
 (6.8) clipping       g <- g min(1, threshold / ||g||), with ||g|| of the whole gradient, of each block P or Q, or |g_i|
 Derived in lesson 06, where Adam is built from SGD one idea at a time. Beyond the paper:
 (29.1) SGD with a rate for each layer; (29.2) Adam with one second moment for each block, each layer, or all (``first_order``)
-(29.3) Muon: the momentum's nearest orthogonal matrix (``matrices``)
+(29.3) Muon: the momentum's nearest orthogonal matrix; (29.5) Shampoo, (29.6) SOAP: inverse roots and eigenbases (``matrices``)
+(29.7) Newton and Gauss-Newton, damped, with the exact curvature (``newton``)
 (29.9) a schedule: lr times a function of the step (``schedules``)
 """
 
@@ -23,16 +24,17 @@ from typing import Any
 from .base import GroupedMoments, Moments, Momentum, Optimizer, RatedMomentum, Squares, described, power
 from .first_order import CLIPPINGS, SGD, Adagrad, Adam, AdamW, NormalizedGD, RMSProp, SignDescent, clip, global_norm, norm_over
 from .groups import GROUPINGS, Grouping, groups_by_shape
-from .matrices import Muon
+from .matrices import SOAP, Muon, Shampoo
+from .newton import Newton
 from .schedules import Cosine, Linear, Scheduled, WarmUp
 
 __all__ = [
-    "CLIPPINGS", "GROUPINGS", "KINDS", "SGD", "Adagrad", "Adam", "AdamW", "Cosine", "GroupedMoments", "Grouping", "Linear", "Moments", "Momentum", "Muon",
-    "NormalizedGD", "Optimizer", "RMSProp", "RatedMomentum", "Scheduled", "SignDescent", "Squares", "WarmUp", "check_optimizer", "clip",
+    "CLIPPINGS", "GROUPINGS", "KINDS", "SGD", "SOAP", "Adagrad", "Adam", "AdamW", "Cosine", "GroupedMoments", "Grouping", "Linear", "Moments", "Momentum", "Muon", "Newton",
+    "NormalizedGD", "Optimizer", "RMSProp", "RatedMomentum", "Scheduled", "Shampoo", "SignDescent", "Squares", "WarmUp", "check_optimizer", "clip",
     "described", "global_norm", "groups_by_shape", "norm_over", "power",
 ]  # fmt: skip
 
-KINDS = {kind.__name__: kind for kind in (SGD, SignDescent, NormalizedGD, Adagrad, RMSProp, Adam, AdamW, Muon)}
+KINDS = {kind.__name__: kind for kind in (SGD, SignDescent, NormalizedGD, Adagrad, RMSProp, Adam, AdamW, Muon, Shampoo, SOAP)}
 
 
 def check_optimizer(optimizer: Any) -> Optimizer:

@@ -1,7 +1,6 @@
-"""Audited here: optimizers that see layers, blocks and matrices, (29.1) to (29.4), and schedules, (29.9).
+"""Audited here: optimizers that see layers and blocks, (29.1) and (29.2), and schedules, (29.9).
 
-Groups: the recurrences in Python floats on params (L, H, 2, k, k) whose last P is dead. Muon: the singular values of each block go
-through the same polynomial, so the step is U s(S) V^T by an SVD; turned blocks give turned steps. Schedules: sums without a loop.
+Groups: the recurrences in Python floats on params (L, H, 2, k, k) whose last P is dead. Schedules: sums without a loop.
 """
 
 import math
@@ -83,40 +82,6 @@ def rated_by_scalars(x: Array, gradients: Array) -> Array:
             at[i] -= 0.07 * RATES[layers[i]] * m[i]
         path.append(list(at))
     return np.array(path)
-
-
-# ---------------------------------------------------------------- matrices
-
-
-def check_matrices(module: Any, rng: np.random.Generator) -> list[Row]:
-    """(29.3) and (29.4) by singular values, for square, wide and tall blocks, one of which is 0; turned blocks; purity. -> rows"""
-    rows, opt = [], named(module, "Muon")(0.07, 0.6)
-    for rows_, columns in ((5, 5), (3, 5), (5, 3)):
-        x, gradients = rng.standard_normal((2, 3, rows_, columns)), rng.standard_normal((STEPS, 2, 3, rows_, columns))
-        gradients[:, 1, 2] = 0.0
-        expected, at, M = [], x, np.zeros_like(x)
-        for g in gradients:
-            M = 0.6 * M + g
-            at = at - 0.07 * by_singular_values(M)
-            expected.append(at.ravel())
-        found = walked(opt, x, gradients)["x"]
-        rows.append(array_row(f"Muon x, {rows_} by {columns}", found, np.array(expected), 1e-12, "closed"))
-    R = np.linalg.qr(rng.standard_normal((3, 3)))[0]
-    turned = walked(opt, R @ x.mT, R @ gradients.mT)["x"]
-    straight = (R @ found.reshape(STEPS, *x.shape).mT).reshape(STEPS, -1)
-    gap = float(np.abs(turned - straight).max() / np.abs(straight).max())
-    note = "" if gap <= 1e-12 else "it should follow a rotation of a block's rows and does not"
-    rows.append(Row("rotation", "Muon follows, block by block", gap, 0.0, gap, 1e-12, WRONG if note else OK, note))
-    return [*rows, kept_pure("Muon", opt, x, gradients)]
-
-
-def by_singular_values(M: Array) -> Array:
-    """U s(S) V^T of each block, s the polynomial of (29.4) five times on numbers."""
-    U, S, Vt = np.linalg.svd(M, full_matrices=False)
-    s = S / (np.sqrt((S * S).sum(axis=-1, keepdims=True)) + 1e-7)
-    for _ in range(5):
-        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
-    return U @ (s[..., None] * Vt)
 
 
 def kept_pure(name: str, opt: Any, x: Array, gradients: Array) -> Row:

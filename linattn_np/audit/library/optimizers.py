@@ -4,7 +4,7 @@ Recurrences: each coordinate by itself in Python floats, from (6.1) to (6.7), th
 (6.8), the same way. Closed forms: SGD with momentum on a quadratic is a
 linear recurrence with two roots; under a constant gradient the others have a sum that can be written down. Rotation: for an
 orthogonal R a method that only knows lengths and directions obeys update(R x, R g) = R update(x, g); one that treats each
-coordinate by itself does not, and an audit of it must see that too. Layers, blocks, matrices, schedules: ``grouped_optimizers.py``.
+coordinate by itself does not, and an audit of it must see that too. Layers, blocks, matrices, schedules: ``grouped_optimizers``; ``matrix_optimizers``.
 """
 
 import math
@@ -17,7 +17,8 @@ from ..._types import Array
 from ..checks.arrays import array_row
 from ..report import Report
 from ..row import OK, WRONG, Row
-from .grouped_optimizers import check_groups, check_matrices, check_schedules, named
+from .grouped_optimizers import check_groups, check_schedules, named
+from .matrix_optimizers import check_matrices, check_newton
 
 SIZE, STEPS = 7, 11
 SETTINGS: dict[str, dict[str, float]] = {
@@ -29,7 +30,7 @@ SETTINGS: dict[str, dict[str, float]] = {
     "Adam": {"lr": 0.07, "beta1": 0.7, "beta2": 0.9, "eps": 1e-3},
     "AdamW": {"lr": 0.07, "beta1": 0.7, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.3},
 }
-AUDITED = {*SETTINGS, "Muon", "Scheduled"}  # every optimizer of the library
+AUDITED = {*SETTINGS, "Muon", "Shampoo", "SOAP", "Newton", "Scheduled"}  # every optimizer of the library
 FOLLOWS_ROTATION = {"SGD": True, "NormalizedGD": True}
 
 
@@ -50,7 +51,7 @@ def audit_optimizers(seed: int = 0, module: Any = optimizers) -> Report:
         report.rows.append(array_row(f"{name} closed form", *closed_form(make, name, setting, x), 1e-11, "closed"))
         report.rows.append(_rotation(opt, name, x, gradients, R, path))
         report.rows.append(_purity(opt, name, x, gradients))
-    for check in (check_clipping, check_groups, check_matrices, check_schedules):
+    for check in (check_clipping, check_groups, check_matrices, check_newton, check_schedules):
         report.rows += check(module, rng)
     return report
 

@@ -44,13 +44,32 @@ GROUPS = (
     ("groups_layer_of_head", "groups by layer", "each head is a layer", "axes = 1 if", "axes = 2 if"),
 )
 MATRICES = (
-    ("muon_damped", "Muon x, 5 by 5", "M <- mu M + (1 - mu) G", "m = self.momentum * state.m + grad", "m = self.momentum * state.m + (1 - self.momentum) * grad"),
+    ("muon_damped", "Muon x, 5 by 5", "M <- mu M + (1 - mu) G", "m = self.momentum * state.m + grad  # (29.3)", "m = self.momentum * state.m + (1 - self.momentum) * grad"),
     ("muon_of_gradient", "Muon x, 5 by 5", "the gradient is made orthogonal, not the momentum", "self.lr * orthogonalized(m)", "self.lr * orthogonalized(grad)"),
     ("muon_cubic", "Muon x, 5 by 5", "the fifth power is forgotten", "(b * A + c * A @ A) @ X", "(b * A) @ X"),
     ("muon_four_times", "Muon x, 5 by 5", "one iteration fewer", "range(ITERATIONS)", "range(ITERATIONS - 1)"),
     ("muon_norm_of_all", "Muon x, 5 by 5", "one norm for all blocks", "(M * M).sum(axis=(-2, -1), keepdims=True)", "(M * M).sum(keepdims=True)"),
-    ("muon_in_place", "Muon", "the buffer is updated in place", "m = self.momentum * state.m + grad", "m = state.m; m *= self.momentum; m += grad"),
+    ("muon_in_place", "Muon", "the buffer is updated in place", "m = self.momentum * state.m + grad  # (29.3)", "m = state.m; m *= self.momentum; m += grad"),
     ("muon_uphill", "Muon x, 5 by 5", "up the gradient", "params - self.lr * orthogonalized", "params + self.lr * orthogonalized"),
+    ("shampoo_square_roots", "Shampoo x, 5 by 5", "inverse square roots for fourth roots", "** -0.25", "** -0.5"),
+    ("shampoo_of_means", "Shampoo x, 5 by 5", "the product of the momenta for the product of the gradients", "(1 - self.beta2) * grad @ grad.mT  # (29.5)", "(1 - self.beta2) * m @ m.mT"),
+    ("shampoo_not_corrected", "Shampoo x, 5 by 5", "the means are not corrected", "share = 1 - power(self.beta2, t)", "share = 1.0"),
+    ("shampoo_one_side", "Shampoo x, 5 by 5", "the right side is forgotten", " @ m @ inverse_fourth_root(right / share, self.eps)", " @ m"),
+    ("shampoo_of_gradient", "Shampoo x, 5 by 5", "the gradient in the place of the momentum", "self.eps) @ m @ inverse", "self.eps) @ grad @ inverse"),
+    ("shampoo_not_turned_back", "Shampoo x, 5 by 5", "the eigenvectors are not transposed on the way back", "return (vectors * roots[..., None, :]) @ vectors.mT", "return (vectors * roots[..., None, :]) @ vectors"),
+    ("soap_not_turned", "SOAP x, 5 by 5", "the squares are those along the axes", "turned = U.mT @ grad @ V  # (29.6)", "turned = grad"),
+    ("soap_of_mean", "SOAP x, 5 by 5", "the square of the mean for the mean of the square", "turned * turned", "(U.mT @ m @ V) ** 2"),
+    ("soap_back_the_same_way", "SOAP x, 5 by 5", "turned on, not back", "step = U @ (m_hat / (np.sqrt(v_hat) + self.eps)) @ V.mT", "step = U.mT @ (m_hat / (np.sqrt(v_hat) + self.eps)) @ V"),
+    ("soap_old_basis", "SOAP x, 5 by 5", "the orthogonal factor of L, not of L U", "np.linalg.qr(left @ U)[0]", "np.linalg.qr(left)[0]"),
+    ("soap_every_one", "SOAP x, 5 by 5", "new bases at every update", "if t % self.every == 0:", "if True:"),
+    ("soap_eps_inside", "SOAP x, 5 by 5", "eps under the root", "(np.sqrt(v_hat) + self.eps)", "np.sqrt(v_hat + self.eps)"),
+)
+NEWTON = (
+    ("newton_signed", "Newton x", "signed curvature: up where it is negative", "size, largest = np.abs(values), np.abs(values).max()", "size, largest = values, np.abs(values).max()"),
+    ("newton_damping_absolute", "Newton x", "the damping is not relative", "damped = size + damping * largest", "damped = size + damping"),
+    ("newton_mean_swapped", "Newton x", "alpha weighs the new curvature", "self.alpha * mean + (1 - self.alpha) * found", "(1 - self.alpha) * mean + self.alpha * found"),
+    ("newton_every", "Newton x", "the curvature is measured once only", "if state.t % self.every == 0:", "if state.t == 0:"),
+    ("newton_of_gradient", "Newton x", "the momentum is forgotten", "(inverse @ m.ravel())", "(inverse @ grad.ravel())"),
 )
 SCHEDULES = (
     ("linear_rises_again", "Scheduled by Linear", "the rate rises again after the end", "max(0.0, 1 - t / self.steps)", "abs(1 - t / self.steps)"),
@@ -61,4 +80,4 @@ SCHEDULES = (
     ("warm_up_forgets", "Scheduled by WarmUp, then Linear", "what follows is forgotten", "1.0 if self.then is None else self.then(t)", "1.0"),
     ("scheduled_stands", "Scheduled by Linear", "t does not count", "ScheduledState(state.t + 1, inside)", "ScheduledState(state.t, inside)"),
 )
-MODULES = {"first_order": FIRST_ORDER, "groups": GROUPS, "matrices": MATRICES, "schedules": SCHEDULES}
+MODULES = {"first_order": FIRST_ORDER, "groups": GROUPS, "matrices": MATRICES, "newton": NEWTON, "schedules": SCHEDULES}
