@@ -1,4 +1,6 @@
-"""Beside pyproject.toml: the wheel brings the course too, lessons and figures' numbers, as linattn_np/course; the README as an index shows it."""
+"""Beside pyproject.toml: the wheel brings the course too, lessons and figures' numbers, as linattn_np/course; the README as an
+index shows it.
+"""
 
 import re
 import shutil

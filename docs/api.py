@@ -1,4 +1,6 @@
-"""The reference: every public module with its docstring, and of each public function and class the signature and the docstring."""
+"""The reference: every public module with its docstring, and of each public function and class the signature and the
+docstring.
+"""
 
 import ast
 from pathlib import Path

@@ -1,6 +1,7 @@
 """python docs/build.py: the site, from lessons/, figures/, the README and the docstrings, into docs/_build/html.
 
-Needs `python -m pip install -e '.[docs]'` and no network. Pages that say the same as a file of the repository are made from that file.
+Needs `python -m pip install -e '.[docs]'` and no network. Pages that say the same as a file of the repository are made from that
+file.
 """
 
 import argparse

@@ -39,7 +39,9 @@ def copy_mathjax(app, error):
 
 
 def leave_formulas_alone(app, doctree):
-    """Give MathJax the formulas as they stand; Sphinx would put those with a line break into an environment that knows no tags."""
+    """Give MathJax the formulas as they stand; Sphinx would put those with a line break into an environment that knows no
+    tags.
+    """
     for node in doctree.findall(nodes.math_block):
         if not node.get("no-wrap"):
             text = rf"\[{node.astext()}\]"

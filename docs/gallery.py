@@ -16,7 +16,8 @@ def write(figures: Path, out: Path) -> None:
     lines = [
         "# Gallery",
         "",
-        "Every figure, drawn from our own runs by `python -m linattn_np reproduce`; under each what came out, and how the paper's claims fare.",
+        "Every figure, drawn from our own runs by `python -m linattn_np reproduce`; under each what came out, and how the "
+        "paper's claims fare.",
         "",
     ]
     for group, names in registry.groups().items():

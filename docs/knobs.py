@@ -11,7 +11,8 @@ QUESTIONS = (  # figure, what is asked, the knob's name, {panel: the knob's posi
      {"setting1": "1: n = 20, Gaussian", "setting2": "2: n = 5, Gaussian", "setting3": "3: n = 20, heavy tails"}),
     ("data_distribution", "The tails of the covariates", "covariates", {"sphere": "on a sphere", "setting3": "with heavy tails"}),
     ("depth", "The number of layers", "layers L", {"2": "2", "4": "4", "6": "6", "8": "8"}),
-    ("full_batch", "The batch, each optimizer at its best rate", "prompts in a batch", {"10": "10", "100": "100", "1000": "1000", "full": "one fixed batch of 1000"}),
+    ("full_batch", "The batch, each optimizer at its best rate", "prompts in a batch",
+     {"10": "10", "100": "100", "1000": "1000", "full": "one fixed batch of 1000"}),
     ("heads", "The number of heads", "heads H", {"1": "1", "2": "2", "4": "4"}),
 )  # fmt: skip
 
@@ -24,7 +25,8 @@ def write(figures: Path, out: Path) -> None:
     for each in asked:
         data = json.dumps(each, ensure_ascii=False).replace("</", "<\\/")
         parts.append(
-            f'## {each["title"]}\n\n```{{raw}} html\n<div class="knob"><script type="application/json">{data}</script></div>\n```\n'
+            f'## {each["title"]}\n\n```{{raw}} html\n<div class="knob"><script type="application/json">{data}</script></div>\n'
+            "```\n"
         )
     (out / "knobs.md").write_text(page + "\n" + "\n".join(parts), encoding="utf-8")
 

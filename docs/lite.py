@@ -1,8 +1,10 @@
-"""python docs/lite.py: lessons 01 to 04 as a JupyterLite site, on which Python runs in the reader's browser, into docs/_build/lite.
+"""python docs/lite.py: lessons 01 to 04 as a JupyterLite site, on which Python runs in the reader's browser, into
+docs/_build/lite.
 
-Needs `python -m pip install '.[lite]'`; the package's wheel is made, or given with --wheel, and becomes part of the site. Building asks for
-nothing from outside. Reading does: Pyodide, its NumPy and its Matplotlib come from the address that JupyterLite has for them, unless
---pyodide names a file or an address of Pyodide's release, which then becomes part of the site too. There is no Numba in a browser.
+Needs `python -m pip install '.[lite]'`; the package's wheel is made, or given with --wheel, and becomes part of the site.
+Building asks for nothing from outside. Reading does: Pyodide, its NumPy and its Matplotlib come from the address that JupyterLite
+has for them, unless --pyodide names a file or an address of Pyodide's release, which then becomes part of the site too. There is
+no Numba in a browser.
 """
 
 import argparse

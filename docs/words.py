@@ -20,7 +20,9 @@ def section(text: str, title: str) -> str:
 
 
 def relinked(text: str, folder: str = "") -> str:
-    """A page's text with links to files of the repository turned to pages of the site; where there is no page the words remain."""
+    """A page's text with links to files of the repository turned to pages of the site; where there is no page the words
+    remain.
+    """
 
     def link(match: re.Match[str]) -> str:
         words, target = match[1], match[2]

@@ -250,7 +250,8 @@ def summary(record: dict[str, Any]) -> str:
         lines.append(f"{name:25s}{times} {row['numpy'] / row[columns[-1]]:8.1f}")
     top, share = record["peak"], record["share_of_peak"]
     lines += [
-        f"peak: {top['gflop_per_second']:.0f} Gflop/s in matrix products, {top['normals_per_second_one_thread'] / 1e6:.0f} million normals a second from NumPy's generator",
+        f"peak: {top['gflop_per_second']:.0f} Gflop/s in matrix products, {top['normals_per_second_one_thread'] / 1e6:.0f} "
+        "million normals a second from NumPy's generator",
         f"gradient on the state: {share['gradient_gflop_per_second']:.1f} Gflop/s, {share['gradient']:.0%} of that peak; "
         f"random numbers in lanes, made into states: {share['random_numbers']:.1f} times that many a second",
         "the gradient's cost grows as",

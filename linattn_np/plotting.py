@@ -54,7 +54,9 @@ def new_figure(columns: int = 1, rows: int = 1, width: float = 4.2, height: floa
 
 
 def median_band(ax: Axes, x: npt.ArrayLike, quartiles: npt.ArrayLike, label: str, **style: Any) -> None:
-    """A line through the medians and a band between the quartiles: ``quartiles`` (3, T) are lower, median, upper at the T places x."""
+    """A line through the medians and a band between the quartiles: ``quartiles`` (3, T) are lower, median, upper at the T places
+    x.
+    """
     low, median, high = np.asarray(quartiles)
     style = {**STYLES.get(label, {}), **style}
     ax.plot(x, median, label=label, linewidth=1.6, **style)

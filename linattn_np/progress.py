@@ -73,7 +73,10 @@ class Heartbeat:
 
 
 def bar(total: int, label: str, progress: bool | None = None, unit: str = "step") -> Any:
-    """A tqdm bar to be used in a ``with``; it shows itself after a second, so that short work stays quiet. Without tqdm it counts."""
+    """A tqdm bar to be used in a ``with``; it shows itself after a second, so that short work stays quiet.
+
+    Without tqdm it counts.
+    """
     if not wanted(progress) or sys.platform == "emscripten":  # in a browser no thread starts, and tqdm wants one
         return Counter(total, label, unit)
     try:

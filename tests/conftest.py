@@ -19,7 +19,8 @@ TINY = scale.Scale(
 # others the tests with the mark ``numba`` are deselected; where it is installed everything runs.
 HAS_NUMBA = find_spec("numba") is not None
 NEED_NUMBA = [
-    f"test_{name}.py" for name in ("bench", "bits", "compiling", "composed", "draws", "fuzz", "kernels", "kernels_tokens", "noise", "random", "shape_comments",
+    f"test_{name}.py" for name in ("bench", "bits", "compiling", "composed", "draws", "fuzz", "kernels", "kernels_tokens",
+                                   "noise", "random", "shape_comments",
                                    "streams", "warmup")
 ]  # fmt: skip
 collect_ignore = [] if HAS_NUMBA else NEED_NUMBA

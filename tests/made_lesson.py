@@ -1,4 +1,7 @@
-"""A small lesson that keeps every rule: its source, its notebook as if it had run, its teacher's page. Tests break it in one place."""
+"""A small lesson that keeps every rule: its source, its notebook as if it had run, its teacher's page.
+
+Tests break it in one place.
+"""
 
 import nbformat
 

@@ -28,7 +28,9 @@ def has_skip(name):
 
 
 def layer_point(name, seed=0):
-    """An activation for the layer, its weights P and Q (H, D, D) and R (D, D) where it has one, and a function for more arrays."""
+    """An activation for the layer, its weights P and Q (H, D, D) and R (D, D) where it has one, and a function for more
+    arrays.
+    """
     rng = np.random.default_rng(seed)
 
     def normal(*shape, scale=0.4):

@@ -69,7 +69,9 @@ def anderson_darling_p(u):
 
 
 def hermite_sums(x):
-    """Sums of He_1(x) .. He_8(x): polynomials that N(0, 1) gives mean 0, variance k! and no correlation, so moments one by one."""
+    """Sums of He_1(x) .. He_8(x): polynomials that N(0, 1) gives mean 0, variance k! and no correlation, so moments one by
+    one.
+    """
     before, now, sums = np.ones_like(x), x, []
     for k in ORDERS:
         sums.append(now.sum())

@@ -1,7 +1,8 @@
 """Shape comments held to what the code does: record the shapes of every commented line that runs, then compare.
 
 A claim is a comment that begins with a shape, ``# (B, N, D)``, behind an assignment, a ``return`` or a field of a NamedTuple or
-dataclass. Recording knows nothing of the comments, so a false comment can be planted in the text and compared without running again.
+dataclass. Recording knows nothing of the comments, so a false comment can be planted in the text and compared without running
+again.
 """
 
 import ast

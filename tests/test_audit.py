@@ -169,7 +169,9 @@ def test_a_kind_of_attention_that_is_entered_is_known_here(monkeypatch):
 
 
 class Slope:
-    """prediction = <w, z z^T-sum of the prompt's examples times labels> / n: a model that is nobody's, and its gradient by hand."""
+    """prediction = <w, z z^T-sum of the prompt's examples times labels> / n: a model that is nobody's, and its gradient by
+    hand.
+    """
 
     d = 3
 

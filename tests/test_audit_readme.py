@@ -1,4 +1,6 @@
-"""The README's page on the audit: its template and each wrong variant that it names say what it says; tests and other libraries."""
+"""The README's page on the audit: its template and each wrong variant that it names say what it says; tests and other
+libraries.
+"""
 
 import re
 from pathlib import Path

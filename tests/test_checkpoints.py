@@ -45,11 +45,15 @@ class Stopping(checkpoints.Checkpoint):
 
 KINDS = {  # every optimizer has a state of its own; every way of drawing its own random numbers
     "SGD": {"optimizer": SGD(0.02, momentum=0.9)}, "Adam": {"optimizer": Adam(0.02)}, "AdamW": {"optimizer": AdamW(0.02)},
-    "Adagrad": {"optimizer": Adagrad(0.02)}, "RMSProp": {"optimizer": RMSProp(0.02)}, "SignDescent": {"optimizer": SignDescent(0.01, 0.5)},
+    "Adagrad": {"optimizer": Adagrad(0.02)}, "RMSProp": {"optimizer": RMSProp(0.02)},
+    "SignDescent": {"optimizer": SignDescent(0.01, 0.5)},
     "NormalizedGD": {"optimizer": NormalizedGD(0.01, 0.5)}, "tokens": {"task": la.RegressionTask(n=3, d=2, covariates="gamma")},
     "softmax": {"attention": "softmax"}, "fixed batch": {"fixed_batch": True}, "composed": {"hidden": 3},
-    "Adam by layer": {"optimizer": Adam(0.02, second_moment="layer")}, "SGD with layer rates": {"optimizer": SGD(0.01, 0.9, (1, 2, 4))},
-    "Muon": {"optimizer": Muon(0.02)}, "Shampoo": {"optimizer": Shampoo(0.01, 0.5, 0.9)}, "SOAP": {"optimizer": SOAP(0.02, every=2)}, "linear": {"schedule": "linear"}, "warm-up": {"optimizer": Adam(0.02, second_moment="block"), "schedule": WarmUp(9)},
+    "Adam by layer": {"optimizer": Adam(0.02, second_moment="layer")},
+    "SGD with layer rates": {"optimizer": SGD(0.01, 0.9, (1, 2, 4))},
+    "Muon": {"optimizer": Muon(0.02)}, "Shampoo": {"optimizer": Shampoo(0.01, 0.5, 0.9)},
+    "SOAP": {"optimizer": SOAP(0.02, every=2)}, "linear": {"schedule": "linear"},
+    "warm-up": {"optimizer": Adam(0.02, second_moment="block"), "schedule": WarmUp(9)},
     "many parts": {"batch": 600, "steps": 9}, "diverges": {"optimizer": SGD(0.1), "clip": None, "seed": 2},
 }  # fmt: skip
 

@@ -19,7 +19,9 @@ FAILURES = {"full": errno.ENOSPC, "read-only": errno.EROFS, "not permitted": err
 
 
 class Disk:
-    """Everything by which a file is written, counted; call number ``fails_at`` and, where it ``stays`` so, all later ones fail."""
+    """Everything by which a file is written, counted; call number ``fails_at`` and, where it ``stays`` so, all later ones
+    fail.
+    """
 
     def __init__(self, monkeypatch, folder, number, fails_at, stays):
         self.folder, self.number, self.fails_at, self.stays, self.calls, self.failed = str(folder), number, fails_at, stays, 0, []

@@ -81,7 +81,8 @@ def no_room(patch):
 BROKEN = {  # what is wrong: (how, which checks say so, what is said, what to do)
     "old packages": (old_package, doctor.packages, "numpy 1.26.4 is older than 2.0", "pip install -r requirements.txt"),
     "packages missing": (no_package, doctor.packages, "numba is not installed", "pip install -r requirements.txt"),
-    "a compiled gradient that is off": (wrong_compiled_gradient, doctor.gradient, "NumPy agree to 1e-09", "delete the compiler's cache"),
+    "a compiled gradient that is off": (wrong_compiled_gradient, doctor.gradient, "NumPy agree to 1e-09",
+                                        "delete the compiler's cache"),
     "a gradient that is off": (wrong_gradient, doctor.gradient, "a complex step to 1e-03", "delete the compiler's cache"),
     "no cache": (no_cache, doctor.compiler, "no folder for compiled code", "Set NUMBA_CACHE_DIR"),
     "no learning": (no_learning, doctor.training, "took the loss from 1 to 1", "It must fall to less than half"),

@@ -18,12 +18,15 @@ from linattn_np.training.batch_gradient import BatchGradient
 TOO_RARE = 1e-6
 COVARIANCE = np.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 0.7]])
 TASKS = {
-    "gaussian": la.RegressionTask(n=7, d=5), "few examples": la.RegressionTask(n=3, d=5), "one covariate": la.RegressionTask(n=2, d=1),
+    "gaussian": la.RegressionTask(n=7, d=5), "few examples": la.RegressionTask(n=3, d=5),
+    "one covariate": la.RegressionTask(n=2, d=1),
     "sphere": la.RegressionTask(n=7, d=3, covariates="sphere"), "gamma": la.RegressionTask(n=7, d=3, covariates="gamma"),
     "noisy": la.RegressionTask(n=7, d=3, label_noise=0.7), "covariance": la.RegressionTask(n=7, d=3, covariance=COVARIANCE),
     "everything": la.RegressionTask(n=5, d=3, covariates="gamma", gamma_shape=2.5, covariance=COVARIANCE, label_noise=0.3),
     "nonlinear": la.NonlinearTask(n=5, d=3, hidden=11, covariates="sphere"),
-    "given network": la.NonlinearTask(n=5, d=3, hidden=2, network=([[0.1, 0.2, -0.3], [0, 0.5, 0.4]], [0.7, -1], [[0.2, 0], [0.1, -0.3], [0.3, 0.5]], [0, 0.1, 0.2])),
+    "given network": la.NonlinearTask(n=5, d=3, hidden=2,
+                                      network=([[0.1, 0.2, -0.3], [0, 0.5, 0.4]], [0.7, -1], [[0.2, 0], [0.1, -0.3], [0.3, 0.5]],
+                                               [0, 0.1, 0.2])),
 }  # fmt: skip
 
 

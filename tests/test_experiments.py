@@ -188,7 +188,10 @@ def layer_functions(files):
 
 
 def test_a_layer_stands_in_its_paper_until_a_second_one_needs_it():
-    """Importing it from the other paper is forbidden above; so is a copy. One that stands in layers/ is used by models or two papers."""
+    """Importing it from the other paper is forbidden above; so is a copy.
+
+    One that stands in layers/ is used by models or two papers.
+    """
     seen = {}
     for body, file in layer_functions([*sorted((ROOT / "layers").glob("*.py")), *PAPER_FILES]):
         assert seen.setdefault(body, file) == file, f"{file} repeats a layer of {seen[body]}: it moves to layers/"
@@ -326,7 +329,8 @@ def summary(numbers):
     return f"the mean is {numbers['mean']['mean']}"
 
 
-CLAIMS = (Claim("mean", "The mean is 1", "nowhere", printed="1", figure="one_file", values=lambda n: n["mean"], rule=around(1.0, 2.0)),)
+CLAIMS = (Claim("mean", "The mean is 1", "nowhere", printed="1", figure="one_file", values=lambda n: n["mean"], rule=around(1.0,
+2.0)),)
 '''
 
 

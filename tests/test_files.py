@@ -1,4 +1,6 @@
-"""Files that may be believed: written whole, on the disk before they have their name, and whatever else stands there set aside."""
+"""Files that may be believed: written whole, on the disk before they have their name, and whatever else stands there set
+aside.
+"""
 
 import io
 import json
@@ -97,7 +99,8 @@ BROKEN = {  # what stands in the place of the run, and what is said of it
     "no divergence": (lambda history: sealed(history, divergence=None), "it has no divergence"),
     "params NaN": (lambda history: sealed(history, params=np.full_like(history.params, np.nan)), "its snapshots cannot be"),
     "params of another shape": (lambda history: sealed(history, params=history.params[0]), "its snapshots, updates cannot be"),
-    "short snapshots": (lambda history: sealed(history, snapshots=np.zeros((2, *history.params.shape))), "zip\\(\\) argument 2 is shorter"),
+    "short snapshots": (lambda history: sealed(history, snapshots=np.zeros((2, *history.params.shape))),
+                        "zip\\(\\) argument 2 is shorter"),
     "short loss": (lambda history: sealed(history, loss=history.loss[:-1]), "its loss cannot be"),
     "loss NaN": (lambda history: sealed(history, loss=np.full(7, np.nan)), "its loss cannot be"),
     "bad seconds": (lambda history: sealed(history, seconds=np.array("soon")), "could not convert string"),
@@ -105,7 +108,8 @@ BROKEN = {  # what stands in the place of the run, and what is said of it
     "seconds NaN": (lambda history: sealed(history, seconds=np.array(np.nan)), "its seconds cannot be"),
     "a divergence to come": (lambda history: sealed(history, diverged_at=np.array(8)), "its .*diverged_at"),
     "other times": (lambda history: sealed(history, times=np.array([0, 3, 5, 7])), "its times cannot be"),
-    "other words": (lambda history: lambda file: archives.write_arrays(file, "a poem", arrays_of(history)), "it describes another run"),
+    "other words": (lambda history: lambda file: archives.write_arrays(file, "a poem", arrays_of(history)),
+                    "it describes another run"),
 }  # fmt: skip
 
 
@@ -273,7 +277,8 @@ def test_unfinished_files_of_the_living_stay(tmp_path, dead):
 def test_what_only_looks_unfinished_stays(tmp_path, dead):
     host, odd = socket.gethostname(), files.LEFTOVER
     names = [
-        f".result.another-host-{dead}-abc{odd}", f".result.{host}-{10**12}-abc{odd}", f".result.{host}-0-abc{odd}", f".a-b-c{odd}",
+        f".result.another-host-{dead}-abc{odd}", f".result.{host}-{10**12}-abc{odd}", f".result.{host}-0-abc{odd}",
+        f".a-b-c{odd}",
         f".{odd}", f".result.{host}--1-abc{odd}", f".--{odd}", f".result.{host}-{dead}{odd}",
     ]  # fmt: skip
     for name in names:
@@ -286,7 +291,10 @@ def test_what_only_looks_unfinished_stays(tmp_path, dead):
     assert sorted(tmp_path.iterdir()) == before
 
 
-HOLD = "import sys, time; from pathlib import Path; from linattn_np.training.files import lock\nwith lock(Path(sys.argv[1])) as ours: print(ours, flush=True); time.sleep(60)"
+HOLD = (
+    "import sys, time; from pathlib import Path; from linattn_np.training.files import lock\nwith lock(Path(sys.argv[1])) as "
+    "ours: print(ours, flush=True); time.sleep(60)"
+)
 
 
 def test_a_lock_is_held_once_and_a_killed_process_gives_it_up(tmp_path):

@@ -33,13 +33,15 @@ def test_the_made_lesson_keeps_every_rule(checked):
 
 CHANGED = {  # before, after, what the check says
     "minutes": ("| 25 min | 40 min", "| 25 min | 30 min", "minutes: the card says 30 min of code, its exercises add up to 40"),
-    "no sentence": ("**Afterwards you can say.**", "**Afterwards.**", "card: expected a line '**Afterwards you can say.** ... (t2)'"),
+    "no sentence": ("**Afterwards you can say.**", "**Afterwards.**",
+                    "card: expected a line '**Afterwards you can say.** ... (t2)'"),
     "a sentence that nothing tests": (" (t2)", "", "card: expected a line '**Afterwards you can say.** ... (t2)'"),
     "no table": ("| $", "| ", "symbols: expected a table"),
     "a letter in no table": (r"| $\eta$ |", r"| $\xi$ |", "symbols: eta of numbered equations in no table"),
     "another meaning": ("| $P$ (here) |", "| $P$ |", "symbols: $P$ is 'value matrix of a layer' since the key"),
     "tags": (r"\tag{1.2}", r"\tag{1.5}", "equations: (1.3) comes after (1.5)"),
-    "equations": ("### Optional. For the curious", "### For everybody", "equations: 32 outside folded and optional parts, more than 20"),
+    "equations": ("### Optional. For the curious", "### For everybody",
+                  "equations: 32 outside folded and optional parts, more than 20"),
     "no picture on the way": ('moving(draw, "A line.", eta=positions)', "1", "derivation: more than 40 lines without a picture"),
     "unfolded": ("<details>", "<b>", "derivation: more than 40 lines without a picture"),
     "no moving picture": ("moving(draw", "show(draw", "moving picture: expected a cell with moving("),

@@ -1,4 +1,6 @@
-"""Handing out and grading: points, nbgrader's version, copies that keep what is there, and notebooks judged in a process of their own."""
+"""Handing out and grading: points, nbgrader's version, copies that keep what is there, and notebooks judged in a process of their
+own.
+"""
 
 import json
 import subprocess

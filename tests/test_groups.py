@@ -159,11 +159,15 @@ def test_a_model_with_flat_params_trains_by_its_own_groups(optimizer):
 
 @pytest.mark.parametrize(
     "optimizer, argument, by",
-    [(Adam(0.1, second_moment="layer"), "second_moment", "layer"), (Adam(0.1, second_moment="block"), "second_moment", "block"), (SGD(0.1, 0.9, (1, 2)), "layer_rates", "layer")],
+    [(Adam(0.1, second_moment="layer"), "second_moment", "layer"), (Adam(0.1, second_moment="block"), "second_moment", "block"),
+     (SGD(0.1, 0.9, (1, 2)), "layer_rates", "layer")],
 )  # fmt: skip
 @pytest.mark.parametrize("schedule", [None, "linear"])
 def test_a_model_without_layers_is_named(optimizer, argument, by, schedule):
-    said = rf"^{argument}: expected params of shape \(layers, heads, 2, k, k\), or a model with a method groups, for one number for each {by}, "
+    said = (
+        rf"^{argument}: expected params of shape \(layers, heads, 2, k, k\), or a model with a method groups, for one number for "
+        rf"each {by}, "
+    )
     with pytest.raises(ValueError, match=said + r"got params of shape \(7, 7\) of Readout\(d=3, hidden=7\)"):
         la.train(TASK, optimizer, 2, 5, model=Readout(3, 7), schedule=schedule)
     with pytest.raises(ValueError, match=said + r"got params of shape \(5,\)$"):

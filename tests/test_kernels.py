@@ -99,9 +99,11 @@ OTHER = Operand("other", 25, k, k, k, 1)
 VECTOR, TURN, NUMBER = Operand("v", 50, k, 1, 1, 0), Operand("u", 57, k, 1, 1, 0), Operand("n", 63, 1, 1, 1, 0)
 SHARED = Operand("W", 7, k, k, k, 1, shared=True)
 TERMS = {
-    "product": BIG @ OTHER, "product, A turned": BIG.T @ OTHER, "product, B turned": BIG @ OTHER.T, "product with a vector": BIG.T @ VECTOR,
+    "product": BIG @ OTHER, "product, A turned": BIG.T @ OTHER, "product, B turned": BIG @ OTHER.T,
+    "product with a vector": BIG.T @ VECTOR,
     "dot": VECTOR.T @ TURN, "shared left": SHARED @ BIG, "shared left, turned": SHARED.T @ VECTOR, "shared right": BIG @ SHARED.T,
-    "outer": outer(VECTOR, TURN), "number times vector": multiply(NUMBER, TURN), "copy": copy(VECTOR), "symmetrized": symmetrized(BIG),
+    "outer": outer(VECTOR, TURN), "number times vector": multiply(NUMBER, TURN), "copy": copy(VECTOR),
+    "symmetrized": symmetrized(BIG),
     "identity": steps.I, "clear": steps.ZERO,
 }  # fmt: skip
 
@@ -273,20 +275,29 @@ def wrong_calls():
         "tokens without a batch": (lambda: kernels.lanes_from_tokens(Z[0], y[:1]), "Z: expected shape (batch, n+1, d+1)"),
         "tokens that are not finite": (lambda: kernels.lanes_from_tokens(Z * np.nan, y), "Z: expected finite numbers"),
         "complex tokens": (lambda: kernels.lanes_from_tokens(Z + 0j, y), "Z: expected real numbers"),
-        "params of another width": (lambda: kernels.loss_and_grad(params[..., :3, :3], lanes), "params: expected float64 and k = 5 or 6"),
+        "params of another width": (lambda: kernels.loss_and_grad(params[..., :3, :3], lanes),
+                                    "params: expected float64 and k = 5 or 6"),
         "params of float32": (lambda: kernels.loss_and_grad(params.astype(np.float32), lanes), "params: expected float64"),
-        "params without heads": (lambda: kernels.loss_and_grad(params[:, 0], lanes), "params: expected shape (layers, heads, 2, k, k)"),
-        "prompts for lanes": (lambda: kernels.loss_and_grad(params, (Z, y)), "lanes: expected what lanes_from_tokens(Z, y) gives"),
-        "lanes with a short y": (lambda: kernels.loss_and_grad(params, lanes._replace(y=lanes.y[:0])), "lanes: expected G, z, y of shapes"),
-        "lanes with a large batch": (lambda: kernels.grouped_gradients(params, lanes._replace(batch=999), 3), "lanes: expected G, z, y"),
+        "params without heads": (lambda: kernels.loss_and_grad(params[:, 0], lanes),
+                                 "params: expected shape (layers, heads, 2, k, k)"),
+        "prompts for lanes": (lambda: kernels.loss_and_grad(params, (Z, y)),
+                              "lanes: expected what lanes_from_tokens(Z, y) gives"),
+        "lanes with a short y": (lambda: kernels.loss_and_grad(params, lanes._replace(y=lanes.y[:0])),
+                                 "lanes: expected G, z, y of shapes"),
+        "lanes with a large batch": (lambda: kernels.grouped_gradients(params, lanes._replace(batch=999), 3),
+                                     "lanes: expected G, z, y"),
         "one direction": (lambda: kernels.hvps(params, lanes, params), "directions: expected shape (m, 2, 1, 2, 5, 5)"),
         "draws of another task": (lambda: kernels.lanes_from_draws(task, np.ones((7, 3))), "draws: expected 25 rows"),
         "tokens: a short y": (lambda: tokens.loss_and_grad(params, Z, y[:5], "softmax"), "y: expected shape (37,)"),
-        "tokens: no kind": (lambda: tokens.loss_and_grad(params, Z, y, "sigmoid"), "attention: expected one of 'softmax', 'relu'"),
+        "tokens: no kind": (lambda: tokens.loss_and_grad(params, Z, y, "sigmoid"),
+                            "attention: expected one of 'softmax', 'relu'"),
         "tokens: another width": (lambda: tokens.loss_and_grad(params, Z[..., :3], y, "relu"), "params: expected k = d = 2"),
-        "composed: a short y": (lambda: kernels_composed.loss_and_grad(composed, theta, Z[..., :5], y[:5]), "y: expected shape (37,)"),
-        "composed: a short theta": (lambda: kernels_composed.loss_and_grad(composed, theta[:9], Z[..., :5], y), "params: expected shape (131,)"),
-        "composed: another width": (lambda: kernels_composed.loss_and_grad(composed, theta, Z, y), "Z: expected tokens of width d+1 = 5"),
+        "composed: a short y": (lambda: kernels_composed.loss_and_grad(composed, theta, Z[..., :5], y[:5]),
+                                "y: expected shape (37,)"),
+        "composed: a short theta": (lambda: kernels_composed.loss_and_grad(composed, theta[:9], Z[..., :5], y),
+                                    "params: expected shape (131,)"),
+        "composed: another width": (lambda: kernels_composed.loss_and_grad(composed, theta, Z, y),
+                                    "Z: expected tokens of width d+1 = 5"),
     }  # fmt: skip
 
 

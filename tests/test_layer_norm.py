@@ -1,4 +1,6 @@
-"""Layer norm, causal softmax attention and cross-entropy by hand: integers, invariants, adjoint, complex step, purity, marks, errors, the audit."""
+"""Layer norm, causal softmax attention and cross-entropy by hand: integers, invariants, adjoint, complex step, purity, marks,
+errors, the audit.
+"""
 
 import numpy as np
 import pytest

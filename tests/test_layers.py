@@ -281,7 +281,9 @@ def test_two_general_layers_of_twice_the_width_are_the_heavy_ball():
 
 
 def test_a_general_layer_descends_on_a_graph():
-    """Tokens (row of the incidence matrix; demand; potential so far), all read: the scores are the Laplacian, R brings the demand."""
+    """Tokens (row of the incidence matrix; demand; potential so far), all read: the scores are the Laplacian, R brings the
+    demand.
+    """
     rng, nodes, edges, step = np.random.default_rng(0), 7, 11, 0.1
     ends = np.array([rng.choice(nodes, 2, replace=False) for _ in range(edges)])
     incidence = np.eye(nodes)[:, ends[:, 0]] - np.eye(nodes)[:, ends[:, 1]]  # (nodes, edges)

@@ -27,7 +27,9 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: less
 
 @pytest.fixture(scope="module")
 def executed():
-    """Every lesson, executed side by side in the smoke profile: {number: its run}; handouts are run by tests/grading/handouts.py."""
+    """Every lesson, executed side by side in the smoke profile: {number: its run}; handouts are run by
+    tests/grading/handouts.py.
+    """
     runs = execute.run_all([(lesson, sources.read_source(lesson.source)) for lesson in LESSONS], "smoke", progress=False)
     return {lesson.number: run for lesson, run in zip(LESSONS, runs, strict=True)}
 
@@ -279,7 +281,9 @@ def test_the_first_steps_of_lesson_13():
 
 
 def test_adams_first_step_of_lesson_13():
-    """(13.10): the parabola of a step -eta (I + N_l) with independent signs N_l; and a polynomial of degree L is L steps of descent."""
+    """(13.10): the parabola of a step -eta (I + N_l) with independent signs N_l; and a polynomial of degree L is L steps of
+    descent.
+    """
     d, n, rng = 3, 8, np.random.default_rng(0)
     X = rng.standard_normal((20_000, n, d))
     C = X.mT @ X / n

@@ -1,4 +1,7 @@
-"""The moving picture as HTML: one frame a position, the still without its script, within the limit. (In a browser: tests/browser/.)"""
+"""The moving picture as HTML: one frame a position, the still without its script, within the limit.
+
+(In a browser: tests/browser/.)
+"""
 
 import html
 import itertools

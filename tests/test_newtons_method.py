@@ -1,4 +1,6 @@
-"""Lesson 19's system: typed-in layers equal Newton's iteration, least squares, descent; orders, depths, logistic loss, the claims."""
+"""Lesson 19's system: typed-in layers equal Newton's iteration, least squares, descent; orders, depths, logistic loss, the
+claims.
+"""
 
 from pathlib import Path
 
@@ -155,7 +157,8 @@ def test_the_readers_of_the_claims():
     numbers = {
         "kappas": [1.5, 10.0, 160.0], "depths": {"Newton": [[5, 11, 19]], "descent": [[14, 90, 1440]]},
         "orders": {
-            "order 2": [5.0, 4.0, 1.0], "order 3": [5.0, 1.0, 0.01], "order 2, best start": [1.0, 0.5], "order 3, best start": [1.0, 0.2],
+            "order 2": [5.0, 4.0, 1.0], "order 3": [5.0, 1.0, 0.01], "order 2, best start": [1.0, 0.5],
+            "order 3, best start": [1.0, 0.2],
             "order 4, best start": [1.0, 0.1], "trained": [[2.0, 4.0], [0.1, 1.0]],
         },
     }  # fmt: skip

@@ -1,4 +1,6 @@
-"""Lesson 18's system: the diagonal layer, its linear models, ridge baselines, the tied models, the theorems, the claims' numbers."""
+"""Lesson 18's system: the diagonal layer, its linear models, ridge baselines, the tied models, the theorems, the claims'
+numbers.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -257,11 +259,13 @@ def test_the_readers_of_the_claims():
     entry = lambda *each, theirs=None: {"each_seed": list(each), "median": float(np.median(each)), "printed": theirs}
     numbers = {
         "table": {
-            "5": {"GD++ 2": entry(0.4, 0.5), "diagonal 2": entry(0.2, 0.3), "GD++ 4": entry(0.36, 0.38), "diagonal 4": entry(0.06, 0.1)},
+            "5": {"GD++ 2": entry(0.4, 0.5), "diagonal 2": entry(0.2, 0.3), "GD++ 4": entry(0.36, 0.38),
+                  "diagonal 4": entry(0.06, 0.1)},
             "3": {"GD++ 1": entry(1.0, theirs=1.05), "GD++ 2": entry(0.5, theirs=0.4), "four 3": entry(0.5)},
         },
         "baselines": {"5": {"constant ridge": 0.365, "adaptive ridge": 0.068, "tuned ridge": 0.0588}},
-        "profile": {"layers": 4, "GD++": {"each_seed": [[0.6, 0.8]]}, "diagonal": {"each_seed": [[0.2, 0.1]]}}, "sigmas": [0.0, 5.0],
+        "profile": {"layers": 4, "GD++": {"each_seed": [[0.6, 0.8]]}, "diagonal": {"each_seed": [[0.2, 0.1]]}},
+        "sigmas": [0.0, 5.0],
     }  # fmt: skip
     assert claims.share_within(numbers)["median"] == 0.5 and "GD++ 2 at 3: 0.5 for 0.4" in claims.those_outside(numbers)
     assert claims.best_of_seeds("diagonal 4", numbers)["each_seed"] == [0.06]

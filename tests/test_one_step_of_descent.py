@@ -44,7 +44,9 @@ def test_the_construction_is_the_step(sizes):
 
 
 def test_a_step_from_another_start_by_hand():
-    """w_0 = (1, -1): residuals (1 - 2) - 3 = -4 and -1 + 1 = 0, so w = w_0 + (eta/2) 4 (1, 2) = (3, 3) at eta = 1: 9 for (2, 1)."""
+    """w_0 = (1, -1): residuals (1 - 2) - 3 = -4 and -1 + 1 = 0, so w = w_0 + (eta/2) 4 (1, 2) = (3, 3) at eta = 1: 9 for (2,
+    1).
+    """
     Z = np.array([[[1.0, 2, 3], [0, 1, -1], [2, 1, -1]]])  # the query's slot is -w_0 . x
     assert la.predict(paper.step_from(np.array([1.0, -1.0]), 1.0), Z).tolist() == [9.0]
 
@@ -203,7 +205,8 @@ def test_the_claims_read_their_numbers():
         "one": {
             "descent": 2.0, "end": {"loss": seeds(2.0, 3.0)}, "halfway": seeds(2.2, 2.2), "eta": seeds(1.0, 3.0),
             "elsewhere": {
-                kind: {"trained": {**line, "each_seed": [[1.0, 2.2, 9.0], [2.0, 2.0, 2.0]]}, "descent": {**line, "median": [1.0, 2.0, 3.0]}}
+                kind: {"trained": {**line, "each_seed": [[1.0, 2.2, 9.0], [2.0, 2.0, 2.0]]},
+                       "descent": {**line, "median": [1.0, 2.0, 3.0]}}
                 for kind in ("covariates", "task vectors")
             },
             "repeated": {
@@ -218,7 +221,8 @@ def test_the_claims_read_their_numbers():
         "gammas": {"10": 0.179, "25": 0.198, "50": 0.056, "100": 0.029},
     }  # fmt: skip
     read = {name: getattr(claims, name)(numbers)["each_seed"] for name in (
-        "one_ratio", "halfway_ratio", "step_ratio", "plateau", "beyond_descent", "beside_plus", "trained_gamma", "worst_gamma", "falls_when_damped")}  # fmt: skip
+        "one_ratio", "halfway_ratio", "step_ratio", "plateau", "beyond_descent", "beside_plus", "trained_gamma", "worst_gamma",
+        "falls_when_damped")}  # fmt: skip
     assert read["one_ratio"] == [1.0, 1.5] and read["halfway_ratio"] == [1.1, 1.1] and read["step_ratio"] == [0.5, 1.5]
     assert read["plateau"] == [0.25, 0.375] and read["beyond_descent"] == [2.0, 3.0] and read["beside_plus"] == [1.5, 1.0]
     assert (

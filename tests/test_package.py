@@ -213,6 +213,9 @@ def test_all_that_is_public_has_a_docstring():
 
 
 def test_a_missing_docstring_is_found():
-    source = "def f():\n    pass\nclass C:\n    'c'\n    def g(self):\n        pass\nclass D(C):\n    'd'\n    def g(self):\n        pass\n"
+    source = (
+        "def f():\n    pass\nclass C:\n    'c'\n    def g(self):\n        pass\nclass D(C):\n    'd'\n    def g(self):\n        "
+        "pass\n"
+    )
     assert list(undocumented(ast.parse(source))) == ["the module", "f", "C.g", "D.g"]
     assert list(undocumented(ast.parse(source), {"g"})) == ["the module", "f"]

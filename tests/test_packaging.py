@@ -75,7 +75,10 @@ def test_text_is_read_and_written_as_utf8(path):
 
 
 def test_a_file_read_in_the_machines_encoding_is_found():
-    text = "path.read_text()\nopen(name)\nopen(name, 'rb')\npath.write_text(text, encoding='utf-8')\npath.write_text(text)\nopen(name, 'w')"
+    text = (
+        "path.read_text()\nopen(name)\nopen(name, 'rb')\npath.write_text(text, encoding='utf-8')\npath.write_text(text)\n"
+        "open(name, 'w')"
+    )
     assert list(without_encoding(text)) == [1, 2, 5, 6]
 
 

@@ -1,4 +1,6 @@
-"""Lesson 17's system: the best single layer in closed form, stacks averaged over tasks and queries, and what they are held against."""
+"""Lesson 17's system: the best single layer in closed form, stacks averaged over tasks and queries, and what they are held
+against.
+"""
 
 from pathlib import Path
 
@@ -249,7 +251,8 @@ def test_the_claims_read_their_numbers():
     numbers = {
         "losses": losses, "one": {"5": {"inverse": seeds(8.0, 9.0), "distance": seeds(2.0, 1.0)}},
         "distances": {
-            "all": {"raw": [ends(0.6, 0.8), ends(0.6, 0.4)], "whitened": [ends(0.1, 0.2), ends(0.2, 0.1)], "B": [ends(0.15, 0.4)]},
+            "all": {"raw": [ends(0.6, 0.8), ends(0.6, 0.4)], "whitened": [ends(0.1, 0.2), ends(0.2, 0.1)],
+                    "B": [ends(0.15, 0.4)]},
             "A": {"raw": [], "whitened": [ends(0.01, 0.02), ends(0.03, 0.01)], "B": []},
         },
         "plain": curve([0, 1000, 4000, 8000], [[5.0, 0.394, 0.0105, 0.00133], [5.0, 0.197, 0.0035, 0.00133]]),
@@ -264,13 +267,15 @@ def test_the_claims_read_their_numbers():
 
 
 @pytest.mark.parametrize("call, says", [
-    (lambda: paper.optimum(np.ones((2, 3)), 5), r"Sigma: expected a symmetric positive definite \(d, d\) matrix, got shape \(2, 3\)"),
+    (lambda: paper.optimum(np.ones((2, 3)), 5), r"Sigma: expected a symmetric positive definite \(d, d\) matrix, got shape \(2, "
+                                                r"3\)"),
     (lambda: paper.optimum(np.array([[1.0, 0.2], [0.0, 1.0]]), 5), "Sigma: expected a symmetric"),
     (lambda: paper.optimum(-np.eye(2), 5), "Sigma: expected a symmetric"), (lambda: paper.optimum(np.eye(2), 0), "n: expected"),
     (lambda: paper.optimum(np.eye(2), 5, np.eye(3)), r"W: expected a symmetric positive definite \(2, 2\) matrix"),
     (lambda: paper.Averaged(np.eye(2), 0), "layers: expected"), (lambda: paper.Averaged(np.eye(2), 1, np.eye(3)), "W: expected"),
     (lambda: paper.Averaged(np.eye(2), 2).as_params(np.zeros((1, 1, 2, 2, 2))), r"params: expected shape \(2, 1, 2, 2, 2\)"),
-    (lambda: paper.Averaged(np.eye(2)).loss_and_grad(np.zeros((1, 1, 2, 2, 2)), np.ones((2, 5, 6)), np.ones(2)), "Z: expected tokens of"),
+    (lambda: paper.Averaged(np.eye(2)).loss_and_grad(np.zeros((1, 1, 2, 2, 2)), np.ones((2, 5, 6)), np.ones(2)),
+     "Z: expected tokens of"),
 ])  # fmt: skip
 def test_bad_input_is_named(call, says):
     with pytest.raises(ValueError, match=says):

@@ -106,7 +106,8 @@ def test_what_is_not_installed_has_no_address(tmp_path, monkeypatch):
         (
             "https://git.example.org/course",
             [
-                "https://mybinder.org/v2/git/https%3A%2F%2Fgit.example.org%2Fcourse/HEAD?urlpath=lab%2Ftree%2Fhandouts%2F01_a.ipynb"
+                "https://mybinder.org/v2/git/https%3A%2F%2Fgit.example.org%2Fcourse/HEAD"
+                "?urlpath=lab%2Ftree%2Fhandouts%2F01_a.ipynb"
             ],
         ),
         ("", []),

@@ -125,8 +125,9 @@ def test_polynomials_are_right_to_the_stated_error():
 
 def test_bits_do_not_depend_on_the_vector_unit():
     code = (
-        "import hashlib, numpy as np; from linattn_np.kernels import random as r; state, x, g = r.lane_states(4, 1), np.empty((31, 64)),"
-        "np.empty((31, 64)); r.fill_normals(state, x); r.fill_gammas(state, np.full(31, 0.3), g, np.empty((2, 64))); print(hashlib.sha256(x.tobytes() + g.tobytes()).hexdigest())"
+        "import hashlib, numpy as np; from linattn_np.kernels import random as r; state, x, g = r.lane_states(4, 1), "
+        "np.empty((31, 64)),np.empty((31, 64)); r.fill_normals(state, x); r.fill_gammas(state, np.full(31, 0.3), g, np.empty((2, "
+        "64))); print(hashlib.sha256(x.tobytes() + g.tobytes()).hexdigest())"
     )
     hashes = set()
     for extra in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}):
@@ -137,7 +138,10 @@ def test_bits_do_not_depend_on_the_vector_unit():
 
 
 def test_the_definition_needs_no_numba():
-    code = "import sys; sys.modules['numba'] = None; from linattn_np.kernels import random_numpy as r; print(r.normals(r.lane_states(0, 0), 1).sum())"
+    code = (
+        "import sys; sys.modules['numba'] = None; from linattn_np.kernels import random_numpy as r; "
+        "print(r.normals(r.lane_states(0, 0), 1).sum())"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     wanted = random_numpy.normals(random_numpy.lane_states(0, 0), 1).sum()
     assert run.returncode == 0 and float(run.stdout) == wanted, run.stderr

@@ -143,7 +143,8 @@ def by_hand():
         "seeds": [0, 1], "setting2": {"condition_ratio": {"750": [2.0, 4.0], "1250": [0.5, None]}},
         "condition": {"setting1": {"sgd": {"250": [7.0, 8.0]}}}, "rounding": {"setting2": rows},
         "parting": {"setting2": {"250": 0.001, "500": 0.02, "750": 0.03, "1000": 0.0}},
-        "curves": {"setting1": {"iterations": [0, 9950, 10_000], "sgd": [[9.0, 8.0, 7.0]] * 2, "adam": [[9.0, 4.0, 2.0], [9.0, 3.0, 1.0]]}},
+        "curves": {"setting1": {"iterations": [0, 9950, 10_000], "sgd": [[9.0, 8.0, 7.0]] * 2,
+                                "adam": [[9.0, 4.0, 2.0], [9.0, 3.0, 1.0]]}},
     }  # fmt: skip
 
 

@@ -16,7 +16,8 @@ TASKS = {
     "s3": SETTINGS["setting3"].task,
     "sph": SETTINGS["sphere"].task,
 }
-# Tolerances: torch rounds log, cos and sin in float32 otherwise than NumPy, 5e-7 on a number of size 4; weights are scaled by 0.05.
+# Tolerances: torch rounds log, cos and sin in float32 otherwise than NumPy, 5e-7 on a number of size 4; weights are scaled by
+# 0.05.
 test_batch.__test__ = False  # a function of the package, not a test
 
 

@@ -1,4 +1,6 @@
-"""What is judged on many test batches: its numbers by another road, each batch's own, and reruns whose weights a rounding changed."""
+"""What is judged on many test batches: its numbers by another road, each batch's own, and reruns whose weights a rounding
+changed.
+"""
 
 import numpy as np
 import pytest

@@ -57,9 +57,12 @@ def test_description_survives_and_everything_in_it_decides_the_name():
     assert runs.Run.from_dict(run.to_dict()) == run
     assert json.loads(run.description())["optimizer"] == {"name": "Adam", "lr": 0.1, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
     others = [
-        small_run(seed=1), small_run(steps=8), small_run(batch=6), small_run(optimizer=SGD(0.02)), small_run(optimizer=Adam(0.01)),
-        small_run(task=la.RegressionTask(n=3, covariates="sphere")), small_run(clip=None), small_run(std=0.1), small_run(layers=2),
-        small_run(record_every=4), small_run(full=True), small_run(heads=2), small_run(attention="relu"), small_run(clip_by="block"),
+        small_run(seed=1), small_run(steps=8), small_run(batch=6), small_run(optimizer=SGD(0.02)),
+        small_run(optimizer=Adam(0.01)),
+        small_run(task=la.RegressionTask(n=3, covariates="sphere")), small_run(clip=None), small_run(std=0.1),
+        small_run(layers=2),
+        small_run(record_every=4), small_run(full=True), small_run(heads=2), small_run(attention="relu"),
+        small_run(clip_by="block"),
     ]  # fmt: skip
     names = {other.file_name() for other in [small_run(), *others]}
     assert len(names) == 1 + len(others)

@@ -1,4 +1,6 @@
-"""Scalable Transformers: crops and their gradients, the block by hand, the tasks, the stages, soft targets, and the readers of the claims."""
+"""Scalable Transformers: crops and their gradients, the block by hand, the tasks, the stages, soft targets, and the readers of
+the claims.
+"""
 
 from pathlib import Path
 

@@ -270,7 +270,8 @@ def test_a_machine_without_numba_trains_on_numpy(tmp_path):
     code = (
         "import sys; sys.modules['numba'] = None\n"
         "from linattn_np.__main__ import main\n"
-        f"sys.exit(main(['sweep', '--steps', '3', '--batch', '20', '--seeds', '1', '--rates', '0.01', '--workers', '1', '--out', {str(tmp_path)!r}]))"
+        "sys.exit(main(['sweep', '--steps', '3', '--batch', '20', '--seeds', '1', '--rates', '0.01', '--workers', '1', '--out', "
+        f"{str(tmp_path)!r}]))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr

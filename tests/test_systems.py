@@ -1,4 +1,6 @@
-"""What the papers derive by hand: every derivation passes its audits, every wrong one made of it is caught, no line is left out."""
+"""What the papers derive by hand: every derivation passes its audits, every wrong one made of it is caught, no line is left
+out.
+"""
 
 import sys
 from types import ModuleType, SimpleNamespace

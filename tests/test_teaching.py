@@ -107,7 +107,8 @@ def draw_batch(rng, sizes):
 def test_factors_and_transpositions_are_recognised_without_being_listed(registered):
     registered(reference=square, inputs=draw_batch)
     of_size = {
-        "the sign is wrong": lambda n, B: -1, "twice too large": lambda n, B: 2, "half of it: is a factor 2 missing?": lambda n, B: 0.5,
+        "the sign is wrong": lambda n, B: -1, "twice too large": lambda n, B: 2,
+        "half of it: is a factor 2 missing?": lambda n, B: 0.5,
         "off by 1/n": lambda n, B: n, "divided by n once too often": lambda n, B: 1 / n,
         "off by 1/B": lambda n, B: B, "divided by B once too often": lambda n, B: 1 / B,
         "off by n/(n+1): 1/(n+1) in place of 1/n": lambda n, B: n / (n + 1),

@@ -1,4 +1,6 @@
-"""The language model of transformers_into_rnns: by hand, against autodiff, read symbol by symbol, trained, and its claims' readers."""
+"""The language model of transformers_into_rnns: by hand, against autodiff, read symbol by symbol, trained, and its claims'
+readers.
+"""
 
 from pathlib import Path
 
@@ -178,7 +180,9 @@ def test_the_floor_by_hand():
 
 
 def test_a_counting_reader_by_hand():
-    """Two symbols, half sure: a pair is 3 times as likely under the right successor. 0 1 0 1: after 0, one 1 seen; after 1, one 0 seen."""
+    """Two symbols, half sure: a pair is 3 times as likely under the right successor. 0 1 0 1: after 0, one 1 seen; after 1, one 0
+    seen.
+    """
     after_one = 0.5 * 3 / 4 + 1 / 4  # the second half: from the second to the third, nothing of 1 seen, then one pair of 0 seen
     wanted = np.exp(-(np.log(1 / 2) + np.log(after_one)) / 2)
     assert text.counting_reader(np.array([[0, 1, 0, 1]]), 2, 0.5) == pytest.approx(wanted)
@@ -246,15 +250,18 @@ def test_claims_read_their_numbers():
     curve = lambda times, *rows: {"iterations": list(times), "each_seed": [list(row) for row in rows]}
     numbers = {
         "plan": {"early": 100, "finetuned": 300}, "pretraining": curve([0, 1000], [16, 3.6], [16, 3.9]),
-        "converted": {"32": curve([0, 100, 300], [12, 3.8, 3.0], [14, 3.7, 3.0]), "elu": curve([0, 100, 300], [18, 7.6, 6.0], [18, 7.4, 3.0]),
+        "converted": {"32": curve([0, 100, 300], [12, 3.8, 3.0], [14, 3.7, 3.0]),
+                      "elu": curve([0, 100, 300], [18, 7.6, 6.0], [18, 7.4, 3.0]),
                       "8": curve([0, 100, 300], [15, 5, 4.5], [15, 5, 6.0]), "softmax": curve([0, 300], [3.6, 3.3], [3.9, 3.3])},
-        "scratch": {"32": curve([0, 500, 600, 1300], [16, 3.9, 3.8, 3.3], [16, 4, 4, 3.9]), "elu": curve([0, 1300], [16, 3.3], [16, 3.9])},
+        "scratch": {"32": curve([0, 500, 600, 1300], [16, 3.9, 3.8, 3.3], [16, 4, 4, 3.9]),
+                    "elu": curve([0, 1300], [16, 3.3], [16, 3.9])},
         "reading": {"32": {"seconds": [2.0, 3.0]}, "softmax": {"seconds": [2.0, 8.0]}},
     }  # fmt: skip
     read = {claim.id.removeprefix("rnns."): claim.values(numbers)["each_seed"] for claim in paper_claims.CLAIMS}
     wanted = {
         "swap_alone": [12, 14], "keeps_quality": [1.2, 1.3], "cheaper_than_scratch": [6, 13], "equal_budget": [1.1, 1.3],
-        "learned_map_early": [2, 2], "learned_map_late": [2, 1], "feature_size": [1.5, 2], "constant_time": [1.5], "softmax_grows": [4],
+        "learned_map_early": [2, 2], "learned_map_late": [2, 1], "feature_size": [1.5, 2], "constant_time": [1.5],
+        "softmax_grows": [4],
     }  # fmt: skip
     assert read.keys() == wanted.keys() and all(read[key] == pytest.approx(wanted[key]) for key in wanted)
     asides = [claim.aside(numbers) for claim in paper_claims.CLAIMS if claim.aside]

@@ -62,5 +62,6 @@ class Thing:
 """
     said = [line.split(", ", 1)[1] for line in untyped(text)]
     assert said == [
-        "result: the result", "argument: a", "extra: rest, named", "Thing.__init__: a", "Thing.method: the result", "Thing.free: a",
+        "result: the result", "argument: a", "extra: rest, named", "Thing.__init__: a", "Thing.method: the result",
+        "Thing.free: a",
     ]  # fmt: skip

@@ -1,4 +1,6 @@
-"""What attention can remember: the read-out by hand, its floor, its constructions, the closed loop, and the readers of the claims."""
+"""What attention can remember: the read-out by hand, its floor, its constructions, the closed loop, and the readers of the
+claims.
+"""
 
 import json
 from itertools import product

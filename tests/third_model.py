@@ -1,4 +1,7 @@
-"""A model that a reader wrote: one hidden layer of tanh on the query and on what the examples say. The library does not know it."""
+"""A model that a reader wrote: one hidden layer of tanh on the query and on what the examples say.
+
+The library does not know it.
+"""
 
 from dataclasses import dataclass
 
@@ -7,7 +10,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Readout:
-    """prediction = sum_j a_j tanh(w_j . u), u = (mean of label x covariates ; query); params (hidden, 2 d + 1), rows (w_j ; a_j)."""
+    """prediction = sum_j a_j tanh(w_j . u), u = (mean of label x covariates ; query); params (hidden, 2 d + 1), rows (w_j ;
+    a_j).
+    """
 
     d: int = 3
     hidden: int = 7

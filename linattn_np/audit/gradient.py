@@ -117,7 +117,10 @@ def _weigh_symmetry(report: Report) -> None:
     wrong = [row for row in report.rows if row.verdict == WRONG]
     if not any(row.check == "moved" for row in report.rows) or [row.quantity for row in wrong] != [SYMMETRY]:
         return
-    note = "right here, but its derivative is not symmetric: it is a gradient only where theta keeps a condition, such as a sum of one"
+    note = (
+        "right here, but its derivative is not symmetric: it is a gradient only where theta keeps a condition, such as a sum of "
+        "one"
+    )
     report.rows[report.rows.index(wrong[0])] = replace(wrong[0], verdict=CANNOT_JUDGE, note=note)
 
 

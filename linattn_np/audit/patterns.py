@@ -90,7 +90,10 @@ def _factors(g: Array, c: Array) -> Iterator[str]:
             continue
         k = (rows * true).sum(1) / squares
         if np.abs(k - 1).max() > 1e-6 and np.abs(rows - k[:, None] * true).max() <= 1e-7 * np.abs(true).max():
-            yield f"is one factor for each slice of axis {axis}: {', '.join(f'{x:.4g}' for x in k[:4])}{', ...' if len(k) > 4 else ''}"
+            yield (
+                f"is one factor for each slice of axis {axis}: "
+                f"{', '.join(f'{x:.4g}' for x in k[:4])}{', ...' if len(k) > 4 else ''}"
+            )
 
 
 def _along(e: Array, arrays: Named) -> Iterator[str]:

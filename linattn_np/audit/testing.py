@@ -1,7 +1,7 @@
 """The audit inside a test suite: ``assert_gradient`` as a function, and as a pytest fixture of the same name.
 
-In a ``conftest.py``: ``from linattn_np.audit.testing import gradient_fixture as assert_gradient``. pytest is imported only where it
-is there, so that nothing but a test suite asks for it.
+In a ``conftest.py``: ``from linattn_np.audit.testing import gradient_fixture as assert_gradient``. pytest is imported only where
+it is there, so that nothing but a test suite asks for it.
 """
 
 from collections.abc import Callable

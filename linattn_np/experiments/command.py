@@ -132,5 +132,6 @@ def print_end(names: Sequence[str], out: Path, found: list[scorecard.Row], quick
     else:
         whole = sum(experiment(name).SECONDS["paper"] for name in groups()[default_group()])
         print(
-            f"A quick look decides nothing; the verdicts at the paper's scale come with: python -m linattn_np reproduce ({spoken(whole)})"
+            "A quick look decides nothing; the verdicts at the paper's scale come with: python -m linattn_np reproduce "
+            f"({spoken(whole)})"
         )

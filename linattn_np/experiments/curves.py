@@ -98,7 +98,8 @@ def condition_curves(times: Any, diagonals: Mapping[str, Array]) -> Numbers:
 
 
 def spread(values: Any) -> Numbers:
-    """The numbers of each seed in short: median, quartiles, mean, standard deviation (over n - 1), geometric mean, and themselves.
+    """The numbers of each seed in short: median, quartiles, mean, standard deviation (over n - 1), geometric mean, and
+    themselves.
 
     The geometric mean, which is that of a ratio and of its inverse alike, is there where all numbers are above 0.
     """

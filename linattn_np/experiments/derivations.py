@@ -1,8 +1,9 @@
 """What a paper derives by hand, audited: its own derivations must be right, and wrong ones made of them must be caught.
 
 A paper's package names in ``DERIVED`` its modules with derivations. Such a module has ``AUDITS``, {name: function -> Report of
-``la.audit``}, or ``CHECKS``, {name: function -> error against a second road}, so that a changed copy of the module judges itself; the
-package's module ``mutations`` has ``MUTATIONS``, {module: ((id, old text, new text, mistake in words[, why it changes nothing]), ..)}.
+``la.audit``}, or ``CHECKS``, {name: function -> error against a second road}, so that a changed copy of the module judges itself;
+the package's module ``mutations`` has ``MUTATIONS``, {module: ((id, old text, new text, mistake in words[, why it changes
+nothing]), ..)}.
 """
 
 import re

@@ -1,6 +1,7 @@
 """``python -m linattn_np doctor``: is this machine ready? Versions, compiler cache, threads, a gradient, a picture, a timed run.
 
-Each check imports what it needs by itself, so that a package that is missing or broken is one line of the answer and not a traceback.
+Each check imports what it needs by itself, so that a package that is missing or broken is one line of the answer and not a
+traceback.
 """
 
 import argparse

@@ -40,7 +40,8 @@ def rerun(values: dict[str, Any], first: Array, k: int, times: Sequence[int], ba
 
 
 def reruns(
-    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, times: Sequence[int], batches: Batches, what: str, count: int,
+    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, times: Sequence[int], batches: Batches, what: str,
+    count: int,
     progress: bool | None = None,
 ) -> list[list[Arrays]]:  # fmt: skip
     """For each of ``count`` changes, for each seed, what :func:`rerun` measures."""

@@ -32,7 +32,8 @@ def write(out: Path, name: str, module: Experiment, numbers: Numbers, scale: Sca
     figure = module.draw(numbers, scale)
     record = {
         "title": module.TITLE, "alt": module.ALT, "scale": vars(scale), "seeds": list(range(scale.seeds)),
-        "format": runs.FORMAT, "versions": versions(), "seconds": {"this_command": round(seconds, 1), "training_of_its_runs": round(sum(folder.seconds.values()), 1)},
+        "format": runs.FORMAT, "versions": versions(),
+        "seconds": {"this_command": round(seconds, 1), "training_of_its_runs": round(sum(folder.seconds.values()), 1)},
         **rounded(numbers),
     }  # fmt: skip
     if scale.name != "paper":
@@ -50,7 +51,8 @@ def mark(figure: "Figure", module: Experiment, record: Numbers, scale: Scale) ->
     words = [f"{scale.name}: {module.sizes(scale)}; not the paper's scale"]
     if missing:
         words.append(
-            f"of the paper's {counted(len(stated), 'statement')} {missing} {'does' if missing == 1 else 'do'} not show at this size"
+            f"of the paper's {counted(len(stated), 'statement')} {missing} {'does' if missing == 1 else 'do'} not show at this "
+            "size"
         )
     width = int(LETTERS * figure.get_figwidth())
     lines = [line for sentence in words for line in textwrap.wrap(sentence, width)]
@@ -58,7 +60,10 @@ def mark(figure: "Figure", module: Experiment, record: Numbers, scale: Scale) ->
 
 
 def read(folder: Path, name: str) -> Numbers | None:
-    """The numbers of FOLDER/name.json, or None where there is none. Raises ValueError where it is not what :func:`write` wrote."""
+    """The numbers of FOLDER/name.json, or None where there is none.
+
+    Raises ValueError where it is not what :func:`write` wrote.
+    """
     file = folder / f"{name}.json"
     module = experiment(name)
     try:

@@ -1,8 +1,9 @@
-"""Finds what there is to reproduce: the experiments, claims and settings of every paper in ``papers.GROUPS``, and our own studies.
+"""Finds what there is to reproduce: the experiments, claims and settings of every paper in ``papers.GROUPS``, and our own
+studies.
 
-A paper is a module or a package with the face of an experiment, or a folder of several: ``EXPERIMENTS`` then names its modules with
-that face, and its own ``CLAIMS`` are those that none of them measures. A study (``studies.STUDIES``) is an experiment by its name.
-Nothing else in the harness knows a paper or a study by name; both are works here.
+A paper is a module or a package with the face of an experiment, or a folder of several: ``EXPERIMENTS`` then names its modules
+with that face, and its own ``CLAIMS`` are those that none of them measures. A study (``studies.STUDIES``) is an experiment by its
+name. Nothing else in the harness knows a paper or a study by name; both are works here.
 """
 
 from importlib import import_module
@@ -92,7 +93,9 @@ def claims() -> tuple[Claim, ...]:
 
 
 def claims_of() -> dict[str, tuple[Claim, ...]]:
-    """{arXiv number of a paper: its claims}, those of its experiments in their order, then those that are only cited; last {OWN: ..}."""
+    """{arXiv number of a paper: its claims}, those of its experiments in their order, then those that are only cited; last {OWN:
+    ..}.
+    """
     found: dict[str, tuple[Claim, ...]] = {}
     for work, module in works().items():
         measured = [claim for name in places_of(work, module) for claim in experiment(name).CLAIMS]
@@ -117,7 +120,9 @@ def revisions() -> tuple[Any, ...]:
 
 
 def released_readers() -> dict[str, Any]:
-    """{figure: (name of a claim, its JSON) -> numbers or None}: what was measured on a paper's own random numbers, ``RELEASED``."""
+    """{figure: (name of a claim, its JSON) -> numbers or None}: what was measured on a paper's own random numbers,
+    ``RELEASED``.
+    """
     found: dict[str, Any] = {}
     for module in papers().values():
         found |= getattr(module, "RELEASED", {})

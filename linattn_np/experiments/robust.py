@@ -1,9 +1,9 @@
 """The same quantity on many test batches, judged by its median over them.
 
-Where rare prompts carry most of a loss, one test batch of 1000 prompts decides a claim by which of them it holds. So the loss, each
-entry H_ii of the Hessian's diagonal and the curvature along each step are measured on ``scale.test_batches`` batches, each of which
-gives a number, and the median over the batches is judged. On how many of the batches alone the claim holds stands beside it.
-A paper may add batches of its own (``also``), which are looked at and do not enter the median.
+Where rare prompts carry most of a loss, one test batch of 1000 prompts decides a claim by which of them it holds. So the loss,
+each entry H_ii of the Hessian's diagonal and the curvature along each step are measured on ``scale.test_batches`` batches, each
+of which gives a number, and the median over the batches is judged. On how many of the batches alone the claim holds stands beside
+it. A paper may add batches of its own (``also``), which are looked at and do not enter the median.
 """
 
 from collections.abc import Callable, Sequence
@@ -103,7 +103,8 @@ def on_batches(
 ) -> list[Arrays]:  # fmt: skip
     """``measure`` along each run at those of the times that it has. -> for each run {"times": (T,), ..: (T, batches, ..)}
 
-    Trains what is missing. The same batches for all runs, or for each run its own. Along steps (:func:`curvatures`) a time counts where the run moved from it.
+    Trains what is missing. The same batches for all runs, or for each run its own. Along steps (:func:`curvatures`) a time counts
+    where the run moved from it.
     """
     descriptions, arguments = [], []
     own = [batches] * len(runs) if isinstance(batches, Batches) else batches

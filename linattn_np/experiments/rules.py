@@ -77,8 +77,8 @@ class Claim:
     """One claim of a paper or a study, where it stands, what it is held against, and how.
 
     Theirs is given with how certain it is: ``printed`` was read in the paper's text, ``code`` in the authors' code or its logs,
-    ``reported`` is second-hand (an abstract, a review, another paper); of a study of our own, ``predicted`` was derived, or found on
-    other seeds, before the run.
+    ``reported`` is second-hand (an abstract, a review, another paper); of a study of our own, ``predicted`` was derived, or found
+    on other seeds, before the run.
     """
 
     id: str
@@ -109,7 +109,9 @@ class Row(NamedTuple):
 
 
 def in_rows(figure: str, prefix: str, tag: str, rows: Iterable[Row]) -> tuple[Claim, ...]:
-    """The claims of a table, all measured by one figure: id is prefix and name; theirs "printed", "code" or "reported" is the tag."""
+    """The claims of a table, all measured by one figure: id is prefix and name; theirs "printed", "code" or "reported" is the
+    tag.
+    """
     found = []
     for row in rows:
         theirs: dict[str, Any] = {row.tag or tag: row.theirs}
@@ -147,7 +149,8 @@ def judge(claim: Claim, numbers: dict[str, Any] | None, released: dict[str, Any]
     """
     row: dict[str, Any] = {
         "id": claim.id, "statement": claim.statement, "where": claim.where, "printed": claim.printed, "code": claim.code,
-        "reported": claim.reported, "predicted": claim.predicted, "figure": claim.figure, "rule": claim.rule.text if claim.rule else None, "ours": None, "verdict": "not tested",
+        "reported": claim.reported, "predicted": claim.predicted, "figure": claim.figure,
+        "rule": claim.rule.text if claim.rule else None, "ours": None, "verdict": "not tested",
         "batches": None, "released": None, "fragile": None,
     }  # fmt: skip
     if claim.rule is None or claim.values is None:
@@ -217,6 +220,6 @@ def under_rounding(rule: Within | Above, ours: dict[str, Any]) -> dict[str, Any]
 def rounding_in_words(found: dict[str, Any]) -> str:
     """From where to where a rounding moves a number."""
     return (
-        f"fragile: {found['low']:.3g} to {found['high']:.3g} on {found['batches']} test batches over {found['reruns'] + 1} runs of "
-        f"the same seeds that differ by {found['size']:g} at the start"
+        f"fragile: {found['low']:.3g} to {found['high']:.3g} on {found['batches']} test batches over {found['reruns'] + 1} runs "
+        f"of the same seeds that differ by {found['size']:g} at the start"
     )

@@ -18,7 +18,8 @@ Row = dict[str, Any]
 
 
 def rows(folder: Path) -> list[Row]:
-    """One row for each claim, from the figures' JSON files in a folder: dictionaries of plain values, ``paper`` an arXiv number or OWN.
+    """One row for each claim, from the figures' JSON files in a folder: dictionaries of plain values, ``paper`` an arXiv number
+    or OWN.
 
     Raises ValueError, with the file's name, where one is not what ``reproduce`` writes.
     """
@@ -137,15 +138,15 @@ def statistic_in_words(found: Row) -> str:
 def introduction() -> str:
     """What the page is."""
     return (
-        "Each claim of each paper beside what came out here. Made by `python -m linattn_np reproduce` from the figures' JSON files. "
-        "Theirs: read in the paper's text [text], in its authors' code or logs [code], or known from an abstract, a review or another "
-        "paper [second-hand]; in a study of our own, what a derivation or an earlier run says beforehand [predicted]. The rule of each "
-        "verdict is code (`CLAIMS` in each module of `linattn_np/experiments/papers/` and `studies/`), "
-        "written before the runs at the paper's scale. Ours: the median over seeds and, in brackets, the quartiles. Where a claim "
-        "hangs on the test batch, the number of each seed is the median over many test batches of 1000 prompts, and this is what is "
-        "judged. Beside it: on how many of them alone the same rule says the same; what it says on the released code's test batch; "
-        "and what it says of runs on the released code's own random numbers. **Fragile**: runs whose first weights are off by a "
-        "rounding, 1e-7, move the number by more than a tenth; from where to where is said under why."
+        "Each claim of each paper beside what came out here. Made by `python -m linattn_np reproduce` from the figures' JSON "
+        "files. Theirs: read in the paper's text [text], in its authors' code or logs [code], or known from an abstract, a "
+        "review or another paper [second-hand]; in a study of our own, what a derivation or an earlier run says beforehand "
+        "[predicted]. The rule of each verdict is code (`CLAIMS` in each module of `linattn_np/experiments/papers/` and "
+        "`studies/`), written before the runs at the paper's scale. Ours: the median over seeds and, in brackets, the quartiles. "
+        "Where a claim hangs on the test batch, the number of each seed is the median over many test batches of 1000 prompts, "
+        "and this is what is judged. Beside it: on how many of them alone the same rule says the same; what it says on the "
+        "released code's test batch; and what it says of runs on the released code's own random numbers. **Fragile**: runs whose "
+        "first weights are off by a rounding, 1e-7, move the number by more than a tenth; from where to where is said under why."
     )
 
 

@@ -11,7 +11,9 @@ MOMENTUM = 0.9
 
 
 def with_momentum(name: str, rate: float) -> Any:
-    """The optimizer of this name with momentum 0.9; Adam and AdamW with both betas at 0.9, so that all average over as many steps."""
+    """The optimizer of this name with momentum 0.9; Adam and AdamW with both betas at 0.9, so that all average over as many
+    steps.
+    """
     kind: Any = KINDS[name]
     return kind(rate, **{field.name: MOMENTUM for field in fields(kind) if field.name in ("momentum", "beta1", "beta2")})
 

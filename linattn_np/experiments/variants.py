@@ -118,8 +118,9 @@ def condition(folder: RunFolder, setting: Setting, scale: Scale, progress: bool 
 def speed_up(folder: RunFolder, setting: Setting, scale: Scale, times: Sequence[int], progress: bool | None = None) -> Numbers:
     """How many times sooner Adam reaches the loss that SGD has at each of the times: {"t": numbers of the seeds}
 
-    A ratio of final losses is limited by where each task lets a loss fall to; this one is at equal loss. The loss is that of fresh
-    batches, the median over RUNNING iterations around each, so that rare prompts do not move it; NaN where Adam never reaches it.
+    A ratio of final losses is limited by where each task lets a loss fall to; this one is at equal loss. The loss is that of
+    fresh batches, the median over RUNNING iterations around each, so that rare prompts do not move it; NaN where Adam never
+    reaches it.
     """
     running = {}
     for o in OPTIMIZERS:
@@ -148,7 +149,9 @@ def first_below(losses: Array, bound: float) -> int:
 
 
 def ends(folder: RunFolder, setting: Setting, scale: Scale, batches: Batches, progress: bool | None = None) -> dict[str, Numbers]:
-    """{optimizer: the loss at the end}: the median over the last tenth of the run, and over test batches; on each alone beside it."""
+    """{optimizer: the loss at the end}: the median over the last tenth of the run, and over test batches; on each alone beside
+    it.
+    """
     last, found = range(scale.steps - scale.steps // 10, scale.steps + 1), {}
     times = [t for t in last if t % (5 * scale.record_every) == 0] or [scale.steps]
     for o in OPTIMIZERS:

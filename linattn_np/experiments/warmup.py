@@ -1,7 +1,7 @@
 """``python -m linattn_np warmup``: compile now what lessons and figures need, so that nobody waits for the compiler later.
 
-Each part does on two prompts what the course does on many, and the compiled code stays on the disk, for every size of model. Nothing
-here knows how a kernel is made: what a part compiles is what training, curvature and noise ask for.
+Each part does on two prompts what the course does on many, and the compiled code stays on the disk, for every size of model.
+Nothing here knows how a kernel is made: what a part compiles is what training, curvature and noise ask for.
 """
 
 import argparse

@@ -3,15 +3,16 @@
 ``operations`` says what a program is, how to print one (:func:`listing`) and how to run it in NumPy; ``programs`` writes down the
 linear model's, from ``operands`` and ``steps``; ``interpreter`` runs them compiled. ``linear`` serves linear attention on the
 state, ``tokens`` softmax and ReLU attention, ``composed`` the network before the attention; ``threads`` shares out chunks;
-``random`` draws random numbers in lanes with the bits that ``random_numpy`` defines. Importing loads no Numba and compiles nothing:
-the names below load when first used.
+``random`` draws random numbers in lanes with the bits that ``random_numpy`` defines. Importing loads no Numba and compiles
+nothing: the names below load when first used.
 """
 
 from importlib import import_module as _import_module
 from typing import Any
 
 _PLACES = {
-    "available": "interpreter", "evaluate": "operations", "get_threads": "threads", "hvps": "linear", "lanes_from_draws": "linear",
+    "available": "interpreter", "evaluate": "operations", "get_threads": "threads", "hvps": "linear",
+    "lanes_from_draws": "linear",
     "lanes_from_tokens": "linear", "listing": "operations", "loss_and_grad": "linear", "set_threads": "threads",
 }  # fmt: skip
 __all__ = list(_PLACES)

@@ -1,8 +1,8 @@
 """Numba twin of ``models/composed.py``: the ReLU network around the linear model's program, as one program on tokens.
 
-The features are made of the covariates (15.1) to (15.3) and summed to the state (15.11), (15.12); the linear model's steps with full
-matrices go forward and back to the state's gradient, and that goes back through the tokens (15.15) to the network (15.4) to (15.9).
-It runs as the programs of ``tokens.py`` do.
+The features are made of the covariates (15.1) to (15.3) and summed to the state (15.11), (15.12); the linear model's steps with
+full matrices go forward and back to the state's gradient, and that goes back through the tokens (15.15) to the network (15.4) to
+(15.9). It runs as the programs of ``tokens.py`` do.
 """
 
 from dataclasses import replace
@@ -87,7 +87,10 @@ def add_gradient(model: Any, theta: Array, Z: Array, y: Array, first: int, last:
 
 
 def loss_and_grad(model: Any, theta: Array, Z: Array, y: Array) -> tuple[float, Array]:
-    """The loss and its gradient (p,): the twin of ``Composed.loss_and_grad``; model a Composed. Raises ValueError for other shapes."""
+    """The loss and its gradient (p,): the twin of ``Composed.loss_and_grad``; model a Composed.
+
+    Raises ValueError for other shapes.
+    """
     theta, (Z, y) = as_numbers("theta", model.as_params(theta)), as_prompts(Z, y)
     if Z.shape[2] != model.d + 1:
         raise ValueError(f"Z: expected tokens of width d+1 = {model.d + 1}, got shape {Z.shape}")

@@ -1,8 +1,8 @@
 """Fresh prompts from the state of a chunk, compiled: the twin of ``draws_numpy``, which defines them, with the same bits.
 
-A block of LANES prompts is drawn into the calling thread's memory, ``tokens`` (N, d+1, LANES); the label that is asked for lies in
-the query's label slot. What becomes of a block says whoever asks for it: the linear model sums it to a state (``linear.py``), softmax
-and ReLU attention and the composed model use the tokens, and :func:`prompts` writes them into arrays.
+A block of LANES prompts is drawn into the calling thread's memory, ``tokens`` (N, d+1, LANES); the label that is asked for lies
+in the query's label slot. What becomes of a block says whoever asks for it: the linear model sums it to a state (``linear.py``),
+softmax and ReLU attention and the composed model use the tokens, and :func:`prompts` writes them into arrays.
 """
 
 import math

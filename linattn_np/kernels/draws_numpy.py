@@ -1,4 +1,5 @@
-"""Fresh prompts from the state of a chunk, defined in NumPy: which random numbers are drawn, in what order, and what is made of them.
+"""Fresh prompts from the state of a chunk, defined in NumPy: which random numbers are drawn, in what order, and what is made of
+them.
 
 A run has one state (4, lanes) for each chunk of its batch (``random_numpy.lane_states``); lane j draws the prompts j, lanes + j,
 2 lanes + j, .. of the chunk, one after the other, each from its own stream. One prompt takes, in this order:
@@ -6,10 +7,10 @@ A run has one state (4, lanes) for each chunk of its batch (``random_numpy.lane_
 - normals: the task vector w (d), the tokens' covariates (n+1 times d), and with noise one number for each example's label (n);
 - gammas, where the covariates are scaled by them: one for each token (n+1).
 
-(5.18) Where the covariates are plain Gaussian, n examples matter through X^T X = R R^T only, R lower triangular (d, m), m = min(n, d).
-So m made-up examples stand for them, the columns of R: R_jj^2 ~ chi^2(n-j), R_ij ~ N(0, 1) below the diagonal, zeros above it
-(Bartlett 1933). Normals: w (d), the query (d), R below its diagonal column by column; then chis: the diagonal. Derived in lessons 05 and 05b.
-``draws`` is the compiled twin of both.
+(5.18) Where the covariates are plain Gaussian, n examples matter through X^T X = R R^T only, R lower triangular (d, m), m =
+min(n, d). So m made-up examples stand for them, the columns of R: R_jj^2 ~ chi^2(n-j), R_ij ~ N(0, 1) below the diagonal, zeros
+above it (Bartlett 1933). Normals: w (d), the query (d), R below its diagonal column by column; then chis: the diagonal. Derived
+in lessons 05 and 05b. ``draws`` is the compiled twin of both.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +49,10 @@ def states_of_chunks(task: RegressionTask, sizes: Sequence[int], chunks: Array) 
 
 
 def side_by_side(draw: Callable, task: RegressionTask, sizes: Sequence[int], chunks: Array) -> Iterator[tuple[Array, Array]]:
-    """Tokens and labels of each chunk. Chunks of as many prompts a lane are drawn together, which is faster and changes no number."""
+    """Tokens and labels of each chunk.
+
+    Chunks of as many prompts a lane are drawn together, which is faster and changes no number.
+    """
     lanes, done = chunks.shape[2], 0
     counts = [-(-size // lanes) for size in sizes]  # how often each lane draws a prompt
     while done < len(sizes):
@@ -64,7 +68,9 @@ def side_by_side(draw: Callable, task: RegressionTask, sizes: Sequence[int], chu
 
 
 def in_order(drawn: list[Array], batch: int) -> tuple[Array, Array]:
-    """Tokens and labels of prompts from blocks (N, d+1, lanes) whose last token carries the label that is asked for; those left over are dropped."""
+    """Tokens and labels of prompts from blocks (N, d+1, lanes) whose last token carries the label that is asked for; those left
+    over are dropped.
+    """
     Z = np.concatenate(drawn, axis=2)[:, :, :batch].transpose(2, 0, 1).copy()
     y = Z[:, -1, -1].copy()
     Z[:, -1, -1] = 0.0

@@ -1,8 +1,9 @@
 """The compiled machine that runs a program (``operations.py``): the twin of ``operations.evaluate``, LANES prompts at a time.
 
-LANES prompts lie side by side in the last axis of the memory, so that each operation on a small matrix is a vector operation. What
-is compiled is this small machine, seconds instead of the half minute that LLVM needs for the passes written out; it knows no sizes, so
-that one machine runs every program. Products go tile by tile (``tiles.py``). No fastmath and no Numba parallelism, so the bits depend
+LANES prompts lie side by side in the last axis of the memory, so that each operation on a small matrix is a vector operation.
+What is compiled is this small machine, seconds instead of the half minute that LLVM needs for the passes written out; it knows no
+sizes, so that one machine runs every program. Products go tile by tile (``tiles.py``). No fastmath and no Numba parallelism, so
+the bits depend
 on neither.
 """
 
@@ -116,7 +117,10 @@ def elementwise(mem, operations, k, factor):
 
 @inlined
 def softmax(mem, operations, k):
-    """C = the softmax of each row of A (14.2), two rows of scratch; a row's entries follow one another in memory. Not in place."""
+    """C = the softmax of each row of A (14.2), two rows of scratch; a row's entries follow one another in memory.
+
+    Not in place.
+    """
     lanes, columns, top, total = mem.shape[1], operations[k, COLUMNS], operations[k, INNER], operations[k, INNER] + unsigned(1)
     for i in range(operations[k, ROWS]):
         a, c = operations[k, A] + i * operations[k, A_ROW], operations[k, C] + i * operations[k, C_ROW]
@@ -195,7 +199,9 @@ def operation_of_matrices(operations, factors, k, shared, mem):
 
 @compiled
 def run_matrices(operations, factors, first, last, shared, mem):
-    """:func:`run` for programs without softmax and ReLU, as the linear model's are: a third less to compile before the first step."""
+    """:func:`run` for programs without softmax and ReLU, as the linear model's are: a third less to compile before the first
+    step.
+    """
     for k in range(first, last):
         operation_of_matrices(operations, factors, k, shared, mem)
 
@@ -227,7 +233,9 @@ def clear(mem, first, count):
 
 @compiled
 def add_lane_sums(mem, first, out):
-    """out (p,) += the sums over the lanes of p rows of mem, in the order of a fixed tree; the rows hold parts of the sums then."""
+    """out (p,) += the sums over the lanes of p rows of mem, in the order of a fixed tree; the rows hold parts of the sums
+    then.
+    """
     for i in range(len(out)):
         width = mem.shape[1] // 2
         while width > 0:

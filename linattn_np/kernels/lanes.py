@@ -42,7 +42,9 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """For a function with one caller: it is compiled as a part of that, which spares LLVM optimizing it alone and once again there."""
+    """For a function with one caller: it is compiled as a part of that, which spares LLVM optimizing it alone and once again
+    there.
+    """
     return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
 
 
@@ -52,7 +54,9 @@ def working_memory(slots: int, lanes: int = LANES) -> Array:
 
 
 def working_memories(*shapes: tuple[int, int]) -> list[Array]:
-    """The calling thread's memory cut into arrays of these shapes, each from a line of the cache on: no vector lies across two."""
+    """The calling thread's memory cut into arrays of these shapes, each from a line of the cache on: no vector lies across
+    two.
+    """
     kept: dict[Any, list[Array]] = getattr(_local, "kept", {})
     if shapes not in kept:
         ends = [0]

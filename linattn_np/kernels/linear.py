@@ -1,11 +1,11 @@
 """Numba twins of the linear model: the same mathematics as ``layers/gram.py`` and its stack, compiled and fast.
 
-Twins: ``loss_and_grad`` and ``hvps`` of the linear Transformer's, ``lanes_from_tokens`` of ``gram.compress``, ``lanes_from_draws``
-of ``batches.gaussian_state``. NumPy is the definition; a test holds each pair together.
+Twins: ``loss_and_grad`` and ``hvps`` of the linear Transformer's, ``lanes_from_tokens`` of ``gram.compress``,
+``lanes_from_draws`` of ``batches.gaussian_state``. NumPy is the definition; a test holds each pair together.
 
 The passes are programs (``programs.py``) that a small compiled machine runs (``interpreter.py``). A batch is cut into chunks of
-fixed size, threads take whole chunks, and the chunks' sums are added in order, so the bits depend neither on the number of threads
-nor on the width of the machine's vectors.
+fixed size, threads take whole chunks, and the chunks' sums are added in order, so the bits depend neither on the number of
+threads nor on the width of the machine's vectors.
 """
 
 from typing import NamedTuple
@@ -36,7 +36,9 @@ class Lanes(NamedTuple):
 
 @compiled
 def load(k, at, G_block, z_block, y_block, part, mem):
-    """Put the states of lanes part, part + 1, .. of a block, G (D, D, LANES), z (D, LANES), y (LANES,), where a program expects them."""
+    """Put the states of lanes part, part + 1, .. of a block, G (D, D, LANES), z (D, LANES), y (LANES,), where a program expects
+    them.
+    """
     D = len(z_block)
     for lane in range(mem.shape[1]):
         mem[at.y, lane] = y_block[part + lane]
@@ -260,7 +262,10 @@ class LinearKernel:
 
 
 def kernel_for(params: Array, lanes: Lanes, order: int = 1) -> LinearKernel:
-    """The kernel of params (L, H, 2, k, k) for a batch in lanes. Raises ValueError where they do not fit: nothing is read outside."""
+    """The kernel of params (L, H, 2, k, k) for a batch in lanes.
+
+    Raises ValueError where they do not fit: nothing is read outside.
+    """
     if not isinstance(lanes, Lanes):
         raise ValueError(f"lanes: expected what lanes_from_tokens(Z, y) gives, got {type(lanes).__name__}")
     params, width, wanted = as_params(params), lanes.z.shape[1], (len(lanes.G), lanes.z.shape[1], lanes.z.shape[1], LANES)
@@ -353,7 +358,10 @@ def lanes_from_draws(task: RegressionTask, draws: Array) -> Lanes:
 
 
 def grouped_gradients(params: Array, lanes: Lanes, size: int) -> Array:
-    """The gradients of each ``size`` prompts in a row, (batch / size, p): the twin of ``Passes.grouped_gradients``. One thread."""
+    """The gradients of each ``size`` prompts in a row, (batch / size, p): the twin of ``Passes.grouped_gradients``.
+
+    One thread.
+    """
     params = as_params(as_numbers("params", params))
     out = np.zeros((-(-lanes.batch // as_count("size", size)), params.size))  # prompts left over add to a last row, dropped below
     kernel_for(params, lanes).add_grouped_gradients(lanes, size, out)

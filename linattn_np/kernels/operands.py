@@ -1,7 +1,7 @@
 """The operands of the linear model's programs: a name and an address for every matrix, vector and number of a pass.
 
-Prefixes as everywhere: dX is the gradient of X, vX its tangent, hX the tangent of dX. A name ends in the layer, counted from 1, and
-in the head where there are several.
+Prefixes as everywhere: dX is the gradient of X, vX its tangent, hX the tangent of dX. A name ends in the layer, counted from 1,
+and in the head where there are several.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """Programs: lists of operations on small matrices, as data that a person reads, NumPy runs, and a compiled machine runs fast.
 
-A matrix of a program is an :class:`Operand`: a name and the place of its entries in a memory ``mem`` (slots, prompts), which holds
-each number once for every prompt, or among the ``shared`` numbers, which are the same for all prompts. Operands combine as on
-paper: ``A @ B``, ``A.T``, ``2 * (A @ B)``, ``(A @ B) / n``; the result is a :class:`Term`, and ``Program.set`` or ``Program.add``
-writes it into another operand, with the number of its equation:
+A matrix of a program is an :class:`Operand`: a name and the place of its entries in a memory ``mem`` (slots, prompts), which
+holds each number once for every prompt, or among the ``shared`` numbers, which are the same for all prompts. Operands combine as
+on paper: ``A @ B``, ``A.T``, ``2 * (A @ B)``, ``(A @ B) / n``; the result is a :class:`Term`, and ``Program.set`` or
+``Program.add`` writes it into another operand, with the number of its equation:
 
     program.set(V, A @ S, "5b.5")
     program.add(dA, 2 * (dS @ V), "5b.6")
@@ -22,11 +22,13 @@ import numpy as np
 
 from .._types import Array
 
-# The operations. Three are read in a listing, and the machine runs them as others: OUTER and MULTIPLY as products of inner size 1,
+# The operations. Three are read in a listing, and the machine runs them as others: OUTER and MULTIPLY as products of inner size
+# 1,
 # SHARED_RIGHT, C = A W, as C^T = W^T A^T
 PRODUCT, SHARED_LEFT, SHARED_RIGHT, OUTER, MULTIPLY, COPY, SYMMETRIZE, IDENTITY, CLEAR = range(9)
 SOFTMAX, SOFTMAX_BACKWARD, RELU, RELU_BACKWARD = range(9, 13)
-# A row of the encoding: operation, shape of the result, how many products an entry sums (softmax: where scratch is), then address, stride of a row and of a
+# A row of the encoding: operation, shape of the result, how many products an entry sums (softmax: where scratch is), then
+# address, stride of a row and of a
 # column for A, B and C; 1 adds to C
 OPERATION, ROWS, COLUMNS, INNER, A, A_ROW, A_COLUMN, B, B_ROW, B_COLUMN, C, C_ROW, C_COLUMN, ADD = range(14)
 
@@ -132,7 +134,9 @@ class Operand:
 
 @dataclass(frozen=True)
 class Term:
-    """What an operation computes: ``factor`` times an operation of one or two operands; the machine may need ``scratch`` for it."""
+    """What an operation computes: ``factor`` times an operation of one or two operands; the machine may need ``scratch`` for
+    it.
+    """
 
     operation: int
     a: Operand | None = None

@@ -1,7 +1,7 @@
 """The linear model's passes as programs: lists of operations on small matrices (``operations.py``), which ``linear.py`` runs.
 
-A program is written down once for each shape of model: ``operands.py`` gives its matrices names and addresses, ``steps.py`` writes
-the operations (5b.1) to (5b.12).
+A program is written down once for each shape of model: ``operands.py`` gives its matrices names and addresses, ``steps.py``
+writes the operations (5b.1) to (5b.12).
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
 """Random numbers in lanes, compiled: the twin of ``random_numpy``, which derives them, with the same bits.
 
 A state (4, LANES) is moved on in place; results fill arrays that are given. One loop over the lanes makes a number from its bits,
-with no array between: about a nanosecond a normal, a tenth of what NumPy's generator takes. Nothing calls a library for a logarithm
-or a cosine, there is no fastmath and nothing is contracted, so no bit depends on the machine. Where the definition says frexp,
-ldexp or rint, the bits of the number are taken apart instead: such operations have vector forms everywhere.
+with no array between: about a nanosecond a normal, a tenth of what NumPy's generator takes. Nothing calls a library for a
+logarithm or a cosine, there is no fastmath and nothing is contracted, so no bit depends on the machine. Where the definition says
+frexp, ldexp or rint, the bits of the number are taken apart instead: such operations have vector forms everywhere.
 """
 
 import math

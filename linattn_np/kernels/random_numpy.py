@@ -6,22 +6,22 @@ Each lane has a state of its own, so that a draw is one vector operation. Everyt
 **Bits**: xoshiro256++ (Blackman and Vigna 2021): 256 bits of state, period 2^256 - 1, passes BigCrush and PractRand; shifts,
 additions and exclusive or only, which every vector unit has (Philox needs 64 by 64 bit products, PCG 128 bit ones).
 **Seeds**: chunk c of seed s takes ``SeedSequence(s, spawn_key=(c,), pool_size=8)``: 256 bits of entropy, hashed to four words a
-lane. Any two of m lanes with r numbers each overlap with probability below m^2 r / 2^256: 2^-130 for a billion chunks and r = 2^50.
-**Uniforms**: the upper 52 bits k give u = (k + 1/2) / 2^52: never 0 or 1, symmetric about 1/2, and exact.
+lane. Any two of m lanes with r numbers each overlap with probability below m^2 r / 2^256: 2^-130 for a billion chunks and r =
+2^50. **Uniforms**: the upper 52 bits k give u = (k + 1/2) / 2^52: never 0 or 1, symmetric about 1/2, and exact.
 
-**Normals** (5b.13), Box and Muller 1958: x = r cos(angle), y = r sin(angle), r = sqrt(-2 log u). The angle is pi/2 t, t uniform on
-(-1/2, 1/2), a quarter of the circle; two of the low bits that t does not use change the sign of the cosine and exchange x and y,
-which gives the rest. No |x| exceeds sqrt(106 log 2) = 8.57; what lies beyond has probability 1e-17.
+**Normals** (5b.13), Box and Muller 1958: x = r cos(angle), y = r sin(angle), r = sqrt(-2 log u). The angle is pi/2 t, t uniform
+on (-1/2, 1/2), a quarter of the circle; two of the low bits that t does not use change the sign of the cosine and exchange x and
+y, which gives the rest. No |x| exceeds sqrt(106 log 2) = 8.57; what lies beyond has probability 1e-17.
 - log u = e log 2 + log m, m in [sqrt(1/2), sqrt(2)), log m by (5b.14) to s^19. As |s| < 0.1716, what is left out is below
   s^20 / 21 / (1 - s^2) < 2.4e-17 of log m.
 - sin and cos of pi/2 t by their series to the powers 15 and 16. As pi/2 |t| < 0.7854, left out is below 5.9e-17 and 2.1e-18.
 - exp y = 2^k exp(z), |z| <= log(2)/2, by its series to the power 13: left out below 4.2e-18. 0 for y < -708.
 With rounding, each is right to 4e-16 of its value (tested against 64 bit mantissas).
 
-**Gamma(a)** (5b.15), Marsaglia and Tsang 2000, exact: d = a - 1/3, c = 1 / sqrt(9 d), x ~ N(0, 1), v = (1 + c x)^3. Take d v where
-v > 0 and log u < x^2/2 + d (1 - v + log v): more than 95 of 100 for a >= 1. u < 1 - 0.0331 x^4 implies that (same paper) and
-needs no logarithm. For a < 1: Gamma(a + 1) times U^(1/a) is Gamma(a). A lane whose candidate is not taken draws another from its own
-stream, and no other lane notices: what a lane draws depends on that lane alone, however many lie beside it.
+**Gamma(a)** (5b.15), Marsaglia and Tsang 2000, exact: d = a - 1/3, c = 1 / sqrt(9 d), x ~ N(0, 1), v = (1 + c x)^3. Take d v
+where v > 0 and log u < x^2/2 + d (1 - v + log v): more than 95 of 100 for a >= 1. u < 1 - 0.0331 x^4 implies that (same paper)
+and needs no logarithm. For a < 1: Gamma(a + 1) times U^(1/a) is Gamma(a). A lane whose candidate is not taken draws another from
+its own stream, and no other lane notices: what a lane draws depends on that lane alone, however many lie beside it.
 **Chi(k)** is sqrt(2 Gamma(k/2)). Derived in lesson 05b.
 """
 

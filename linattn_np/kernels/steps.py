@@ -55,7 +55,9 @@ def error(values: Activations, y: Operand, grads: Gradients, out: Program) -> No
 
 
 def backward(shape: Shape, weights: Weights, values: Activations, grads: Gradients, out: Program, inputs: bool = False) -> None:
-    """(5b.6) to (5b.12): adds dP and dQ to the sums; ``inputs``: down to the gradient of the first state, which something else made."""
+    """(5b.6) to (5b.12): adds dP and dQ to the sums; ``inputs``: down to the gradient of the first state, which something else
+    made.
+    """
     n, last = shape.n, shape.L - 1
     if shape.full:
         out.set(grads.x[shape.L], ZERO, "2.15")

@@ -1,9 +1,10 @@
 """The innermost piece of a matrix product: a tile of the result, a few rows and columns of it, for WIDTH prompts at once.
 
-A tile's sums stay in the processor's vector registers until they are whole, and a column of A and a row of B, once loaded, serve the
-whole tile: four times as fast, for 5 x 5 matrices as for 20 x 20, as loops that LLVM vectorizes by itself, which load two
-numbers for each product. So the registers are named here, in LLVM's own language; :func:`product_tile` is the definition, in NumPy.
-Each lane is computed by itself, in the order of m, and nothing is contracted: no bit depends on the sizes of tiles and vectors.
+A tile's sums stay in the processor's vector registers until they are whole, and a column of A and a row of B, once loaded, serve
+the whole tile: four times as fast, for 5 x 5 matrices as for 20 x 20, as loops that LLVM vectorizes by itself, which load two
+numbers for each product. So the registers are named here, in LLVM's own language; :func:`product_tile` is the definition, in
+NumPy. Each lane is computed by itself, in the order of m, and nothing is contracted: no bit depends on the sizes of tiles and
+vectors.
 """
 
 from collections.abc import Callable
@@ -37,8 +38,8 @@ def product_tile(
 ) -> None:  # fmt: skip
     """C = or += factor A B for the first len(rows) rows and len(columns) columns of C, in lanes lane .. lane + WIDTH - 1.
 
-    Entry (i, j) of A lies at ``A[0] + i A[1] + j A[2]`` of ``left``: the memory (slots, lanes), or numbers (count,) that all prompts
-    share; B and C lie in ``mem``.
+    Entry (i, j) of A lies at ``A[0] + i A[1] + j A[2]`` of ``left``: the memory (slots, lanes), or numbers (count,) that all
+    prompts share; B and C lie in ``mem``.
     """
     lanes = slice(lane, lane + WIDTH)
     for i in range(len(rows)):

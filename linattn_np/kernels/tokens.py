@@ -80,7 +80,8 @@ def passes(attention: str, L: int, H: int, D: int, n: int) -> TokenPasses:
     )
     summed = [[[matrix(named(name, l, h), D, D) for name in ("dP", "dQ")] for h in range(H)] for l in range(L)]
     weights = [
-        [[Operand(named(name, l, h), ((l * H + h) * 2 + which) * D * D, D, D, D, 1, shared=True) for which, name in enumerate("PQ")]
+        [[Operand(named(name, l, h), ((l * H + h) * 2 + which) * D * D, D, D, D, 1,
+                  shared=True) for which, name in enumerate("PQ")]
          for h in range(H)] for l in range(L)
     ]  # fmt: skip
 

@@ -1,15 +1,15 @@
 """Causal softmax attention on queries, keys and values, as language models have it, with its derivatives by hand.
 
-q, k, v (..., T, D) are what T tokens ask, offer and hand over; each token reads the tokens up to itself. The comments speak of heads
-(B, H, T, D); there may be any number of axes before T, and v may have a width of its own.
+q, k, v (..., T, D) are what T tokens ask, offer and hand over; each token reads the tokens up to itself. The comments speak of
+heads (B, H, T, D); there may be any number of axes before T, and v may have a width of its own.
 
 Forward                                          Backward, from dO = df/dO
 (21.38) A_ij = q_i.k_j / sqrt(D)                 (21.39) dP = dO v^T          (21.42) dq = dA k / sqrt(D)
         P_i  = softmax of A_i over j <= i        (21.40) dv = P^T dO          (21.43) dk = dA^T q / sqrt(D)
         O    = P v                               (21.41) dA = P (dP - sum_j dP P)
 
-Where P_ij = 0 so is dA_ij: the mask needs no line of its own. The softmax is that of lesson 14, (14.2) and (14.12); there the mask acts
-after it, here before. Derived in lesson 21, and used in lesson 24 as (24.2), (24.6), (24.9) to (24.11).
+Where P_ij = 0 so is dA_ij: the mask needs no line of its own. The softmax is that of lesson 14, (14.2) and (14.12); there the
+mask acts after it, here before. Derived in lesson 21, and used in lesson 24 as (24.2), (24.6), (24.9) to (24.11).
 """
 
 from typing import NamedTuple

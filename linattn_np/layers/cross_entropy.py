@@ -1,14 +1,14 @@
 """The cross-entropy of softmax probabilities against targets, averaged over the tokens that count, with its derivatives by hand.
 
-A (..., K) are logits over K symbols, one target for each token and a share for each token: its weight over the sum of the weights.
-The comments speak of tokens (B, N); there may be any number of axes before K.
+A (..., K) are logits over K symbols, one target for each token and a share for each token: its weight over the sum of the
+weights. The comments speak of tokens (B, N); there may be any number of axes before K.
 
 Forward                                          Backward, from the number df = df/dloss
 (21.34) L    = A - log sum_k exp A               (21.36) dL = -df share at the target, 0 elsewhere
 (21.35) loss = - sum share L[target]             (21.37) dA = dL - E sum_k dL,   E = exp L
 
-Together dA = df share (E - onehot of the target): what is predicted less what was the case. Each variable is used once; E moves with A
-along a direction, targets and shares do not. Derived in lesson 21.
+Together dA = df share (E - onehot of the target): what is predicted less what was the case. Each variable is used once; E moves
+with A along a direction, targets and shares do not. Derived in lesson 21.
 """
 
 from typing import NamedTuple
@@ -30,8 +30,8 @@ class Tape(NamedTuple):
 def forward(logits: Array, targets: Array, weights: Array | None = None, mark: Mark = keep) -> tuple[Array, Tape]:
     """The mean of -log of the probability of each target: (21.34), (21.35).
 
-    logits (..., K), targets (...) integers below K, or (..., K) distributions, such as another model's probabilities: then L[target] is
-    sum_k target_k L_k. weights (...) not negative, a mask for one; None counts every token alike
+    logits (..., K), targets (...) integers below K, or (..., K) distributions, such as another model's probabilities: then
+    L[target] is sum_k target_k L_k. weights (...) not negative, a mask for one; None counts every token alike
     -> the loss, an array without axes, and the tape. Cost O(size of logits). Derived in lesson 21.
     Raises ValueError for targets or weights of another shape, a target that is no symbol, and weights without a positive sum.
     """

@@ -4,8 +4,8 @@ In columns, as papers write it, for tokens of any width D, any mask M and any re
 
     Z' = Z + R Z + c sum_h P_h Z M Z^T Q_h Z
 
-Everything but R is ``linear_attention.py``, called here with its mask and its divisor 1/c, so no line is derived twice; there R = 0,
-M = diag(1, .., 1, 0) and c = 1/n. Tokens are rows here: transposed, the skip adds Z R^T to what attention gives.
+Everything but R is ``linear_attention.py``, called here with its mask and its divisor 1/c, so no line is derived twice; there R =
+0, M = diag(1, .., 1, 0) and c = 1/n. Tokens are rows here: transposed, the skip adds Z R^T to what attention gives.
 
 Forward                                          Backward, from dZ'' = df/dZ''
 (2.4)   Z'  = Z + c sum_h W V    attention       (2.19) dR  = sum_b dZ''^T Z
@@ -13,9 +13,9 @@ Forward                                          Backward, from dZ'' = df/dZ''
 (2.18)  Z'' = Z' + S                             and dZ' = dZ'' goes to attention, (2.5) to (2.13)
 
 The skip is a product of two variables, so its tangents are those of (2.17), (2.19) and (2.20), one more term for each factor.
-A stack calls :class:`GeneralAttention`, which holds the mask and c. Some layers that it is: gradient descent on a graph's nodes, all
-tokens read (R a step on the demands); a causal layer, mask (N, N); Polyak's heavy ball on twice the width, tokens (Z_l, Z_{l-1}) and
-R = [[b, -b], [1, -1]]. Which entry of which token is the answer is the model's affair.
+A stack calls :class:`GeneralAttention`, which holds the mask and c. Some layers that it is: gradient descent on a graph's nodes,
+all tokens read (R a step on the demands); a causal layer, mask (N, N); Polyak's heavy ball on twice the width, tokens (Z_l,
+Z_{l-1}) and R = [[b, -b], [1, -1]]. Which entry of which token is the answer is the model's affair.
 """
 
 from dataclasses import dataclass
@@ -111,9 +111,9 @@ def backward_tangent(dtotal: Array, htotal: Array, tape: Tape, vtape: Tape) -> t
 class GeneralAttention:
     """The layer with its mask and its c chosen once, so that a stack calls it as it calls the module of any other layer.
 
-    mask: N numbers, 1 for a token that may be read, or N rows of them, row i for token i as the reader; None is the paper's, all but
-    the last token. c: the factor of attention; None is 1/n, n the number of tokens that may be read. ``skip=False`` leaves R out:
-    the weights are then P and Q. Objects with the same three values are equal, and they can be sent to other processes.
+    mask: N numbers, 1 for a token that may be read, or N rows of them, row i for token i as the reader; None is the paper's, all
+    but the last token. c: the factor of attention; None is 1/n, n the number of tokens that may be read. ``skip=False`` leaves R
+    out: the weights are then P and Q. Objects with the same three values are equal, and they can be sent to other processes.
     Raises ValueError for a mask of another shape, and for a c that is no finite number.
     """
 

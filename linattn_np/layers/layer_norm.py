@@ -10,7 +10,8 @@ Forward                                          Backward, from dY = df/dY
 (21.24) U = C S                                  (21.29) dC  = dU S     scaled     (21.33) dX  = dC - mean_j dC
 (21.25) Y = U gain + bias
 
-C is used twice, in U and in its own spread V; X is used D times, since the mean holds all entries of a token. Derived in lesson 21.
+C is used twice, in U and in its own spread V; X is used D times, since the mean holds all entries of a token. Derived in lesson
+21.
 """
 
 from typing import NamedTuple

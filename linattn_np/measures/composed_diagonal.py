@@ -27,8 +27,8 @@ from ..models.passes import can_compile, kernels
 def hessian_diagonal(model: Composed, theta: Array, Z: Array, y: Array, backend: str | None = None) -> Array:
     """The diagonal (p,) of the Hessian away from kinks: (15.17), exact.
 
-    model a Composed, theta (p,), Z (B, n+1, d+1), y (B,); ``backend`` in the place of the model's. Cost: about 30 Hessian-vector products of the attention for the
-    network's part, and one for each of the attention's parameters. Derived in lesson 15.
+    model a Composed, theta (p,), Z (B, n+1, d+1), y (B,); ``backend`` in the place of the model's. Cost: about 30 Hessian-vector
+    products of the attention for the network's part, and one for each of the attention's parameters. Derived in lesson 15.
     """
     if backend is not None:
         model = replace(model, backend=backend)

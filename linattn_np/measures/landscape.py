@@ -25,8 +25,10 @@ from .estimators import hutchinson, lanczos, power_iteration
 from .smoothness_fits import fit_l0_l1, fit_log
 
 __all__ = [
-    "Objective", "Spectrum", "StepCurvature", "best_decrease", "block_spectra", "blocks", "directional_smoothness", "directions_at",
-    "fit_l0_l1", "fit_log", "hessian_diagonal", "hutchinson", "lanczos", "off_diagonal_share", "path_smoothness", "power_iteration",
+    "Objective", "Spectrum", "StepCurvature", "best_decrease", "block_spectra", "blocks", "directional_smoothness",
+    "directions_at",
+    "fit_l0_l1", "fit_log", "hessian_diagonal", "hutchinson", "lanczos", "off_diagonal_share", "path_smoothness",
+    "power_iteration",
     "preconditioned_sharpness", "robust_condition_number", "spectrum",
     "step_curvature",
 ]  # fmt: skip

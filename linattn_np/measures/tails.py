@@ -1,4 +1,5 @@
-"""How heavy the tail of positive numbers x (draws,) is: statistics, and the Gaussian control beside which alone they mean something.
+"""How heavy the tail of positive numbers x (draws,) is: statistics, and the Gaussian control beside which alone they mean
+something.
 
 (8.2) Hill(k) = 1 / mean_i log(x_(i) / x_(k+1))  i = 1..k, x_(1) >= x_(2) >= ..: a law with P(X > x) ~ x^-a gives a
 (8.3) ||Lambda^(1/2) xi||, xi ~ N(0, I)          the norm of Gaussian noise with variances Lambda: the control

@@ -17,8 +17,8 @@ STD = 0.05  # of the first params where nothing is said, for every model, as in 
 def model_from(d: int, model: Any = None, params: Any = None, backend: str | None = None, **given: Any) -> Model:
     """The model that ``train`` is asked for: ``model`` itself, or the one that the other arguments describe.
 
-    d covariates; ``given`` holds layers, heads, full, attention, hidden, None where nothing is said: then ``params`` decide, where
-    there are any, or else DEFAULTS. Raises ValueError for two arguments of which one would be ignored, and names both.
+    d covariates; ``given`` holds layers, heads, full, attention, hidden, None where nothing is said: then ``params`` decide,
+    where there are any, or else DEFAULTS. Raises ValueError for two arguments of which one would be ignored, and names both.
     """
     given = {name: value for name, value in given.items() if value is not None}
     if model is not None:

@@ -59,7 +59,10 @@ class Composed:
         return sum(int(np.prod(shape)) for shape in self.shapes.values())
 
     def groups(self, by: str) -> Array:
-        """The number of each entry's "block", an array W1, b1, W2, b2, P_l,h or Q_l,h, or "layer": W1 and b1, W2 and b2, then l. -> (p,)"""
+        """The number of each entry's "block", an array W1, b1, W2, b2, P_l,h or Q_l,h, or "layer": W1 and b1, W2 and b2, then l.
+
+        -> (p,)
+        """
         L, H, _, D, _ = self.shapes["attention"]
         network = [int(np.prod(shape)) for shape in list(self.shapes.values())[:4]]
         inside = [D * D] * (2 * H * L)
@@ -99,7 +102,8 @@ class Composed:
         Z, y = as_prompts(Z, y)
         model = self if backend is None else replace(self, backend=backend)
         value, grad = model.passes(theta, Z).loss_and_grad(theta, (Z, y))
-        return value if isinstance(value, float | complex) else value.item(), grad  # type: ignore[return-value]  # complex as params
+        number = value if isinstance(value, float | complex) else value.item()  # complex as params are
+        return number, grad  # type: ignore[return-value]
 
     def hvp(self, theta: Array, Z: Array, y: Array, v: Array) -> Array:
         """H v, the Hessian away from kinks times a direction v (p,): the tangent of the backward pass. -> (p,)"""

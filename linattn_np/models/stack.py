@@ -5,8 +5,8 @@
 
 ``layer`` is a module of ``layers`` or an object with its functions; X is what it works on, tokens or a state. Matrices are
 (L, H, 2, D, D): [l, h, 0] is P, [l, h, 1] is Q; params are the trained part of them, (L, H, 2, k, k), k = d or D
-(``layers/corner.py``). A layer with other weights is stacked with a list in the place of matrices: for each layer its arrays, such as
-(P, Q, R) of ``layers/general_attention.py``; gradients and tangents are then lists like it.
+(``layers/corner.py``). A layer with other weights is stacked with a list in the place of matrices: for each layer its arrays,
+such as (P, Q, R) of ``layers/general_attention.py``; gradients and tangents are then lists like it.
 """
 
 from typing import Any
@@ -19,7 +19,9 @@ from ..layers.marks import Mark, keep, within
 
 
 def of_each_layer(weights: Any) -> Any:
-    """For each layer the arrays that its forward takes: of matrices (L, H, 2, D, D) a view (L, 2, H, D, D), of a list the list."""
+    """For each layer the arrays that its forward takes: of matrices (L, H, 2, D, D) a view (L, 2, H, D, D), of a list the
+    list.
+    """
     return weights.swapaxes(1, 2) if isinstance(weights, np.ndarray) else weights
 
 

@@ -4,9 +4,9 @@ T is a linear map, so nothing new is derived for a tied model: with f the loss o
 
     gradient  dw = T^T dparams          Hessian  T^T H T          (both by the chain rule, once)
 
-dw sums over all uses of a number: a looped layer's gradient is the sum over its loops. A tie says what T is (``ties.py``): Diagonal,
-Scalar, StepSize, Looped, Corner, Free. A tied model is a model, so ties compose: ``tied(model, Looped(), Diagonal())`` trains one
-diagonal layer that is used in every place. Compiled kernels serve it as they serve the model inside.
+dw sums over all uses of a number: a looped layer's gradient is the sum over its loops. A tie says what T is (``ties.py``):
+Diagonal, Scalar, StepSize, Looped, Corner, Free. A tied model is a model, so ties compose: ``tied(model, Looped(), Diagonal())``
+trains one diagonal layer that is used in every place. Compiled kernels serve it as they serve the model inside.
 
 >>> import numpy as np, linattn_np as la
 >>> from linattn_np.models.tied import Diagonal, Looped, tied
@@ -66,7 +66,10 @@ class Tied:
         return w
 
     def groups(self, by: str) -> Array:
-        """The number of each entry's "block" or "layer": that of the params that it makes. What one number reaches is one group. -> like w"""
+        """The number of each entry's "block" or "layer": that of the params that it makes.
+
+        What one number reaches is one group. -> like w
+        """
         rows, columns = self.map.rows, self.map.columns
         inside = groups_of(self.model, self.map.offset, Grouping("groups", by)).ravel()[rows]
         joined, size = np.arange(inside.max() + 1), int(np.prod(self.map.shape))

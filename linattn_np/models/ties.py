@@ -1,7 +1,7 @@
 """Ties: linear maps from a few numbers to all weights, params = T w + offset, each with its adjoint.
 
-A tie says what T is for params of a shape. The maps serve any model with params (L, H, 2, k, k), and :class:`Free` any model at all;
-``tied.py`` makes a model of a model and a tie.
+A tie says what T is for params of a shape. The maps serve any model with params (L, H, 2, k, k), and :class:`Free` any model at
+all; ``tied.py`` makes a model of a model and a tie.
 """
 
 from dataclasses import dataclass

@@ -88,7 +88,8 @@ class LinearTransformer:
         """The loss and its gradient. -> (float, like params)"""
         params, passes, batch = self._prepared(params, Z, y)
         value, grad = passes.loss_and_grad(params, batch)
-        return value if isinstance(value, float | complex) else value.item(), grad  # type: ignore[return-value]  # complex as params
+        number = value if isinstance(value, float | complex) else value.item()  # complex as params are
+        return number, grad  # type: ignore[return-value]
 
     def hvp(self, params: Array, Z: Array, y: Array, v: Array) -> Array:
         """H v, v like params. -> like params"""
@@ -116,7 +117,9 @@ class LinearTransformer:
 def transformer_for(
     params: Any, d: int, attention: str = "linear", backend: str = "numba", Z: Array | None = None
 ) -> tuple[LinearTransformer, Array]:
-    """The model whose params these are, on tokens of d covariates, and the params as an array; Z, if given, is named in errors."""
+    """The model whose params these are, on tokens of d covariates, and the params as an array; Z, if given, is named in
+    errors.
+    """
     params = as_params(params)
     layers, heads, _, k, _ = params.shape
     if k not in (d, d + 1):

@@ -29,8 +29,10 @@ from .newton import Newton
 from .schedules import Cosine, Linear, Scheduled, WarmUp
 
 __all__ = [
-    "CLIPPINGS", "GROUPINGS", "KINDS", "SGD", "SOAP", "Adagrad", "Adam", "AdamW", "Cosine", "GroupedMoments", "Grouping", "Linear", "Moments", "Momentum", "Muon", "Newton",
-    "NormalizedGD", "Optimizer", "RMSProp", "RatedMomentum", "Scheduled", "Shampoo", "SignDescent", "Squares", "WarmUp", "check_optimizer", "clip",
+    "CLIPPINGS", "GROUPINGS", "KINDS", "SGD", "SOAP", "Adagrad", "Adam", "AdamW", "Cosine", "GroupedMoments", "Grouping",
+    "Linear", "Moments", "Momentum", "Muon", "Newton",
+    "NormalizedGD", "Optimizer", "RMSProp", "RatedMomentum", "Scheduled", "Shampoo", "SignDescent", "Squares", "WarmUp",
+    "check_optimizer", "clip",
     "described", "global_norm", "groups_by_shape", "norm_over", "power",
 ]  # fmt: skip
 
@@ -38,7 +40,9 @@ KINDS = {kind.__name__: kind for kind in (SGD, SignDescent, NormalizedGD, Adagra
 
 
 def check_optimizer(optimizer: Any) -> Optimizer:
-    """Raise ValueError unless ``optimizer`` is an instance with ``init`` and ``update``; a name or a class is answered with what to write."""
+    """Raise ValueError unless ``optimizer`` is an instance with ``init`` and ``update``; a name or a class is answered with what
+    to write.
+    """
     if hasattr(optimizer, "init") and hasattr(optimizer, "update") and not isinstance(optimizer, type):
         return optimizer
     name = optimizer.__name__ if isinstance(optimizer, type) else optimizer

@@ -38,7 +38,9 @@ class RatedMomentum(NamedTuple):
 
 
 class GroupedMoments(NamedTuple):
-    """State of Adam whose second moment is shared: v holds the same number in all entries of a group, groups says which they are."""
+    """State of Adam whose second moment is shared: v holds the same number in all entries of a group, groups says which they
+    are.
+    """
 
     t: int
     m: Array
@@ -87,7 +89,10 @@ def knows_its_arguments(kind: type[Kind]) -> type[Kind]:
 
 
 class Checked:
-    """Raise ValueError for a negative rate or eps, or for a decay outside [0, 1). Numbers are kept as floats: SGD(1) is SGD(1.0)."""
+    """Raise ValueError for a negative rate or eps, or for a decay outside [0, 1).
+
+    Numbers are kept as floats: SGD(1) is SGD(1.0).
+    """
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -34,8 +34,8 @@ class SGD(_WithBuffer):
 
         (29.1)  m <- mu m + g,   x_l <- x_l - lr r_l m_l
 
-    lr, r_l >= 0, 0 <= momentum < 1. The buffer is not damped: with momentum mu a constant gradient is stepped along at lr / (1 - mu).
-    What a layer is, ``groups`` says. Source: Polyak 1964, in the form of the paper's code.
+    lr, r_l >= 0, 0 <= momentum < 1. The buffer is not damped: with momentum mu a constant gradient is stepped along at lr / (1 -
+    mu). What a layer is, ``groups`` says. Source: Polyak 1964, in the form of the paper's code.
     """
 
     layer_rates: tuple[float, ...] | None = None
@@ -137,14 +137,15 @@ class RMSProp(Checked):
 class Adam(Checked):
     """Momentum divided by a running root mean square, both corrected for their start at zero (6.6).
 
-    ``second_moment`` "coordinate"; or one number for each "block" P_l,h or Q_l,h, each "layer", or "global": in a group G of entries
+    ``second_moment`` "coordinate"; or one number for each "block" P_l,h or Q_l,h, each "layer", or "global": in a group G of
+    entries
 
         (29.2)  v_G <- beta2 v_G + (1 - beta2) mean of g_i^2 over the i in G with g_i != 0,   v_i = v_G
 
     in the place of v in (6.6). Entries that no prediction depends on, such as the last layer's P, have g_i = 0 always: with them
     in the mean a layer's rate would hang on how many it has.
-    lr, eps >= 0, 0 <= beta1, beta2 < 1. The paper uses beta1 = beta2 = 0.9. Source: Kingma and Ba 2015; for blocks, which there are
-    rows and heads, Adam-mini, Zhang et al. 2024 (arXiv 2406.16793).
+    lr, eps >= 0, 0 <= beta1, beta2 < 1. The paper uses beta1 = beta2 = 0.9. Source: Kingma and Ba 2015; for blocks, which there
+    are rows and heads, Adam-mini, Zhang et al. 2024 (arXiv 2406.16793).
     """
 
     lr: float
@@ -226,7 +227,8 @@ def clip(grad: Array, threshold: float | None, by: str = "global", norm: float |
     """Shorten the gradient to at most ``threshold`` (6.8), keeping its direction, or that of each part.
 
     by "global": the norm of everything; "block": of each matrix P or Q (the last two axes) by itself; "coordinate": |g_i|.
-    threshold > 0, or None for no clipping; norm is ||g||, where it is known already -> like grad. Raises ValueError otherwise. Source: Pascanu et al. 2013; paper, 3.1.
+    threshold > 0, or None for no clipping; norm is ||g||, where it is known already -> like grad. Raises ValueError otherwise.
+    Source: Pascanu et al. 2013; paper, 3.1.
     """
     one_of("by", by, CLIPPINGS)
     if isinstance(grad, np.ma.MaskedArray):

@@ -1,7 +1,7 @@
 """Groups of parameters that share one number: a block is a matrix P_l,h or Q_l,h, a layer all matrices of one l.
 
-For params (L, H, 2, k, k) the shape says what they are. A model whose params have another form may have a method ``groups(by)``, by
-"block" or "layer", that numbers the groups of its entries from 0: integers, like params.
+For params (L, H, 2, k, k) the shape says what they are. A model whose params have another form may have a method ``groups(by)``,
+by "block" or "layer", that numbers the groups of its entries from 0: integers, like params.
 """
 
 from typing import NamedTuple

@@ -55,7 +55,9 @@ def orthogonalized(M: Array) -> Array:
 
 
 class Sides(NamedTuple):
-    """State of Shampoo: the momentum, and the mean products of gradients from the left (.., r, r) and from the right (.., c, c)."""
+    """State of Shampoo: the momentum, and the mean products of gradients from the left (.., r, r) and from the right (.., c,
+    c).
+    """
 
     t: int
     m: Array
@@ -72,8 +74,8 @@ class Shampoo(Checked):
                 W <- W - lr (L_hat + eps I)^-1/4 M (R_hat + eps I)^-1/4
 
     After one step from zero that is U V^T of G = U S V^T. lr, eps >= 0, 0 <= momentum, beta2 < 1. A block that is 0 stays.
-    Raises ValueError for params without matrices. Cost O(k^3) a block. Source: Gupta, Koren and Singer 2018 (arXiv 1802.09568), who add
-    the products up; the mean, as Adam's, is that of later practice.
+    Raises ValueError for params without matrices. Cost O(k^3) a block. Source: Gupta, Koren and Singer 2018 (arXiv 1802.09568),
+    who add the products up; the mean, as Adam's, is that of later practice.
     """
 
     lr: float
@@ -106,7 +108,9 @@ def inverse_fourth_root(A: Array, eps: float) -> Array:
 
 
 class Bases(NamedTuple):
-    """State of SOAP: Adam's moments, m along the axes of params and v along the bases; the mean products; the bases themselves."""
+    """State of SOAP: Adam's moments, m along the axes of params and v along the bases; the mean products; the bases
+    themselves.
+    """
 
     t: int
     m: Array
@@ -126,9 +130,9 @@ class SOAP(Checked):
                 W <- W - lr U [ U^T M_hat V_R / (sqrt(V_hat) + eps) ] V_R^T,   L and R as in (29.5),
                 every f updates:  U <- the orthogonal factor of L U,   V_R <- that of R V_R
 
-    Where all G are diagonal the bases stay I: that is Adam. lr, eps >= 0, 0 <= beta1, beta2 < 1; ``every`` is f, 10 in its source. The
-    first step is taken along the axes. Raises ValueError for params without matrices. Cost O(k^3) a block. Source: Vyas et al. 2024
-    (arXiv 2409.11321), algorithm 3, with Adam's corrections as in its code.
+    Where all G are diagonal the bases stay I: that is Adam. lr, eps >= 0, 0 <= beta1, beta2 < 1; ``every`` is f, 10 in its
+    source. The first step is taken along the axes. Raises ValueError for params without matrices. Cost O(k^3) a block. Source:
+    Vyas et al. 2024 (arXiv 2409.11321), algorithm 3, with Adam's corrections as in its code.
     """
 
     lr: float

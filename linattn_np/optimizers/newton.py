@@ -1,7 +1,8 @@
 """Newton's method and Gauss-Newton, damped, as ideals for models of a few hundred parameters: the step knows the exact curvature.
 
-An update sees params, so the curvature is a function of them: ``Objective(Z, y).hessian`` of :mod:`linattn_np.measures.landscape`, on
-prompts that you choose, is Newton's; ``Objective(Z, y).gauss_newton`` Gauss's. Not for ``Run``, which keeps plain values only.
+An update sees params, so the curvature is a function of them: ``Objective(Z, y).hessian`` of
+:mod:`linattn_np.measures.landscape`, on prompts that you choose, is Newton's; ``Objective(Z, y).gauss_newton`` Gauss's. Not for
+``Run``, which keeps plain values only.
 """
 
 from collections.abc import Callable
@@ -32,8 +33,8 @@ class Newton(Checked):
         (29.7)  every f updates:  C <- alpha C + (1 - alpha) curvature(x), the first time C = curvature(x),
                 |C| = sum of |lambda_i| u_i u_i^T,   m <- mu m + g,   x <- x - lr (|C| + damping max |lambda_i| I)^-1 m
 
-    On a convex quadratic lr = 1 without damping and momentum arrives in one step. Along negative curvature the sizes keep the step going
-    down. What no prediction depends on has lambda_i = 0 and g = 0; without damping such directions are left alone.
+    On a convex quadratic lr = 1 without damping and momentum arrives in one step. Along negative curvature the sizes keep the
+    step going down. What no prediction depends on has lambda_i = 0 and g = 0; without damping such directions are left alone.
     curvature: params -> (p, p), symmetric; lr, damping >= 0; 0 <= momentum, alpha < 1; ``every`` is f. Raises ValueError for a
     curvature of another shape. Cost O(p^3) and one curvature every f updates. Source: Dauphin et al. 2014 for |C|;
     Levenberg 1944 for the damping.

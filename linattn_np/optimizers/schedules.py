@@ -6,7 +6,8 @@
     cosine     s(t) = (1 + cos(pi min(t / T, 1))) / 2      the same ends, flat at both
     warm-up    s(t) = min(1, (t + 1) / W) then(t)          W equal steps up to the schedule that follows
 
-``train`` takes one as ``schedule``; :class:`Scheduled` is an optimizer made of an optimizer and a schedule, for loops of your own.
+``train`` takes one as ``schedule``; :class:`Scheduled` is an optimizer made of an optimizer and a schedule, for loops of your
+own.
 """
 
 import math
@@ -53,7 +54,9 @@ class Cosine:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """The factor min(1, (t + 1) / steps), times that of the schedule ``then`` where there is one: ``WarmUp(50, Linear(2000))``."""
+    """The factor min(1, (t + 1) / steps), times that of the schedule ``then`` where there is one: ``WarmUp(50,
+    Linear(2000))``.
+    """
 
     steps: int
     then: Any = None
@@ -71,7 +74,10 @@ NAMED: dict[str, Callable[[int], Schedule]] = {"linear": Linear, "cosine": Cosin
 
 
 def as_schedule(schedule: Any, steps: int) -> Schedule | None:
-    """None, or a schedule by its name, which then ends at ``steps``, or any function of the step. Raises ValueError for anything else."""
+    """None, or a schedule by its name, which then ends at ``steps``, or any function of the step.
+
+    Raises ValueError for anything else.
+    """
     if schedule is None or (callable(schedule) and not isinstance(schedule, type)):
         return schedule
     if isinstance(schedule, str):

@@ -1,4 +1,6 @@
-"""Reading an answer: what a student returned as numbers or a letter, what is wrong with its form, and which of its lines crashed."""
+"""Reading an answer: what a student returned as numbers or a letter, what is wrong with its form, and which of its lines
+crashed.
+"""
 
 import re
 import sys
@@ -42,7 +44,10 @@ def form(names: Sequence[str], result: Any, expected: Sequence[Any]) -> tuple[li
 
 
 def as_array(name: str, value: Any, like: Array) -> tuple[Array, str]:
-    """``value`` as numbers of the shape of ``like``, or what is wrong with it. Fractions count, and an array of one number as a number."""
+    """``value`` as numbers of the shape of ``like``, or what is wrong with it.
+
+    Fractions count, and an array of one number as a number.
+    """
     if value is None:
         return NOTHING, f"{name}: expected {shape(like)}, got None: is a return missing?"
     try:

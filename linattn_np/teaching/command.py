@@ -199,7 +199,10 @@ def grade_lessons(args: argparse.Namespace, lessons: list[Lesson]) -> int:
 
 
 def _renew_map(folder: Path) -> int:
-    """Bring the map up to date where there is one; a card that cannot be read is a matter for ``check``. -> 0, or 1 when it is left as it is"""
+    """Bring the map up to date where there is one; a card that cannot be read is a matter for ``check``.
+
+    -> 0, or 1 when it is left as it is
+    """
     readme = folder / "README.md"
     if not readme.is_file():
         return 0

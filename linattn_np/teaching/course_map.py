@@ -1,7 +1,7 @@
 """The map in lessons/README.md: parts of it are made from the lessons' cards, so that they stay true.
 
-Each part stands between two marks. The map and the graph are of all lessons, the sitting of those that its mark names, and the plan of days
-of all that are not optional, in units that are not cut: a lesson's page, and each exercise card.
+Each part stands between two marks. The map and the graph are of all lessons, the sitting of those that its mark names, and the
+plan of days of all that are not optional, in units that are not cut: a lesson's page, and each exercise card.
 """
 
 import re

@@ -40,8 +40,8 @@ def run_all(
 ) -> list[Execution]:  # fmt: skip
     """Execute (lesson, notebook) pairs on fresh kernels. -> [Execution] in the order of ``jobs``
 
-    The notebooks are changed: they get their outputs, cleaned. ``finished(execution)`` is called as each one ends. An interrupt stops
-    the kernels and is passed on.
+    The notebooks are changed: they get their outputs, cleaned. ``finished(execution)`` is called as each one ends. An interrupt
+    stops the kernels and is passed on.
     """
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     total = sum(cell.cell_type == "code" for _, notebook in jobs for cell in notebook.cells)
@@ -117,7 +117,9 @@ def environment(profile: str) -> dict[str, str]:
 
 
 def _worked(client: Any) -> float:
-    """The processor time of a client's kernel in seconds: on a busy machine less than the clock says, and what a budget is about."""
+    """The processor time of a client's kernel in seconds: on a busy machine less than the clock says, and what a budget is
+    about.
+    """
     import psutil  # comes with Jupyter's kernel
 
     try:

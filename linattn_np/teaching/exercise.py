@@ -34,11 +34,12 @@ class Exercise:
 
     With ``inputs`` the answer is a function: ``reference(*inputs(rng, sizes))`` is the right result, ``sizes`` one of POINTS and
     ``names`` what is returned, in order. Without, the answer is a value, ``reference``: a number, an array, or a string, such as
-    the letter of a choice. ``forbids`` names functions of the library that the answer may not call, where one of them is the answer.
+    the letter of a choice. ``forbids`` names functions of the library that the answer may not call, where one of them is the
+    answer.
 
-    ``tolerance`` is relative to the largest entry of each result. 1e-9 is what is left of 1e-16 by some thousand operations on generic
-    numbers, and far below any slip; a finite difference (1e-5), a number worked by hand to three digits (5e-3) and one that is measured
-    from random prompts (as the exercise says) are accepted where the exercise does not forbid them.
+    ``tolerance`` is relative to the largest entry of each result. 1e-9 is what is left of 1e-16 by some thousand operations on
+    generic numbers, and far below any slip; a finite difference (1e-5), a number worked by hand to three digits (5e-3) and one
+    that is measured from random prompts (as the exercise says) are accepted where the exercise does not forbid them.
     """
 
     id: str

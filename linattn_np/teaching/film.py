@@ -1,4 +1,6 @@
-"""A moving picture that lives in the notebook's saved output: frames and a range input, without a kernel and without a network."""
+"""A moving picture that lives in the notebook's saved output: frames and a range input, without a kernel and without a
+network.
+"""
 
 import base64
 import itertools
@@ -21,8 +23,10 @@ HOW = (
     "--to html makes of it."
 )
 
-# The whole script. It stands in the picture's onload and not in a <script>: whoever strips scripts drops the attributes without a trace,
-# and the still and the line HOW remain. Both controls and their words are made here, so that no dead control is ever seen. Nothing
+# The whole script. It stands in the picture's onload and not in a <script>: whoever strips scripts drops the attributes without a
+# trace,
+# and the still and the line HOW remain. Both controls and their words are made here, so that no dead control is ever seen.
+# Nothing
 # moves by itself, which is what prefers-reduced-motion asks for. The two attributes keep Jupyter's own keys out of the way.
 SCRIPT = """
 this.onload = null;
@@ -65,8 +69,9 @@ def moving(draw: Callable[..., Any], alt: str, **knobs: Knob) -> None:
 
     Each knob is ``knob(values, start, label)``, its name an argument of ``draw``; with several knobs there is a frame for each
     combination. ``draw`` may also return (figure, words): a sentence on this frame, written under it and read aloud when it
-    changes. ``alt`` says what is to be seen in all frames. It moves in JupyterLab, kernel or not, once the notebook is trusted, and in
-    exported HTML; where scripts are stripped the frame at the start positions stands there, and a line says how to see it move.
+    changes. ``alt`` says what is to be seen in all frames. It moves in JupyterLab, kernel or not, once the notebook is trusted,
+    and in exported HTML; where scripts are stripped the frame at the start positions stands there, and a line says how to see it
+    move.
 
     >>> def draw(step):
     ...     figure, axes = la.plotting.new_figure(width=5.0, height=3.4)
@@ -88,7 +93,9 @@ def moving(draw: Callable[..., Any], alt: str, **knobs: Knob) -> None:
 
 
 class Film:
-    """The frames of a moving picture: ``page``, its HTML; ``still`` and ``alt``, the frame that it starts with and its description."""
+    """The frames of a moving picture: ``page``, its HTML; ``still`` and ``alt``, the frame that it starts with and its
+    description.
+    """
 
     def __init__(self, draw: Callable[..., Any], alt: str, knobs: dict[str, Knob]) -> None:
         drawn = [_frame(draw, dict(zip(knobs, at, strict=True))) for at in itertools.product(*(k.values for k in knobs.values()))]

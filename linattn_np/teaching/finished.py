@@ -1,6 +1,8 @@
-"""What a finished lesson keeps beyond the form of ``rules``: true minutes, its pace, a moving picture, one meaning a letter, a page for the teacher.
+"""What a finished lesson keeps beyond the form of ``rules``: true minutes, its pace, a moving picture, one meaning a letter, a
+page for the teacher.
 
-A lesson is held to these rules once its teacher's page, ``lessons/teaching/NN.md``, is there; before that they are what is missing.
+A lesson is held to these rules once its teacher's page, ``lessons/teaching/NN.md``, is there; before that they are what is
+missing.
 """
 
 import re
@@ -36,7 +38,9 @@ def is_finished(lesson: Lesson) -> bool:
 
 
 def check_finished(lesson: Lesson, source: Notebook, executed: Notebook | None) -> list[str]:
-    """Complaints, a line each, about a lesson that wants to be finished; ``executed`` is its notebook, None where there is none."""
+    """Complaints, a line each, about a lesson that wants to be finished; ``executed`` is its notebook, None where there is
+    none.
+    """
     found: list[str] = []
     for rule in (_minutes, _sentence, _symbols, _tags, _pace, _moving, partial(_kept, executed=executed), _page):
         found += rule(lesson, source)
@@ -51,7 +55,10 @@ def _minutes(lesson: Lesson, source: Notebook) -> Iterator[str]:
 
 def _sentence(lesson: Lesson, source: Notebook) -> Iterator[str]:
     if not SENTENCE.search(source.cells[0].source):
-        yield "card: expected a line '**Afterwards you can say.** ... (t2)', which names the question of the exit ticket that tests it"
+        yield (
+            "card: expected a line '**Afterwards you can say.** ... (t2)', which names the question of the exit ticket that "
+            "tests it"
+        )
 
 
 def symbols_of(text: str) -> list[tuple[str, bool, str]]:
@@ -60,7 +67,9 @@ def symbols_of(text: str) -> list[tuple[str, bool, str]]:
 
 
 def owned_before(lesson: Lesson) -> dict[str, tuple[str, str]]:
-    """What letters mean when the lesson begins, {symbol: (meaning, since)}: the project's key, then the earlier lessons' tables."""
+    """What letters mean when the lesson begins, {symbol: (meaning, since)}: the project's key, then the earlier lessons'
+    tables.
+    """
     owned = {name: (meaning, "the key") for name, (meaning, _) in SYMBOLS.items()}
     for path in sorted(lesson.source.parent.glob("*.py")):
         if path.name >= lesson.source.name:
@@ -79,7 +88,10 @@ def _symbols(lesson: Lesson, source: Notebook) -> Iterator[str]:
     for symbol, here, meaning in rows:
         before, since = owned.get(symbol, (meaning, ""))
         if not here and before != meaning:
-            yield f"symbols: ${symbol}$ is {before!r} since {since}; another meaning is marked (here), the same one has the same words"
+            yield (
+                f"symbols: ${symbol}$ is {before!r} since {since}; another meaning is marked (here), the same one has the same "
+                "words"
+            )
     named = {letter for symbol in [*owned, *(symbol for symbol, _, _ in rows)] for letter in GREEK.findall(symbol)}
     used = {letter for equation in numbered_equations(source) for letter in GREEK.findall(equation)}
     if used - named:

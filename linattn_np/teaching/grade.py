@@ -1,7 +1,8 @@
 """``lessons grade FOLDER``: run every handed-in notebook in a process of its own and write grades.csv.
 
-A student is a folder in FOLDER, with as many notebooks as wanted, or a notebook in FOLDER itself. Which lesson a notebook belongs to is
-read off its first cell. An exercise counts its level, a question of the exit ticket one point; what is not right counts nothing.
+A student is a folder in FOLDER, with as many notebooks as wanted, or a notebook in FOLDER itself. Which lesson a notebook belongs
+to is read off its first cell. An exercise counts its level, a question of the exit ticket one point; what is not right counts
+nothing.
 """
 
 import csv

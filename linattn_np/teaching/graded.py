@@ -1,8 +1,9 @@
 """``python -m linattn_np.teaching.graded SOURCE NOTEBOOK``: run one handed-in notebook and judge its answers.
 
-It is started by ``grade.py``, in a process of its own, for each notebook: what is in it is somebody else's code. No connection can be
-opened and no program started from it; errors end a cell and not the notebook. The lesson's own checks are made, in place of whatever
-stands in the student's cells, right after the cell in which the lesson has them. The last line printed is a JSON object {exercise: right}.
+It is started by ``grade.py``, in a process of its own, for each notebook: what is in it is somebody else's code. No connection
+can be opened and no program started from it; errors end a cell and not the notebook. The lesson's own checks are made, in place
+of whatever stands in the student's cells, right after the cell in which the lesson has them. The last line printed is a JSON
+object {exercise: right}.
 """
 
 import contextlib

@@ -1,4 +1,6 @@
-"""Copies of the lessons for students and teachers: handouts, complete lessons, nbgrader's version, and a lesson opened in JupyterLab."""
+"""Copies of the lessons for students and teachers: handouts, complete lessons, nbgrader's version, and a lesson opened in
+JupyterLab.
+"""
 
 import argparse
 import shutil

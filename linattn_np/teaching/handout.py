@@ -1,4 +1,7 @@
-"""Handouts: a lesson with its solutions cut to stubs and its outputs cleared, which installs what it needs. Nothing pairs it with the source."""
+"""Handouts: a lesson with its solutions cut to stubs and its outputs cleared, which installs what it needs.
+
+Nothing pairs it with the source.
+"""
 
 import ast
 import copy
@@ -13,7 +16,8 @@ FOLDED = re.compile(rf"<!-- {BEGIN} -->.*?<!-- {END} -->", re.S)
 
 
 def to_handout(notebook: Notebook, file: str = "") -> Notebook:
-    """A copy of a notebook for students, after its card a cell that installs the course. Raises ValueError where a solution's markers do not fit.
+    """A copy of a notebook for students, after its card a cell that installs the course. Raises ValueError where a solution's
+    markers do not fit.
 
     ``file`` is the name that it will have: links to open it go by that, where the repository's address is known.
     """

@@ -1,7 +1,7 @@
 """What a handout needs to run anywhere: a first cell that installs the course, and links that open it at Colab or Binder.
 
-The repository's address stands in one place, ``[project.urls]`` of pyproject.toml, as ``Repository``. Where it has none there are no links,
-and the first cell installs the release of this version by its name.
+The repository's address stands in one place, ``[project.urls]`` of pyproject.toml, as ``Repository``. Where it has none there are
+no links, and the first cell installs the release of this version by its name.
 """
 
 import tomllib
@@ -12,7 +12,10 @@ from .places import PACKAGE
 
 NAME = "linattn_np"
 BRANCH = "handouts"  # where .github/workflows/handouts.yml puts the students' versions, which Colab reads
-COLAB = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{}/blob/{}/{})"
+COLAB = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "(https://colab.research.google.com/github/{}/blob/{}/{})"
+)
 BINDER = (
     "[![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/{}/HEAD?urlpath=lab%2Ftree%2Fhandouts%2F{})"
 )
@@ -39,7 +42,10 @@ def repository() -> str:
 
 
 def badges(file: str, address: str | None = None) -> str:
-    """Markdown of the links that open a handout: Colab reads code of GitHub alone, Binder any repository. "" without an address."""
+    """Markdown of the links that open a handout: Colab reads code of GitHub alone, Binder any repository.
+
+    "" without an address.
+    """
     address = repository() if address is None else address
     if not address:
         return ""

@@ -1,7 +1,7 @@
 """A lesson as nbgrader takes it: the complete notebook, its cells marked as answers and as tests worth points.
 
-nbgrader cuts what stands between the solution markers and the hidden tests itself (``nbgrader generate_assignment``). The student sees the
-check with its hints; the hidden one, put back when the notebook is graded, raises where the answer is not right.
+nbgrader cuts what stands between the solution markers and the hidden tests itself (``nbgrader generate_assignment``). The student
+sees the check with its hints; the hidden one, put back when the notebook is graded, raises where the answer is not right.
 """
 
 import copy

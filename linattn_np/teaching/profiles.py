@@ -1,6 +1,7 @@
 """How much a lesson computes, and how a check answers, from the environment.
 
-LINATTN_PROFILE is smoke, class (the default) or paper; LINATTN_STRICT=1 makes every check that is not right an error, for grading.
+LINATTN_PROFILE is smoke, class (the default) or paper; LINATTN_STRICT=1 makes every check that is not right an error, for
+grading.
 """
 
 import os
@@ -24,5 +25,8 @@ def by_profile(smoke: Size, usual: Size, paper: Size | None = None) -> Size:
 
 
 def strictly(strict: bool | None = None) -> bool:
-    """Whether a check that is not right is an error: as asked, or (None) as LINATTN_STRICT says. Raises ValueError for other values."""
+    """Whether a check that is not right is an error: as asked, or (None) as LINATTN_STRICT says.
+
+    Raises ValueError for other values.
+    """
     return one_of(STRICT, os.environ.get(STRICT, "0"), ("0", "1")) == "1" if strict is None else bool(strict)

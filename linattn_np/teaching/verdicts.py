@@ -20,7 +20,9 @@ COLOURS = {NOT_ATTEMPTED: "#767676", WRONG_FORM: "#8c510a", WRONG_VALUE: "#b2182
 
 @dataclass(frozen=True)
 class Verdict:
-    """What ``check`` says: ``kind`` is one of the five, ``reasons`` the sentences that say why, ``hint`` the slip that explains a wrong value."""
+    """What ``check`` says: ``kind`` is one of the five, ``reasons`` the sentences that say why, ``hint`` the slip that explains a
+    wrong value.
+    """
 
     id: str
     kind: str
@@ -49,7 +51,8 @@ class NotRightError(AssertionError):
 def check(id: str, answer: Any, strict: bool | None = None) -> None:
     """Judge an answer to exercise ``id`` and show the verdict. Raises ValueError for an unknown exercise.
 
-    ``strict``, for grading: whatever is not right raises NotRightError, an AssertionError, and gives no hint (None: as LINATTN_STRICT
+    ``strict``, for grading: whatever is not right raises NotRightError, an AssertionError, and gives no hint (None: as
+    LINATTN_STRICT
     says, 1 or 0).
     """
     verdict = judge(id, answer)

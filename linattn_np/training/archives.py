@@ -38,7 +38,10 @@ def checksum(arrays: Mapping[str, Array]) -> str:
 def write_arrays(
     path: str | os.PathLike[str], description: str, arrays: Mapping[str, Any], made_by: Mapping[str, Any] | None = None
 ) -> None:
-    """Keep arrays with the description that they belong to; whole or not at all. ``made_by``: where they were computed elsewhere."""
+    """Keep arrays with the description that they belong to; whole or not at all.
+
+    ``made_by``: where they were computed elsewhere.
+    """
     made = json.dumps(provenance() if made_by is None else dict(made_by), sort_keys=True)
     named: dict[str, Any] = {
         "description": np.array(description),

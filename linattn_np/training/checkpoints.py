@@ -32,7 +32,10 @@ class Standing:
 
 
 class Checkpoint:
-    """The file that keeps the standing of one run. ``after`` seconds from the start, then ``every`` so many, it is written anew."""
+    """The file that keeps the standing of one run.
+
+    ``after`` seconds from the start, then ``every`` so many, it is written anew.
+    """
 
     def __init__(self, path: Path, description: str, after: float = EVERY, every: float = EVERY) -> None:
         self.path, self.description, self.every = path, f"on the way: {description}", every
@@ -46,8 +49,10 @@ class Checkpoint:
         """Keep a standing; the one before stays until this one is whole on the disk."""
         times, done = sorted(standing.snapshots), standing.t
         arrays = {
-            "t": done, "params": standing.params, "losses": standing.losses[:done], "norms": standing.norms[:done], "times": times,
-            "snapshots": np.stack([standing.snapshots[t] for t in times]), "updates": np.array([standing.updates[t] for t in sorted(standing.updates)]),
+            "t": done, "params": standing.params, "losses": standing.losses[:done], "norms": standing.norms[:done],
+            "times": times,
+            "snapshots": np.stack([standing.snapshots[t] for t in times]),
+            "updates": np.array([standing.updates[t] for t in sorted(standing.updates)]),
             "random": standing.states, "seconds": standing.seconds, "compile_seconds": standing.compile_seconds,
             **{f"state{k}": leaf for k, leaf in enumerate(leaves(standing.optimizer_state))},
         }  # fmt: skip
@@ -55,7 +60,8 @@ class Checkpoint:
         self.next = time.monotonic() + self.every
 
     def load(self, start: Standing) -> Standing:
-        """The standing that was kept, or ``start`` where there is none; the random states of ``start`` are brought to where they were.
+        """The standing that was kept, or ``start`` where there is none; the random states of ``start`` are brought to where they
+        were.
 
         One that another machine or other versions wrote is not gone on from: a run's bits come from one place.
         """

@@ -95,7 +95,10 @@ def read_regular(path: Path, most: int) -> bytes | None:
 
 
 def kind_of(path: Path, follow: bool = True) -> str:
-    """What stands at a path, in words: "a file", "a folder", "nothing", .. ``follow``: where a link leads, instead of "a link"."""
+    """What stands at a path, in words: "a file", "a folder", "nothing", ..
+
+    ``follow``: where a link leads, instead of "a link".
+    """
     try:
         mode = os.stat(path, follow_symlinks=follow).st_mode
     except FileNotFoundError:

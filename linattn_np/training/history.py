@@ -52,7 +52,8 @@ class History:
         return np.array(times), np.stack([self.snapshots[t] for t in times])
 
     def plot(self, ax: "Axes | None" = None, what: str = "loss", label: str = "", **style: Any) -> "Figure":
-        """Draw the loss, or ``what="grad_norm"``, against the step: the median of blocks of steps, and a band between their quartiles.
+        """Draw the loss, or ``what="grad_norm"``, against the step: the median of blocks of steps, and a band between their
+        quartiles.
 
         ``ax`` and ``style`` as in matplotlib; a new figure when there is no ``ax``. -> the figure, which a notebook shows.
         Raises ValueError for another ``what``. A run that diverged ends in a dotted line.
@@ -82,8 +83,8 @@ class History:
     def how_it_diverged(self) -> str:
         """What the warning says."""
         return (
-            f"the run diverged at step {self.diverged_at} of {len(self.loss)}: its loss, gradient or update was not finite there; params are "
-            "those before it. A smaller learning rate or clip may help"
+            f"the run diverged at step {self.diverged_at} of {len(self.loss)}: its loss, gradient or update was not finite "
+            "there; params are those before it. A smaller learning rate or clip may help"
         )
 
     def in_words(self) -> dict[str, str]:
@@ -96,7 +97,8 @@ class History:
         }
         return {
             "steps": ran, "loss": along["loss"], "gradient norm": along["norm"], "params": "x".join(map(str, self.params.shape)),
-            "snapshots": f"{len(self.snapshots)}", "seconds": f"{self.seconds:.1f}" + (f" and {self.compile_seconds:.1f} of compiling" if self.compile_seconds >= 0.05 else ""),
+            "snapshots": f"{len(self.snapshots)}", "seconds": f"{self.seconds:.1f}" + (f" and {self.compile_seconds:.1f} of "
+                "compiling" if self.compile_seconds >= 0.05 else ""),
         }  # fmt: skip
 
     def __repr__(self) -> str:

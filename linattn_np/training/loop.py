@@ -22,8 +22,10 @@ from .history import Diverged, History
 
 
 def train(
-    task: RegressionTask, optimizer: Optimizer, steps: int, batch: int = 1000, layers: int | None = None, clip: float | None = 1.0,
-    seed: int = 0, std: float | None = None, record_every: int | None = None, *, heads: int | None = None, full: bool | None = None,
+    task: RegressionTask, optimizer: Optimizer, steps: int, batch: int = 1000, layers: int | None = None,
+    clip: float | None = 1.0,
+    seed: int = 0, std: float | None = None, record_every: int | None = None, *, heads: int | None = None,
+    full: bool | None = None,
     attention: str | None = None, clip_by: str | None = None, params: Any = None, hidden: int | None = None,
     fixed_batch: bool = False, backend: str | None = None, progress: bool | None = None, model: Any = None,
     checkpoint: Checkpoint | None = None, schedule: Any = None,
@@ -35,11 +37,13 @@ def train(
     ``model``. It starts from ``params``, or from random ones of std=0.05. clip the threshold of ``optimizers.clip``, or None;
     clip_by="global"; record_every the distance of snapshots (default: only the first and the last); progress True, False, or
     None: in terminals and notebooks. fixed_batch uses the first batch at every step. backend="numba", or "numpy". With a
-    ``checkpoint`` a run that was ended on its way goes on from there (``checkpoints.py``). The rate is constant, or schedule times
-    it: "linear" or "cosine", which fall to 0 at ``steps``, or a function of the step from 0 on, such as ``optimizers.WarmUp(50)``.
+    ``checkpoint`` a run that was ended on its way goes on from there (``checkpoints.py``). The rate is constant, or schedule
+    times it: "linear" or "cosine", which fall to 0 at ``steps``, or a function of the step from 0 on, such as
+    ``optimizers.WarmUp(50)``.
     -> History. A run that leaves the finite numbers stops, says so in ``diverged_at``, and warns (:class:`Diverged`). The seed
-    alone decides the bits, whatever the number of threads. Raises ValueError for bad arguments, and for two of which one would be ignored.
-    Cost: steps gradients of ``batch`` prompts; Setting 1 takes about a quarter of a millisecond a step. Source: paper, section 3.1.
+    alone decides the bits, whatever the number of threads. Raises ValueError for bad arguments, and for two of which one would be
+    ignored. Cost: steps gradients of ``batch`` prompts; Setting 1 takes about a quarter of a millisecond a step. Source: paper,
+    section 3.1.
     """
     steps, record_every, clip_by = _check(task, optimizer, steps, record_every, clip, clip_by)
     batch = check_memory("batch", as_count("batch", batch), 8 * (task.n + 1) * (task.d + 1))

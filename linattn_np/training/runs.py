@@ -1,8 +1,8 @@
 """A training run as data: what it is, and a folder that keeps finished ones, so that no run is done twice.
 
-A run is one ``.npz`` file of plain arrays (:mod:`archives`). Its name ends in a hash of everything that decides its numbers; inside
-stand the same description, what computed it, and a checksum. A run that was not computed by compiled kernels has a name of its own,
-because its last bits differ. Files are written under another name and then renamed: a run is there whole or not at all.
+A run is one ``.npz`` file of plain arrays (:mod:`archives`). Its name ends in a hash of everything that decides its numbers;
+inside stand the same description, what computed it, and a checksum. A run that was not computed by compiled kernels has a name of
+its own, because its last bits differ. Files are written under another name and then renamed: a run is there whole or not at all.
 """
 
 import hashlib
@@ -49,8 +49,8 @@ ADDED = {
 class Run:
     """Everything that decides the numbers of one training run; the arguments are those of ``train``.
 
-    ``model`` is a frozen dataclass that stands in a module of its own, so that workers can import it, and so is a ``schedule`` that
-    is neither None nor a name.
+    ``model`` is a frozen dataclass that stands in a module of its own, so that workers can import it, and so is a ``schedule``
+    that is neither None nor a name.
     """
 
     task: RegressionTask
@@ -114,8 +114,8 @@ class Run:
         return json.dumps({"format": FORMAT, **self.to_dict()}, sort_keys=True)
 
     def file_name(self, computed_by: str | None = None) -> str:
-        """A name that a person can read, made unique by a hash of the description; it ends in what computed the run (default: this
-        process) where that is not Numba."""
+        """A name that a person can read, made unique by a hash of the description; it ends in what computed the run (default:
+        this process) where that is not Numba."""
         digest = hashlib.sha256(self.description().encode()).hexdigest()[:12]
         how = backend() if computed_by is None else computed_by
         words = [type(self.optimizer).__name__.lower(), self.task.covariates, f"n{self.task.n}", f"seed{self.seed}", digest]
@@ -159,7 +159,8 @@ def describe_model(model: Any, argument: str = "model") -> dict[str, Any]:
     kind: Any = type(model)
     if not is_dataclass(model) or not kind.__dataclass_params__.frozen or "<locals>" in kind.__qualname__:
         raise ValueError(f"{argument}: expected a frozen dataclass that stands in a module, got {model!r} of {kind.__qualname__}")
-    return {"module": kind.__module__, "class": kind.__qualname__, "fields": asdict(model)}  # type: ignore[arg-type]  # an instance
+    fields = asdict(model)  # type: ignore[arg-type]  # an instance
+    return {"module": kind.__module__, "class": kind.__qualname__, "fields": fields}
 
 
 def model_described(values: dict[str, Any], argument: str = "model") -> Any:
@@ -281,7 +282,8 @@ def check_history(run: Run, history: History) -> None:
         "diverged_at": 0 <= done <= run.steps,
         "times": times == [t for t in range(done + 1) if t % run.record_every == 0 or t in (0, run.steps)],
         "snapshots": all(x.shape == shape and np.isfinite(x).all() for x in arrays),
-        "updates": all(x.shape == shape for x in history.updates.values()) and list(history.updates) == [t for t in times if t < done],
+        "updates": all(x.shape == shape for x in history.updates.values())
+        and list(history.updates) == [t for t in times if t < done],
         "seconds": all(np.isfinite(s) and s >= 0 for s in (history.seconds, history.compile_seconds)),
     }  # fmt: skip
     wrong = [name for name, good in wanted.items() if not good]

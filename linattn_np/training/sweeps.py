@@ -1,8 +1,8 @@
 """Many training runs on any ``concurrent.futures.Executor``: results as they come, kept as they finish, resumable.
 
-The executor may be processes on this machine (:class:`Processes`), a Dask cluster (:class:`Cluster`) or any other whose workers can
-import linattn_np. A run's bits are decided by its description, so they are the same on all of them. A run is claimed by whoever
-trains it: two commands in one folder share the work.
+The executor may be processes on this machine (:class:`Processes`), a Dask cluster (:class:`Cluster`) or any other whose workers
+can import linattn_np. A run's bits are decided by its description, so they are the same on all of them. A run is claimed by
+whoever trains it: two commands in one folder share the work.
 """
 
 import os
@@ -29,8 +29,8 @@ Answer = tuple[History, dict[str, Any]] | None
 def train_run(values: dict[str, Any], folder: str, checkpoints: tuple[float, float], progress: bool | None = False) -> Answer:
     """What a worker does with a run that ``Run.to_dict`` described: claim it, train it, keep it.
 
-    -> its History and what computed it, or None where another process is at this run. A worker that cannot reach the folder trains
-    and leaves the keeping to whoever asked.
+    -> its History and what computed it, or None where another process is at this run. A worker that cannot reach the folder
+    trains and leaves the keeping to whoever asked.
     """
     run = Run.from_dict(values)
     if not (Path(folder).is_dir() and os.access(folder, os.W_OK)):

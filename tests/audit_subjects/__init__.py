@@ -2,7 +2,8 @@
 
 A subject is a function without arguments that returns (forward, backward, theta). ``subject`` says what the audit must answer,
 and ``wrong`` plants mistakes in its source: {slip: (old text, new text, name after "first wrong: ")}. A name may be several,
-separated by blanks, where the mistake stands in more than one array; an empty one may be any. After a colon stand words that the report holds.
+separated by blanks, where the mistake stands in more than one array; an empty one may be any. After a colon stand words that the
+report holds.
 """
 
 import inspect

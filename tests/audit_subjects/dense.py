@@ -202,7 +202,9 @@ def quadratic_form():
 
 
 @subject(wrong={"swapped": ('"u": np.einsum("bk,kij,bj->bi", dout, T, v)', '"u": np.einsum("bk,kij,bi->bj", dout, T, v)', "du"),
-                "two gradients swapped": ("{\"u\": np.einsum(\"bk,kij,bj->bi\", dout, T, v), \"v\":", "{\"v\": np.einsum(\"bk,kij,bj->bi\", dout, T, v), \"u\":", "du dv: this is the gradient of v")})  # fmt: skip
+                "two gradients swapped": ("{\"u\": np.einsum(\"bk,kij,bj->bi\", dout, T, v), \"v\":",
+                                          "{\"v\": np.einsum(\"bk,kij,bj->bi\", dout, T, v), \"u\":",
+                                          "du dv: this is the gradient of v")})  # fmt: skip
 def bilinear():
     def forward(t):
         return np.einsum("kij,bi,bj->bk", t["T"], t["u"], t["v"])

@@ -47,7 +47,8 @@ def causal_attention():
 
 
 @subject(wrong={"one head": ("dWo = o.reshape(5, -1).T @ dout", "dWo = o.reshape(5, -1).T @ dout; dWo[:3] = 0", "dWo"),
-                "heads mixed": ("(dout @ t[\"Wo\"].T).reshape(5, 2, 3)", "(dout @ t[\"Wo\"].T).reshape(5, 3, 2).swapaxes(1, 2)", "dx dq dk")})  # fmt: skip
+                "heads mixed": ("(dout @ t[\"Wo\"].T).reshape(5, 2, 3)", "(dout @ t[\"Wo\"].T).reshape(5, 3, 2).swapaxes(1, 2)",
+                                "dx dq dk")})  # fmt: skip
 def two_heads():
     def parts(t):
         q, k = (np.einsum("nd,hdk->nhk", t["x"], t[name]) for name in "qk")

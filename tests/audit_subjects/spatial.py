@@ -7,7 +7,8 @@ from . import subject
 normal = np.random.default_rng(3).standard_normal
 
 
-@subject(wrong={"flipped": ("dx[:, i : i + 5] += np.einsum(\"bto,o->bt\", dout, t[\"w\"][:, i])", "dx[:, i : i + 5] += np.einsum(\"bto,o->bt\", dout, t[\"w\"][:, 2 - i])", "dx"),
+@subject(wrong={"flipped": ("dx[:, i : i + 5] += np.einsum(\"bto,o->bt\", dout, t[\"w\"][:, i])",
+                            "dx[:, i : i + 5] += np.einsum(\"bto,o->bt\", dout, t[\"w\"][:, 2 - i])", "dx"),
                 "first tap only": ("for i in range(3):  # taps", "for i in range(1):", "dx dw")})  # fmt: skip
 def convolution_1d():
     def forward(t):

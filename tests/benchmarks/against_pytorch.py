@@ -92,8 +92,8 @@ class OurLoop:
 def alternate(ours, theirs, rounds, turn=0.3):
     """Median seconds of a call of each, timed in turn so that a slower moment of the machine hits both.
 
-    A turn lasts about ``turn`` seconds, as in training: each begins with calls that are not counted, since the other's threads still wait
-    busily for work (OpenMP's do), and a machine that stood still is slow at first.
+    A turn lasts about ``turn`` seconds, as in training: each begins with calls that are not counted, since the other's threads
+    still wait busily for work (OpenMP's do), and a machine that stood still is slow at first.
     """
     sides = [], []
     for function, seconds in zip((ours, theirs), sides, strict=True):

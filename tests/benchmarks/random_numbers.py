@@ -1,7 +1,7 @@
 """Random numbers in lanes put to every question of ``tests/randomness.py``, a thousand million of them. About five minutes.
 
-Run ``python tests/benchmarks/random_numbers.py`` or, for fewer, ``python tests/benchmarks/random_numbers.py --count 1e8``. Exit status
-1 where a p-value is below 1e-6. The suite asks the same of a few million.
+Run ``python tests/benchmarks/random_numbers.py`` or, for fewer, ``python tests/benchmarks/random_numbers.py --count 1e8``. Exit
+status 1 where a p-value is below 1e-6. The suite asks the same of a few million.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""python tests/browser/lessons.py [FOLDER]: every lesson exported to HTML; each of its moving pictures is moved by the keyboard, end to end.
+"""python tests/browser/lessons.py [FOLDER]: every lesson exported to HTML; each of its moving pictures is moved by the keyboard,
+end to end.
 
 Needs Chromium; screenshots of each at its ends go to FOLDER. Run by .ci/run where Chromium is installed.
 """

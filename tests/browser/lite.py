@@ -1,7 +1,8 @@
-"""python tests/browser/lite.py SITE [FOLDER]: JupyterLite's site in a browser: it opens a lesson, and asks nobody but Pyodide's home for anything.
+"""python tests/browser/lite.py SITE [FOLDER]: JupyterLite's site in a browser: it opens a lesson, and asks nobody but Pyodide's
+home for anything.
 
-Pyodide is not on this machine, so that no cell is executed here: tests/lite/like_a_browser.py executes the lessons with what Python has in
-a browser. Needs Chromium; a screenshot goes to FOLDER. Run by .ci/run where Chromium is installed.
+Pyodide is not on this machine, so that no cell is executed here: tests/lite/like_a_browser.py executes the lessons with what
+Python has in a browser. Needs Chromium; a screenshot goes to FOLDER. Run by .ci/run where Chromium is installed.
 """
 
 import functools

@@ -1,7 +1,8 @@
 """python tests/browser/moving.py [FOLDER]: the moving picture in a browser, in the three places where a reader meets it.
 
-Exported HTML and trusted JupyterLab: it moves by the keyboard. Untrusted JupyterLab, and HTML whose scripts are stripped: the still
-and the line that says how to see it move. Needs Chromium; screenshots go to FOLDER. Run by .ci/run where Chromium is installed.
+Exported HTML and trusted JupyterLab: it moves by the keyboard. Untrusted JupyterLab, and HTML whose scripts are stripped: the
+still and the line that says how to see it move. Needs Chromium; screenshots go to FOLDER. Run by .ci/run where Chromium is
+installed.
 """
 
 import os

@@ -1,8 +1,9 @@
 """python tests/browser/site.py SITE [FOLDER [AXE]]: the built site in a browser, page by page.
 
-Every page opens without an error, asks for nothing outside, draws its formulas, and has no sideways scroll on a telephone; pictures have
-words; the sliders of "Turn the knobs" and of the lessons move; the search finds "robust condition number". AXE is axe.min.js of axe-core:
-with it each page is also held to the rules of accessibility, contrast among them. Needs Chromium; screenshots go to FOLDER.
+Every page opens without an error, asks for nothing outside, draws its formulas, and has no sideways scroll on a telephone;
+pictures have words; the sliders of "Turn the knobs" and of the lessons move; the search finds "robust condition number". AXE is
+axe.min.js of axe-core: with it each page is also held to the rules of accessibility, contrast among them. Needs Chromium;
+screenshots go to FOLDER.
 """
 
 import re
@@ -37,7 +38,8 @@ def look(page, file, axe):
     if axe:
         page.value(f"{axe};1")
         page.value(
-            "axe.run(document, {resultTypes: ['violations'], preload: false}).then(found => { window.judged = found.violations; }); 1"
+            "axe.run(document, {resultTypes: ['violations'], preload: false}).then(found => { window.judged = found.violations; "
+            "}); 1"
         )
         page.until("window.judged !== undefined")
         found = page.value("window.judged.map(v => v.id + ': ' + v.nodes.slice(0, 3).map(n => n.html.slice(0, 120)).join(' | '))")

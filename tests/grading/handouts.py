@@ -1,4 +1,5 @@
-"""python tests/grading/handouts.py: every handout, executed as a student meets it: it runs through, warns of nothing, attempts nothing.
+"""python tests/grading/handouts.py: every handout, executed as a student meets it: it runs through, warns of nothing, attempts
+nothing.
 
 Run by .ci/run after the tests, which execute the lessons themselves.
 """

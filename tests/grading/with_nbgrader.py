@@ -1,6 +1,7 @@
 """A handout with two right and two wrong answers, graded by ``lessons grade`` and by nbgrader itself: the same points.
 
-Run by .ci/run in an environment of its own, as ``python tests/grading/with_nbgrader.py``; nbgrader is no requirement of the project.
+Run by .ci/run in an environment of its own, as ``python tests/grading/with_nbgrader.py``; nbgrader is no requirement of the
+project.
 """
 
 import os

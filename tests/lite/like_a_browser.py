@@ -1,4 +1,5 @@
-"""python tests/lite/like_a_browser.py [NUMBER ...]: lessons executed with what Python has in a browser, and no more: 01 to 04 unless said.
+"""python tests/lite/like_a_browser.py [NUMBER ...]: lessons executed with what Python has in a browser, and no more: 01 to 04
+unless said.
 
 What Pyodide 314 lacks is taken away: Numba, the modules of its standard library that cannot be imported, threads, processes; one
 processor, the platform's name. Every cell must run, every check say right, nothing warn. Run by .ci/run without Numba installed.
@@ -15,8 +16,10 @@ import warnings
 
 LESSONS = ("01", "02", "03", "04")
 MISSING = {  # asked of Pyodide 314.0.6 by importing each module of the standard library
-    "numba", "llvmlite", "ipywidgets", "_curses", "_dbm", "_gdbm", "_hashlib", "_multiprocessing", "_posixshmem", "_tkinter", "_uuid", "curses", "dbm",
-    "ensurepip", "grp", "pwd", "readline", "syslog", "tkinter", "turtle", "venv", "jupytext", "nbformat", "nbclient", "jupyter_client",
+    "numba", "llvmlite", "ipywidgets", "_curses", "_dbm", "_gdbm", "_hashlib", "_multiprocessing", "_posixshmem", "_tkinter",
+    "_uuid", "curses", "dbm",
+    "ensurepip", "grp", "pwd", "readline", "syslog", "tkinter", "turtle", "venv", "jupytext", "nbformat", "nbclient",
+    "jupyter_client",
 }  # fmt: skip
 
 
@@ -58,7 +61,10 @@ def become_a_browser():
 
 
 def execute(shell, name, code):
-    """Execute a lesson's code in one namespace, as a notebook's kernel does. Raises AssertionError where it is not as it should be."""
+    """Execute a lesson's code in one namespace, as a notebook's kernel does.
+
+    Raises AssertionError where it is not as it should be.
+    """
     shell.reset(new_session=True)
     out, complaints = io.StringIO(), []
     for cell in code:

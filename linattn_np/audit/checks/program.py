@@ -1,7 +1,7 @@
 """A kernel's program, operation by operation: every operand that it writes against what the definition says of it.
 
-The programs of a gradient and of a Hessian-vector product (``kernels/programs.py``) are data, and ``operations.value_of`` computes
-a row in NumPy. So no compiler is needed to judge one. What an operand must be, for each prompt:
+The programs of a gradient and of a Hessian-vector product (``kernels/programs.py``) are data, and ``operations.value_of``
+computes a row in NumPy. So no compiler is needed to judge one. What an operand must be, for each prompt:
     X            the layer's tape on the state (``layers/gram.py``), cut into the blocks of (5b.1) to (5b.5)
     dX           along a random W, how error^2 moves when X moves: a complex step of the program's own forward
     dP, dQ       the gradient of error^2 in NumPy

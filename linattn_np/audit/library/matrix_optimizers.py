@@ -1,8 +1,8 @@
 """Audited here: optimizers that see matrices, (29.3) to (29.6), and the damped ideals, (29.7), each by a second road.
 
-Muon: the singular values of each block go through the polynomial as numbers. Shampoo: the mean of G G^T is K K^T with all gradients
-side by side in K, so its roots come from K's singular values. SOAP: the same recurrence, block by block, with bases by Gram and
-Schmidt; and along diagonal gradients Adam. Newton: a curvature whose eigenvalues and eigenvectors are chosen.
+Muon: the singular values of each block go through the polynomial as numbers. Shampoo: the mean of G G^T is K K^T with all
+gradients side by side in K, so its roots come from K's singular values. SOAP: the same recurrence, block by block, with bases by
+Gram and Schmidt; and along diagonal gradients Adam. Newton: a curvature whose eigenvalues and eigenvectors are chosen.
 """
 
 from typing import Any
@@ -128,7 +128,10 @@ def gram_schmidt(A: Array) -> Array:
 
 
 def check_newton(module: Any, rng: np.random.Generator) -> list[Row]:
-    """(29.7) with curvatures R diag(l (1 + x_0^2)) R^T whose R and l are known; one step to a quadratic's minimum; purity. -> rows"""
+    """(29.7) with curvatures R diag(l (1 + x_0^2)) R^T whose R and l are known; one step to a quadratic's minimum; purity.
+
+    -> rows
+    """
     R, l = np.linalg.qr(rng.standard_normal((6, 6)))[0], np.array([-3.0, -0.5, 0.25, 1.0, 2.0, 7.0])
     curvature = lambda x: (R * l * (1 + x.ravel()[0] ** 2)) @ R.T
     x, gradients = rng.standard_normal((2, 3)), rng.standard_normal((STEPS, 2, 3))

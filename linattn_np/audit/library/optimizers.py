@@ -4,7 +4,8 @@ Recurrences: each coordinate by itself in Python floats, from (6.1) to (6.7), th
 (6.8), the same way. Closed forms: SGD with momentum on a quadratic is a
 linear recurrence with two roots; under a constant gradient the others have a sum that can be written down. Rotation: for an
 orthogonal R a method that only knows lengths and directions obeys update(R x, R g) = R update(x, g); one that treats each
-coordinate by itself does not, and an audit of it must see that too. Layers, blocks, matrices, schedules: ``grouped_optimizers``; ``matrix_optimizers``.
+coordinate by itself does not, and an audit of it must see that too. Layers, blocks, matrices, schedules: ``grouped_optimizers``;
+``matrix_optimizers``.
 """
 
 import math
@@ -35,7 +36,10 @@ FOLLOWS_ROTATION = {"SGD": True, "NormalizedGD": True}
 
 
 def audit_optimizers(seed: int = 0, module: Any = optimizers) -> Report:
-    """Judge every optimizer of a module that has names of ``linattn_np.optimizers``; those that it lacks are the library's. -> Report"""
+    """Judge every optimizer of a module that has names of ``linattn_np.optimizers``; those that it lacks are the library's.
+
+    -> Report
+    """
     report = Report("optimizers", point={"seed": seed})
     rng = np.random.default_rng([seed, 4])
     x, gradients = rng.standard_normal(SIZE), rng.standard_normal((STEPS, SIZE))
@@ -81,7 +85,9 @@ def clip_by_scalars(grad: Array, threshold: float, by: str) -> Array:
 
 
 def follow(opt: Any, x: Array, gradients: Array) -> dict[str, Array]:
-    """The points x (T, p) that an optimizer visits on a given sequence of gradients, and its buffers m and v where it has them."""
+    """The points x (T, p) that an optimizer visits on a given sequence of gradients, and its buffers m and v where it has
+    them.
+    """
     state, path = opt.init(np.array(x)), []
     for g in gradients:
         x, state = opt.update(np.array(x), np.array(g), state)

@@ -106,7 +106,9 @@ def draw_logits(rng: np.random.Generator, point: dict[str, Any]) -> dict[str, An
 
 
 def some_targets(point: dict[str, Any]) -> dict[str, Any]:
-    """A target and a weight for every token, each different, so that no line can lean on equal shares; the first counts nothing."""
+    """A target and a weight for every token, each different, so that no line can lean on equal shares; the first counts
+    nothing.
+    """
     B, N, K = point["batch"], point["n"] + 1, point["d"] + 1
     places = np.arange(B * N).reshape(B, N)
     return {"targets": (places * places + places // 3) % K, "weights": np.sqrt(places)}

@@ -1,4 +1,6 @@
-"""Checks of interpreted drawing at tiny sizes: random numbers and prompts against mathematics, and twin against twin, to the last bit."""
+"""Checks of interpreted drawing at tiny sizes: random numbers and prompts against mathematics, and twin against twin, to the last
+bit.
+"""
 
 import math
 from collections.abc import Callable
@@ -125,7 +127,9 @@ SHAPES = (0.1, 0.5, 1.0, 2.5, 10.0)
 
 
 def check_gammas(m: Modules) -> None:
-    """The twins give the same bits, and candidates are taken as Marsaglia and Tsang say; the squeeze takes none that they would not."""
+    """The twins give the same bits, and candidates are taken as Marsaglia and Tsang say; the squeeze takes none that they would
+    not.
+    """
     definition = m["random_numpy"]
     ours, wanted = states_of(m, 1)
     shapes, lanes = np.repeat(SHAPES, 6), m["lanes"].LANES
@@ -162,7 +166,9 @@ NEAR = 1e-10  # relative to log u
 
 
 def check_acceptance(m: Modules, shape: float) -> None:
-    """The test of a gamma candidate at its boundary: a uniform number just below is taken, just above is not, by the twins and by ``fill_gammas``."""
+    """The test of a gamma candidate at its boundary: a uniform number just below is taken, just above is not, by the twins and by
+    ``fill_gammas``.
+    """
     definition, compiled, lanes = m["random_numpy"], m["random"], m["lanes"].LANES
     d = shape - 1 / 3
     c = 1 / math.sqrt(9 * d)
@@ -207,7 +213,8 @@ def _tasks() -> list[Any]:
     return [
         RegressionTask(n=3, d=2), RegressionTask(n=2, d=3), RegressionTask(n=3, d=2, covariates="sphere", label_noise=0.5),
         RegressionTask(n=2, d=3, covariates="gamma", gamma_shape=0.7, gamma_scale=2.0, covariance=covariance),
-        RegressionTask(n=2, d=2, label_noise=1e-10), NonlinearTask(n=2, d=2, hidden=3, network_seed=4), NonlinearTask(n=1, d=2, hidden=1),
+        RegressionTask(n=2, d=2, label_noise=1e-10), NonlinearTask(n=2, d=2, hidden=3, network_seed=4),
+        NonlinearTask(n=1, d=2, hidden=1),
     ]  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""Checks of interpreted kernels at tiny sizes, each against its definition in NumPy or in mathematics: AssertionError where it fails."""
+"""Checks of interpreted kernels at tiny sizes, each against its definition in NumPy or in mathematics: AssertionError where it
+fails.
+"""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -91,7 +93,8 @@ def _operations() -> tuple[Program, list[int], range, int]:
     program.set(new(3, 5), A @ B, "5b.5")
     for add in (False, True):
         for term, rows, columns in (
-            (1.7 * (A @ B), 3, 5), ((B.T @ A.T) / 3, 5, 3), (v.T @ big, 1, 4), (big @ v, 4, 1), (v.T @ v, 1, 1), (W.T @ wide.T, 3, 2),
+            (1.7 * (A @ B), 3, 5), ((B.T @ A.T) / 3, 5, 3), (v.T @ big, 1, 4), (big @ v, 4, 1), (v.T @ v, 1, 1),
+            (W.T @ wide.T, 3, 2),
             (2 * (big @ W), 4, 3), (W @ A, 4, 2), (outer(v, u) / 3, 4, 5), (multiply(number, u), 5, 1), (1.3 * copy(B), 2, 5),
         ):  # fmt: skip
             put(rows, columns, term, add)

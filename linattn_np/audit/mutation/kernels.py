@@ -1,4 +1,6 @@
-"""Wrong kernels: the machine's operations and the drawing with one place of their source changed, before the checks of ``kernel_checks``."""
+"""Wrong kernels: the machine's operations and the drawing with one place of their source changed, before the checks of
+``kernel_checks``.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -48,7 +50,9 @@ def judge_kernel(mutant: Mutant) -> KernelOutcome:
 
 
 def hold_as_they_are() -> None:
-    """The kernels as they are pass every check, or what kills a wrong one says nothing: an AssertionError, or what a check raised."""
+    """The kernels as they are pass every check, or what kills a wrong one says nothing: an AssertionError, or what a check
+    raised.
+    """
     modules = interpreted()
     with np.errstate(all="ignore"):  # random bits are added beyond 2^64
         for check in {check for some in CHECKS.values() for check in some}:

@@ -83,7 +83,8 @@ EVERY = (*CATALOGUE, *SHARED, *GENERAL, *ALONE, *TANGENTS, *PRODUCTS, *HABITS, *
 def find_slip(module: str, function: str, answer: Any, *arguments: Any) -> Mutation | None:
     """The mutation whose ``function`` gives ``answer``, for a hint to a reader; None when no mutation does.
 
-    ``find_slip("linear_attention", "backward", (dZ, dP, dQ), dout, tape).hint`` may be "one use of Z is missing". Cost: one call each.
+    ``find_slip("linear_attention", "backward", (dZ, dP, dQ), dout, tape).hint`` may be "one use of Z is missing". Cost: one call
+    each.
     """
     answer = answer if isinstance(answer, tuple) else (answer,)
     for mutation in CATALOGUE:

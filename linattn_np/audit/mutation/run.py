@@ -32,8 +32,8 @@ SHORT = {
 }
 COLUMNS = tuple(check for check in CHECKS if check in SHORT and check != "kernel")  # programs have a table of their own
 LEGEND = (
-    "cs complex step, pr line probes, do dot test, ta Taylor slopes, 2o second order, tg tangents line by line, pu purity | weak: "
-    "lo loss falls, co cosine > 0.99, ab within 0.02; x caught, . missed, blank not asked"
+    "cs complex step, pr line probes, do dot test, ta Taylor slopes, 2o second order, tg tangents line by line, pu purity | "
+    "weak: lo loss falls, co cosine > 0.99, ab within 0.02; x caught, . missed, blank not asked"
 )
 
 
@@ -160,8 +160,8 @@ def run_mutations(
     """Audit every mutation at one point. -> MutationRun
 
     catalogue: which of them. everything: also every wrong row of the kernels' programs, what each check adds to the others, and
-    ``kernels``: every wrong kernel, run interpreted. point: as for ``audit_model``; single layers, optimizers, programs and kernels are
-    judged at sizes of their own. Cost: about 0.1 s for each mutation, 3 s for the programs, 25 s for the kernels.
+    ``kernels``: every wrong kernel, run interpreted. point: as for ``audit_model``; single layers, optimizers, programs and
+    kernels are judged at sizes of their own. Cost: about 0.1 s for each mutation, 3 s for the programs, 25 s for the kernels.
     """
     judge, outcomes, chosen = Judge(seed, point), [], list(catalogue)
     with bar(len(chosen), "mutations", unit="mutation") as shown:

@@ -15,5 +15,6 @@ GENERAL = (  # id, line, the mistake in words, old, new
     ("skip_R_turned", "dZ_skip", "R^T in place of R", 'mark("dZ_skip", dS @ R)', 'mark("dZ_skip", dS @ R.T)'),
     ("skip_dropped", "dtokens", "the fifth use of Z is forgotten", 'mark("dtokens", dZ + dZ_skip)', 'mark("dtokens", dZ)'),
     ("skip_twice", "dtokens", "the skip counted twice", 'mark("dtokens", dZ + dZ_skip)', 'mark("dtokens", dZ + 2 * dZ_skip)'),
-    ("attention_of_dR", "dout", "attention is handed the skip's gradient", "linear_attention.backward(dtotal, attention, mark)", "linear_attention.backward(dZ_skip, attention, mark)"),
+    ("attention_of_dR", "dout", "attention is handed the skip's gradient", "linear_attention.backward(dtotal, attention, mark)",
+     "linear_attention.backward(dZ_skip, attention, mark)"),
 )

@@ -1,8 +1,8 @@
 """Kernels from their source: run interpreted at tiny sizes, with at most one place of it changed.
 
-``interpreted()`` makes the modules of ``kernels/`` once more, as plain Python, with few prompts side by side; ``mutants`` lists the
-ways in which a function can be wrong: an operator for its neighbour, an index or a bound off by one, an add dropped or flipped, strides
-or branches exchanged, a statement left out, a coefficient in its last digits.
+``interpreted()`` makes the modules of ``kernels/`` once more, as plain Python, with few prompts side by side; ``mutants`` lists
+the ways in which a function can be wrong: an operator for its neighbour, an index or a bound off by one, an add dropped or
+flipped, strides or branches exchanged, a statement left out, a coefficient in its last digits.
 """
 
 import ast
@@ -33,7 +33,8 @@ MODULES = (
 SMALL = {"LANES": 4, "WIDTH": 2, "TILE": 3, "FEWEST": 2, "CHUNK_BLOCKS": 2}
 ALSO = {  # functions that are no kernels, and belong to them
     "tiles": ("product_tile",), "lanes": ("lanes_for",), "draws": ("law_of",),
-    "random_numpy": ("next_bits", "rotated", "uniforms", "polynomial", "log", "exp", "normal_pairs", "normals", "gammas", "is_taken"),
+    "random_numpy": ("next_bits", "rotated", "uniforms", "polynomial", "log", "exp", "normal_pairs", "normals", "gammas",
+                     "is_taken"),
     "draws_numpy": ("prompts", "states", "blocks", "in_order", "examples", "triangle", "tokens", "in_turn"),
 }  # fmt: skip
 MARKS = ("compiled", "inlined")  # a kernel has one of these decorators
@@ -105,7 +106,8 @@ def interpreted(name: str = "", tree: ast.Module | None = None) -> dict[str, Mod
 
     made: dict[str, ModuleType] = {}
     for each in MODULES:
-        made[each] = module = importlib.util.module_from_spec(importlib.util.spec_from_loader(f"{PACKAGE}.{each}", None))  # type: ignore[arg-type]
+        spec = importlib.util.spec_from_loader(f"{PACKAGE}.{each}", None)
+        made[each] = module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
         module.__package__, module.__file__ = PACKAGE, str(FOLDER / f"{each}.py")
         module.__dict__.update(patience=patience)
         sys.modules[module.__name__] = module
@@ -149,9 +151,12 @@ class Mutant:
 
 
 OPERATORS: dict[type, tuple[type, ...]] = {
-    ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Add,), ast.Div: (ast.Mult,), ast.FloorDiv: (ast.Mult,), ast.Mod: (ast.Add,),
-    ast.LShift: (ast.RShift,), ast.RShift: (ast.LShift,), ast.BitAnd: (ast.BitOr,), ast.BitOr: (ast.BitAnd,), ast.BitXor: (ast.BitOr,),
-    ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt,), ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt,), ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,),
+    ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Add,), ast.Div: (ast.Mult,), ast.FloorDiv: (ast.Mult,),
+    ast.Mod: (ast.Add,),
+    ast.LShift: (ast.RShift,), ast.RShift: (ast.LShift,), ast.BitAnd: (ast.BitOr,), ast.BitOr: (ast.BitAnd,),
+    ast.BitXor: (ast.BitOr,),
+    ast.Lt: (ast.LtE, ast.Gt), ast.LtE: (ast.Lt,), ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt,), ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
     ast.And: (ast.Or,), ast.Or: (ast.And,), ast.USub: (ast.UAdd,),
 }  # fmt: skip
 STRIDES = {f"{matrix}_{axis}": f"{matrix}_{other}" for matrix in "ABC" for axis, other in (("ROW", "COLUMN"), ("COLUMN", "ROW"))}
@@ -206,7 +211,8 @@ def changes(node: ast.AST) -> list[Callable[[], None]]:
     for i, line in enumerate(getattr(node, "body", ()) if isinstance(node, ast.stmt | ast.Module) else ()):
         body = node.body  # type: ignore[attr-defined]
         if isinstance(line, ast.AugAssign):
-            found.append(lambda i=i, line=line, body=body: body.__setitem__(i, ast.Assign([line.target], line.value)))  # type: ignore[misc]
+            plain = ast.Assign([line.target], line.value)
+            found.append(lambda i=i, plain=plain, body=body: body.__setitem__(i, plain))  # type: ignore[misc]
         writes = isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Subscript)
         called = isinstance(line, ast.Expr) and isinstance(line.value, ast.Call) and ast.unparse(line) != "patience()"
         if writes or isinstance(line, ast.AugAssign) or called:

@@ -131,11 +131,13 @@ EXERCISES = (
                  lambda eps, f, f3: (6 * eps * f / f3) ** (1 / 3)),
             Slip("a cube root is asked for: both terms are equal up to a factor when h^3 is eps f / f3",
                  lambda eps, f, f3: (3 * eps * f / f3) ** 0.5),
-            Slip("upside down: a larger third derivative asks for a smaller step", lambda eps, f, f3: (3 * eps * f3 / f) ** (1 / 3)),
+            Slip("upside down: a larger third derivative asks for a smaller step",
+                 lambda eps, f, f3: (3 * eps * f3 / f) ** (1 / 3)),
         ),
     ),
     Exercise(
-        "03.2", "Write gradient_from_values(f, x): the gradient of f, a number, by the array x, like x.", complex_gradient, function_and_point,
+        "03.2", "Write gradient_from_values(f, x): the gradient of f, a number, by the array x, like x.", complex_gradient,
+        function_and_point,
         ("gradient",),
         (
             Slip("all entries were stepped at once: that is the sum of the gradient, everywhere", _all_at_once),
@@ -148,7 +150,8 @@ EXERCISES = (
         tolerance=1e-13,  # no difference quotient of numbers with 16 digits comes so far
     ),
     Exercise(
-        "03.3", "Write dot_sides(forward, backward, Z, u, dout): the two sides of (3.9), <J u, dout> and <u, J^T dout>.", dot_sides,
+        "03.3", "Write dot_sides(forward, backward, Z, u, dout): the two sides of (3.9), <J u, dout> and <u, J^T dout>.",
+        dot_sides,
         layer_and_directions, ("<J u, dout>", "<u, J^T dout>"),
         (
             Slip("the second side must come from backward: a side compared with itself judges nothing", _one_side_twice),
@@ -179,7 +182,8 @@ EXERCISES = (
             Slip("that is the function as you found it: run complex_step on it at generic dA and Q", _as_found),
             Slip("dZ: the two uses of Z in the score differ, unless dA and Q are symmetric",
                  lambda dA, Z, Q: (_as_found(dA, Z, Q)[0], scores_backward(dA, Z, Q)[1])),
-            Slip("dQ: transposed, which a symmetric dA hides", lambda dA, Z, Q: (scores_backward(dA, Z, Q)[0], _as_found(dA, Z, Q)[1])),
+            Slip("dQ: transposed, which a symmetric dA hides",
+                 lambda dA, Z, Q: (scores_backward(dA, Z, Q)[0], _as_found(dA, Z, Q)[1])),
             Slip("dZ: in the second use dA is turned, and Q is not", lambda dA, Z, Q:
                  (dA @ Z @ Q + dA.mT @ Z @ Q, scores_backward(dA, Z, Q)[1])),
             Slip("dZ: in the second use Q is turned, and dA is not", lambda dA, Z, Q:
@@ -191,7 +195,8 @@ EXERCISES = (
         slips=(
             Slip("that is the power of dropping the value's use altogether", 1.0),
             Slip("that is the power of a mistake in the reader's or the read's use", 2.0),
-            Slip("close, but the fit reaches sigmas at which the layers are not near the identity, or one factor is not counted", 3.0),
+            Slip("close, but the fit reaches sigmas at which the layers are not near the identity, or one factor is not counted",
+                 3.0),
         ),
         tolerance=0.1,
     ),

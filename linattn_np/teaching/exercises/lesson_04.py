@@ -138,12 +138,14 @@ EXERCISES = (
             Slip("the value's tangent has two terms: vZ P^T is missing", _without(value=0.0)),
             Slip("the value's tangent has two terms: Z vP^T is missing", _without(matrix=0.0)),
             Slip("the residual has a tangent too", _without(residual=0.0)),
-            Slip("the reader's term stands there twice: in one of the two vZ is the token that is read", _without(reader=2.0, read=0.0)),
+            Slip("the reader's term stands there twice: in one of the two vZ is the token that is read",
+                 _without(reader=2.0, read=0.0)),
             Slip("the mask is missing in vW", _without(mask=1.0)),
         ),
     ),
     Exercise(
-        "04.3", "Repair backward_tangent(dout, hout, Z, P, Q, vZ, vP, vQ) -> hZ, hP, hQ; its Hessian comes out symmetric and wrong.",
+        "04.3", "Repair backward_tangent(dout, hout, Z, P, Q, vZ, vP, vQ) -> hZ, hP, hQ; its Hessian comes out symmetric and "
+                "wrong.",
         backward_tangent, backward_and_tangents, ("hZ", "hP", "hQ"),
         (
             Slip("that is the function as you found it: the Gauss-Newton product", _dropping(*EVERY)),
@@ -157,7 +159,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "04.4", "Write hessian_from(product, shape): the matrix (p, p) of a linear map of arrays of this shape, in C order.", hessian_from,
+        "04.4", "Write hessian_from(product, shape): the matrix (p, p) of a linear map of arrays of this shape, in C order.",
+        hessian_from,
         product_and_shape, ("H",),
         (
             Slip("the products were stacked as rows; they are columns. Of a Hessian you would not have noticed",
@@ -176,7 +179,8 @@ EXERCISES = (
             Slip("rows and columns of Q' are swapped: the row counts the covariate of the example that is read",
                  lambda Z: _outer_products(Z, turned=True)),
             Slip("the labels of the examples are missing: they are what is read", lambda Z: _outer_products(Z, labels=False)),
-            Slip("1/n is missing: what is read is a mean, and it enters twice", lambda Z: (Z.shape[1] - 1) ** 2 * _outer_products(Z)),
+            Slip("1/n is missing: what is read is a mean, and it enters twice",
+                 lambda Z: (Z.shape[1] - 1) ** 2 * _outer_products(Z)),
         ),
     ),
     Exercise(

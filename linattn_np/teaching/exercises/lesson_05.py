@@ -101,19 +101,23 @@ def mean_inverse(n, d):
 
 EXERCISES = (
     Exercise(
-        "05.1", "Write multiply_adds(n, d): how many multiply-adds form G, if symmetry is used?", multiply_adds, sizes_only, ("count",),
+        "05.1", "Write multiply_adds(n, d): how many multiply-adds form G, if symmetry is used?", multiply_adds, sizes_only,
+        ("count",),
         (
-            Slip("G is symmetric: each entry off the diagonal stands there twice and needs to be computed once", lambda n, d: n * (d + 1) ** 2),
+            Slip("G is symmetric: each entry off the diagonal stands there twice and needs to be computed once",
+                 lambda n, d: n * (d + 1) ** 2),
             Slip("a token has d + 1 entries: the label belongs to it", lambda n, d: n * d * (d + 1) // 2),
             Slip("the query is not among what is summed", lambda n, d: (n + 1) * (d + 1) * (d + 2) // 2),
             Slip("that is the count for the scores: is any pair of tokens multiplied here?", lambda n, d: n * n * (d + 1)),
         ),
     ),
     Exercise(
-        "05.2", "Write state_layer(G, z, P, Q, n): the state of one layer on, G' (B, D, D) and z' (B, D).", layer, state_and_matrices,
+        "05.2", "Write state_layer(G, z, P, Q, n): the state of one layer on, G' (B, D, D) and z' (B, D).", layer,
+        state_and_matrices,
         ("G'", "z'"),
         (
-            Slip("both factors of z z^T are moved: T stands on each side of G", lambda *a: _with(_moved(*a), *a[:2], right=False)),
+            Slip("both factors of z z^T are moved: T stands on each side of G",
+                 lambda *a: _with(_moved(*a), *a[:2], right=False)),
             Slip("the token moves on the left of z z^T too", lambda *a: _with(_moved(*a), *a[:2], left=False)),
             Slip("the residual is missing: T begins with the identity", lambda *a: _with(_moved(*a) - np.eye(len(a[2])), *a[:2])),
             Slip("the order: the token is scored by Q first, and what is read goes through P",
@@ -132,11 +136,13 @@ EXERCISES = (
                 _backward, "T_right_dropped", "T_left_dropped", "T_query_dropped", "T_right_not_turned", "G_scores_dropped",
                 "U_P_not_turned", "P_no_n", "G_not_turned",
             ),
-            Slip("dT = 2 dX G takes the two uses of T in T G T^T for one: they are alike only if dG' and G are symmetric", _both_uses_alike),
+            Slip("dT = 2 dX G takes the two uses of T in T G T^T for one: they are alike only if dG' and G are symmetric",
+                 _both_uses_alike),
         ),
     ),
     Exercise(
-        "05.4", "Repair tokens(dG, dz, Z) -> dZ (B, N, D), for a dG that need not be symmetric.", tokens_backward, gradient_and_tokens,
+        "05.4", "Repair tokens(dG, dz, Z) -> dZ (B, N, D), for a dG that need not be symmetric.", tokens_backward,
+        gradient_and_tokens,
         ("dZ",),
         (
             Slip("that is the function as you found it: it takes dG for symmetric", _tokens_by(lambda dG: 2 * dG)),

@@ -20,7 +20,9 @@ def blocks_and_cotangents(rng, s):
 
 
 def blocks(dS_next, ds_next, dx_next, dlabel, S, s, x, P, Q, n):
-    """dP and dQ of one layer with d x d blocks, from the full state of lesson 05: (5.6) to (5.15) with P = diag(P', 1), Q = diag(Q', 0)."""
+    """dP and dQ of one layer with d x d blocks, from the full state of lesson 05: (5.6) to (5.15) with P = diag(P', 1), Q =
+    diag(Q', 0).
+    """
     B, d, _ = S.shape
     dG, G, z, dz = np.zeros((B, d + 1, d + 1)), np.zeros((B, d + 1, d + 1)), np.zeros((B, d + 1)), np.zeros((B, d + 1))
     G[:, :d, :d], G[:, :d, d], G[:, d, :d] = S, s, s
@@ -81,7 +83,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "05b.3", "Write product_in_lanes(a, b): a (rows, inner, prompts), b (inner, columns, prompts) -> (rows, columns, prompts).",
+        "05b.3", "Write product_in_lanes(a, b): a (rows, inner, prompts), b (inner, columns, prompts) -> (rows, columns, "
+                 "prompts).",
         product_in_lanes, lanes, ("c",),
         (
             Slip("the prompts are added up: each lane keeps its own result",

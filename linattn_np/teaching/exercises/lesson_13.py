@@ -101,18 +101,21 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "13.2", "Write degree_full(L): the degree of a prompt's squared error along a line, full P and Q.", degree_full, depth_alone,
+        "13.2", "Write degree_full(L): the degree of a prompt's squared error along a line, full P and Q.", degree_full,
+        depth_alone,
         ("degree",),
         (
             Slip("that is the degree of the prediction; the error is squared", lambda L: 3**L - 1),
-            Slip("that is the degree with the d x d blocks: with full matrices labels enter the scores, too", lambda L: 2 * (3**L - 1 - L)),
+            Slip("that is the degree with the d x d blocks: with full matrices labels enter the scores, too",
+                 lambda L: 2 * (3**L - 1 - L)),
             Slip("that is the degree in the prompt, which starts at 1; the weights start at 0", lambda L: 2 * 3**L),
             Slip("each layer multiplies the degree by 3, it does not add 3", lambda L: 2 * (3 * L - 1)),
             Slip("G has twice the degree of z: three factors z in a layer, not two", lambda L: 4 * (2**L - 1)),
         ),
     ),
     Exercise(
-        "13.3", "Write residual(c, p, eta): eigenvalues (m,), numbers (L,) and (L,) -> rho_L (m,).", residual, eigenvalues_and_numbers,
+        "13.3", "Write residual(c, p, eta): eigenvalues (m,), numbers (L,) and (L,) -> rho_L (m,).", residual,
+        eigenvalues_and_numbers,
         ("rho",),
         (
             Slip("both lines use the a that entered the layer, yours the new one for rho",
@@ -126,7 +129,8 @@ EXERCISES = (
     ),
     Exercise(
         "13.4", "Repair stack_gradient(params, Z, y): the gradient of the loss, like params (L, 1, 2, d, d).", stack_gradient,
-        model_and_prompts, ("dparams",), forbids=(transformer.LinearTransformer.loss_and_grad, stack.loss_and_grad_by, linear.loss_and_grad), slips=(
+        model_and_prompts, ("dparams",), forbids=(transformer.LinearTransformer.loss_and_grad, stack.loss_and_grad_by,
+                                                  linear.loss_and_grad), slips=(
             Slip("the query's gradient is handed down, that of the examples is not: dG",
                  lambda params, Z, y: _stack(params, Z, y, lambda dstate, before: dstate._replace(z=before.z))),
             Slip("now dG is handed down and dz is not",
@@ -134,7 +138,8 @@ EXERCISES = (
             Slip("nothing is handed down: every layer gets the gradient of the last state",
                  lambda params, Z, y: _stack(params, Z, y, lambda dstate, before: dstate)),
             Slip("the layers are walked from the first to the last", lambda params, Z, y: _stack(params, Z, y, order=iter)),
-            Slip("layer l uses the tape of layer l + 1", lambda params, Z, y: _stack(params, Z, y, tape_of=lambda l, L: min(l + 1, L - 1))),
+            Slip("layer l uses the tape of layer l + 1", lambda params, Z, y: _stack(params, Z, y,
+                tape_of=lambda l, L: min(l + 1, L - 1))),
         ),
     ),
     Exercise(
@@ -146,19 +151,22 @@ EXERCISES = (
             Slip("both tokens of a score have moved: Q' and its transpose", lambda Q, C: _dP(Q, C, sides=lambda M: 2 * M)),
             Slip("the layer itself does not see what its own P moves: l' > l",
                  lambda Q, C: _dP(Q, C, later=lambda Q, l: Q[l:].sum(axis=0))),
-            Slip("earlier layers are over: the sum runs over the later ones", lambda Q, C: _dP(Q, C, later=lambda Q, l: Q[:l].sum(axis=0))),
+            Slip("earlier layers are over: the sum runs over the later ones",
+                 lambda Q, C: _dP(Q, C, later=lambda Q, l: Q[:l].sum(axis=0))),
             Slip("only the next layer is counted, all later ones read",
                  lambda Q, C: _dP(Q, C, later=lambda Q, l: Q[l + 1] if l + 1 < len(Q) else 0 * Q[l])),
             Slip("the factor C Q C stands transposed", lambda Q, C: _dP(Q, C, middle=lambda C, q: (C @ q @ C).mean(axis=0))),
         ),
     ),
     Exercise(
-        "13.6", "Write largest_rate(L, n, d, mu): the largest rate that (7.4) allows SGD at the start.", largest_rate, sizes_and_momentum,
+        "13.6", "Write largest_rate(L, n, d, mu): the largest rate that (7.4) allows SGD at the start.", largest_rate,
+        sizes_and_momentum,
         ("rate",),
         (
             Slip("the layers' steps add up in the model and in the curvature: where is the depth?",
                  lambda L, n, d, mu: (2 * L - 1) * largest_rate(L, n, d, mu)),
-            Slip("that is L models side by side; each pair of layers counts once more, since the later reads what the earlier wrote",
+            Slip("that is L models side by side; each pair of layers counts once more, since the later reads what the earlier "
+                 "wrote",
                  lambda L, n, d, mu: (1 + mu) / L * n / (n + d + 1)),
             Slip("momentum lifts the limit from 2 to 2 (1 + mu)", lambda L, n, d, mu: largest_rate(L, n, d, 0.0)),
             Slip("the effective rate is 1 / (1 - mu) times the rate; the limit is another matter, (7.4)",

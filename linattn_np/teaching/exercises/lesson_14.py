@@ -96,14 +96,16 @@ EXERCISES = (
             Slip("the normalisation is taken for a constant: each score moves every weight of its row", lambda dE, E: E * dE),
             Slip("the sum runs over what is read, the last axis, not over the readers",
                  lambda dE, E: E * (dE - (dE * E).sum(axis=-2, keepdims=True))),
-            Slip("the mean is taken with the weights E, not with equal ones", lambda dE, E: E * (dE - dE.mean(axis=-1, keepdims=True))),
+            Slip("the mean is taken with the weights E, not with equal ones",
+                 lambda dE, E: E * (dE - dE.mean(axis=-1, keepdims=True))),
             Slip("that is the diagonal of the Jacobian alone", lambda dE, E: E * (1 - E) * dE),
             Slip("the factor E in front is missing", lambda dE, E: dE - (dE * E).sum(axis=-1, keepdims=True)),
             Slip("the sign of the second term of the Jacobian", lambda dE, E: E * (dE + (dE * E).sum(axis=-1, keepdims=True))),
         ),
     ),
     Exercise(
-        "14.3", "Repair read_weights(A): scores (B, N, N) -> W (B, N, N), as the paper's code has it.", read_weights, scores, ("W",),
+        "14.3", "Repair read_weights(A): scores (B, N, N) -> W (B, N, N), as the paper's code has it.", read_weights, scores,
+        ("W",),
         (
             Slip("the query is left out of the sum: the softmax runs over all N tokens, the mask comes after it", _masked_before),
             Slip("a score of 0 is not a weight of 0: exp(0) = 1 stands in the sum", _zero_score),
@@ -113,7 +115,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "14.4", "Write bend(a, v): the second derivative of softmax(a + t v) by t at 0, (N,).", bend, scores_and_direction, ("bend",),
+        "14.4", "Write bend(a, v): the second derivative of softmax(a + t v) by t at 0, (N,).", bend, scores_and_direction,
+        ("bend",),
         (
             Slip("that is the first derivative", lambda a, v: softmax(a) * (v - softmax(a) @ v)),
             Slip("the mean moves too: its derivative is the variance of v under e",
@@ -129,7 +132,8 @@ EXERCISES = (
     Exercise(
         "14.5", "Write largest_answer(c, n, L): the cap on |prediction| over the largest label.", largest_answer, sizes, ("cap",),
         (
-            Slip("the labels grow from layer to layer: each layer reads what the one before has written", lambda c, n, L: L * c / n),
+            Slip("the labels grow from layer to layer: each layer reads what the one before has written",
+                 lambda c, n, L: L * c / n),
             Slip("the query's slot begins at 0, not at the largest label", lambda c, n, L: (1 + c / n) ** L),
             Slip("only c/n of a label is added in a layer", lambda c, n, L: (1 + c) ** L - 1),
             Slip("that is what the last of the layers can add", lambda c, n, L: c / n * (1 + c / n) ** (L - 1)),
@@ -160,7 +164,8 @@ EXERCISES = (
         d="they are subtracted: without the query the weights of both sum to something near 0",
     ),
     choice(
-        "14.t3", "A softmax model has 100 times the loss of a linear one, both at the rate that suits the linear one. What follows?", "d",
+        "14.t3", "A softmax model has 100 times the loss of a linear one, both at the rate that suits the linear one. What "
+                 "follows?", "d",
         a="the rates were not the softmax's own",
         b="a cap on the answers must be ruled out first, and it is not",
         c="a rate is one difference; a search of rates and a look at the cap decide whether it is the only one",

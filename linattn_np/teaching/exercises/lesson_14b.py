@@ -68,7 +68,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "14b.2", "Write score_gradient(dout, A, V): (B, N, D), (B, N, N), (B, N, D) -> dA (B, N, N).", score_gradient, score_inputs,
+        "14b.2", "Write score_gradient(dout, A, V): (B, N, D), (B, N, N), (B, N, D) -> dA (B, N, N).", score_gradient,
+        score_inputs,
         ("dA",),
         (
             Slip("the step is missing: a negative score moves nothing", lambda dout, A, V: _scores(dout, A, V, 1.0)),
@@ -106,7 +107,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "14b.5", "The slope alpha at which the smallest loss of one layer is 1.3 times linear attention's, n = 20, d = 5, to 10 %.", HALF_WAY,
+        "14b.5", "The slope alpha at which the smallest loss of one layer is 1.3 times linear attention's, n = 20, d = 5, to 10 "
+                 "%.", HALF_WAY,
         slips=(
             Slip("that is the ratio of the losses; the slope is asked for", 1.3),
             Slip("that is the ReLU: its smallest loss is near 2", 0.0),

@@ -103,12 +103,14 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "16.3", "Repair gradient_of_K: dprediction (B,), p (D,), G (B, D, D), x (B, d) -> dK (D, d).", gradient_of_K, seen, ("dK",),
+        "16.3", "Repair gradient_of_K: dprediction (B,), p (D,), G (B, D, D), x (B, d) -> dK (D, d).", gradient_of_K, seen,
+        ("dK",),
         (
             Slip("the mean of G is taken first: each prompt has its own G",
                  lambda dprediction, p, G, x: (-dprediction[:, None] * p @ G.mean(axis=0)).T @ x),
             Slip("G is missing in (16.10)", lambda dprediction, p, G, x: (-dprediction[:, None] * p).T @ x),
-            Slip("the sign: the prediction is minus the label's entry", lambda dprediction, p, G, x: -gradient_of_K(dprediction, p, G, x)),
+            Slip("the sign: the prediction is minus the label's entry",
+                 lambda dprediction, p, G, x: -gradient_of_K(dprediction, p, G, x)),
             Slip("a mean over the prompts in (16.11), where dprediction holds the 1/B already",
                  lambda dprediction, p, G, x: gradient_of_K(dprediction, p, G, x) / len(x)),
         ),
@@ -128,10 +130,12 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "16.5", "Write remaining(lam, eta, c, layers): what is left of the error in each eigenvalue.", remaining, eigenvalues, ("r",),
+        "16.5", "Write remaining(lam, eta, c, layers): what is left of the error in each eigenvalue.", remaining, eigenvalues,
+        ("r",),
         (
             Slip("the next layer meets examples m x_i, twice: lam m², not lam m", _variant(1)),
-            Slip("the covariates' change does not reach the labels: m is missing in the step", lambda lam, eta, c, layers: (1 - eta * lam) ** layers),
+            Slip("the covariates' change does not reach the labels: m is missing in the step",
+                 lambda lam, eta, c, layers: (1 - eta * lam) ** layers),
             Slip("labels and covariates move at the same time: both from the m before the layer", _variant(2, first=True)),
             Slip("that is one layer too many", lambda lam, eta, c, layers: remaining(lam, eta, c, layers + 1)),
         ),

@@ -110,7 +110,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "17.4", "Write multiple(n, d, tau): a in A* = a Sigma^-1 where labels have noise of variance tau.", multiple, counts, ("a",),
+        "17.4", "Write multiple(n, d, tau): a in A* = a Sigma^-1 where labels have noise of variance tau.", multiple, counts,
+        ("a",),
         (
             Slip("that is without noise", lambda n, d, tau: multiple(n, d, 0.0)),
             Slip("noise makes the step shorter", lambda n, d, tau: multiple(n, d, -tau)),
@@ -123,11 +124,13 @@ EXERCISES = (
         "17.5", "Write backward_J(dJ, Q, T) -> dQ (d, d), dT (B, d, d) for J = T^T Q T.", backward_J, for_J, ("dQ", "dT"),
         (
             Slip("T is used twice: one of its two terms is missing", lambda dJ, Q, T: (backward_J(dJ, Q, T)[0], Q @ T @ dJ.mT)),
-            Slip("twice the same term: that is right for a symmetric Q only", lambda dJ, Q, T: (backward_J(dJ, Q, T)[0], 2 * Q @ T @ dJ.mT)),
+            Slip("twice the same term: that is right for a symmetric Q only",
+                 lambda dJ, Q, T: (backward_J(dJ, Q, T)[0], 2 * Q @ T @ dJ.mT)),
             Slip("the transposes of dJ have changed places",
                  lambda dJ, Q, T: (backward_J(dJ, Q, T)[0], Q @ T @ dJ + Q.T @ T @ dJ.mT)),
             Slip("dQ is transposed", lambda dJ, Q, T: (backward_J(dJ, Q, T)[0].T, backward_J(dJ, Q, T)[1])),
-            Slip("dQ is a sum over the prompts, not a mean", lambda dJ, Q, T: (backward_J(dJ, Q, T)[0] / len(T), backward_J(dJ, Q, T)[1])),
+            Slip("dQ is a sum over the prompts, not a mean",
+                 lambda dJ, Q, T: (backward_J(dJ, Q, T)[0] / len(T), backward_J(dJ, Q, T)[1])),
         ),
     ),
     Exercise(

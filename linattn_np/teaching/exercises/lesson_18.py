@@ -96,7 +96,8 @@ EXERCISES = (
         "18.2", "Write diagonal_layer(weights, Z): (18.2) and (18.3) for weights (4,) and prompts Z (B, n+1, d+1) -> like Z.",
         diagonal_layer, weights_and_tokens, ("Z'",),
         (
-            Slip("the query is in the sums: it is moved, and not read", lambda weights, Z: _layer(weights, Z, examples=slice(None))),
+            Slip("the query is in the sums: it is moved, and not read",
+                 lambda weights, Z: _layer(weights, Z, examples=slice(None))),
             Slip("the query is not moved: every token gets the same T", _query_still),
             Slip("these are means over the examples; the weights belong to plain sums",
                  lambda weights, Z: _layer(weights, Z, scale=1 / (Z.shape[1] - 1))),
@@ -109,7 +110,8 @@ EXERCISES = (
         forbids=(layer,),
     ),
     Exercise(
-        "18.3", "Repair weight_gradient(weights, Z, dout): dweights (4,) for the gradient dout of the layer's output.", weight_gradient,
+        "18.3", "Repair weight_gradient(weights, Z, dout): dweights (4,) for the gradient dout of the layer's output.",
+        weight_gradient,
         tokens_and_gradient, ("dweights",),
         (
             Slip("what multiplies a weight in the forward pass is missing", lambda weights, Z, dout: _sums(_pieces(Z, dout)[0])),
@@ -123,7 +125,8 @@ EXERCISES = (
         forbids=(backward,),
     ),
     Exercise(
-        "18.4", "Write linear_model(G, weights): M (d, d), u (d,), w (d,), a of one prompt after one layer, G (d+1, d+1).", linear_model,
+        "18.4", "Write linear_model(G, weights): M (d, d), u (d,), w (d,), a of one prompt after one layer, G (d+1, d+1).",
+        linear_model,
         state_and_weights, ("M", "u", "w", "a"),
         (
             Slip("the sign of w: the last row of C holds -w", lambda G, weights: _changed(G, weights, sign=-1.0)),
@@ -135,7 +138,8 @@ EXERCISES = (
         "18.5", "Write next_kappa(kappa): the condition number of Sigma after one layer (18.16) with gamma = 1 / (3 lambda_max).",
         next_kappa, lambda rng, s: (1.0 + s["n"] * rng.random(),), ("kappa",),
         (
-            Slip("the factor enters squared: both sides of Sigma are multiplied", lambda kappa: kappa * (2 / 3) / (1 - 1 / (3 * kappa))),
+            Slip("the factor enters squared: both sides of Sigma are multiplied",
+                 lambda kappa: kappa * (2 / 3) / (1 - 1 / (3 * kappa))),
             Slip("largest over smallest: yours is the inverse", lambda kappa: 1 / next_kappa(kappa)),
             Slip("the largest eigenvalue changes too", lambda kappa: kappa / (1 - 1 / (3 * kappa)) ** 2),
             Slip("gamma = 1 / lambda_max would send the largest eigenvalue to 0", lambda kappa: 0.0 * kappa),

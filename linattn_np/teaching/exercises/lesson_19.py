@@ -99,7 +99,8 @@ EXERCISES = (
         "19.4", "Write degree(L): the degree in Sigma of the residual of L trained layers with w_xx and w_yx.", degree,
         lambda rng, s: (s["B"],), ("degree",),
         (
-            Slip("that is the degree of Sigma itself after L layers; the residual multiplies one factor a layer", lambda L: 3.0**L),
+            Slip("that is the degree of Sigma itself after L layers; the residual multiplies one factor a layer",
+                 lambda L: 3.0**L),
             Slip("a layer multiplies the degree of Sigma by three, not by two", lambda L: 2.0**L - 1),
             Slip("that is descent, without w_xx", lambda L: 1.0 * L),
             Slip("one layer too many", lambda L: (3 ** (L + 1) - 1) / 2),
@@ -132,7 +133,8 @@ EXERCISES = (
         d="that is order 3",
     ),
     choice(
-        "19.t2", "The condition number grows from 10 to 1000. Descent needs a hundred times as many layers; Newton's iteration?", "b",
+        "19.t2", "The condition number grows from 10 to 1000. Descent needs a hundred times as many layers; Newton's iteration?",
+        "b",
         a="it would if each step removed a fixed share",
         c="the phase before the squaring shows takes longer",
         d="two for each doubling, and a factor of 100 is more than six doublings",

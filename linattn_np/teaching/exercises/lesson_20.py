@@ -98,7 +98,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "20.3", "Repair eigenvalue_gradient: dl of one scalar layer from dphi', dpsi', dl'.", eigenvalue_gradient, layer_point, ("dl",),
+        "20.3", "Repair eigenvalue_gradient: dl of one scalar layer from dphi', dpsi', dl'.", eigenvalue_gradient, layer_point,
+        ("dl",),
         (
             Slip("l stands in a, too: one use is missing", _uses(in_a=0.0)),
             Slip("the potentials were multiplied by l: one use is missing", _uses(in_phi=0.0)),
@@ -118,9 +119,11 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "20.5", "Write chebyshev(low, high, layers): Chebyshev's steps (layers,) on the interval, sorted.", chebyshev, interval, ("steps",),
+        "20.5", "Write chebyshev(low, high, layers): Chebyshev's steps (layers,) on the interval, sorted.", chebyshev, interval,
+        ("steps",),
         (
-            Slip("those are the roots: a step is one over a root", lambda low, high, layers: np.sort(1 / chebyshev(low, high, layers))),
+            Slip("those are the roots: a step is one over a root",
+                 lambda low, high, layers: np.sort(1 / chebyshev(low, high, layers))),
             Slip("the roots are at odd multiples of half the angle pi / layers: where are the half ones?",
                  lambda low, high, layers: np.sort(
                      1 / ((high + low) / 2 + (high - low) / 2 * np.cos(np.pi * np.arange(layers) / layers)))),

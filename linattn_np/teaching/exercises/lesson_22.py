@@ -99,7 +99,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "22.4", "Write safe_step(F): the step above which looping on diverges, for features F (n, d).", safe_step, largest_step, ("step",),
+        "22.4", "Write safe_step(F): the step above which looping on diverges, for features F (n, d).", safe_step, largest_step,
+        ("step",),
         (
             Slip("that step makes the largest factor 0; it may still be twice as long", lambda F: safe_step(F) / 2),
             Slip("the 1/n of G is missing", lambda F: safe_step(F) / len(F)),

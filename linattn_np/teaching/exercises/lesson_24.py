@@ -117,7 +117,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "24.2", "Write through_normalisation(dp, s): ds (T, T) from dp, where p = s / max(row sum of s, 0.01).", through_normalisation,
+        "24.2", "Write through_normalisation(dp, s): ds (T, T) from dp, where p = s / max(row sum of s, 0.01).",
+        through_normalisation,
         cotangent_and_products, ("ds",),
         (
             Slip("the denominator depends on s as well: its term is missing", lambda dp, s: _through(dp, s, mean=False)),
@@ -137,7 +138,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "24.4", "Write read_one(S, z, F, G, v): one step of (24.7) for one head -> O (e,), and the new S (k, e), z (k,).", read_one,
+        "24.4", "Write read_one(S, z, F, G, v): one step of (24.7) for one head -> O (e,), and the new S (k, e), z (k,).",
+        read_one,
         state_and_symbol, ("O", "S", "z"),
         (
             Slip("a symbol reads itself too: the state is brought up to date first", _late),

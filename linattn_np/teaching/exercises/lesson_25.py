@@ -63,7 +63,8 @@ def _fused(Wq, Wk, Wv, w):
 
 EXERCISES = (
     Exercise(
-        "25.1", "How many numbers of W1 (4w, w) and W2 (w, 4w) together has the crop to a quarter of the width, as a share of all?",
+        "25.1", "How many numbers of W1 (4w, w) and W2 (w, 4w) together has the crop to a quarter of the width, as a share of "
+                "all?",
         1 / 16,
         slips=(
             Slip("both axes of each matrix are cropped", 1 / 4),
@@ -74,12 +75,15 @@ EXERCISES = (
         tolerance=BY_HAND,
     ),
     Exercise(
-        "25.2", "Write crop_network(W1, W2, w): the feed-forward matrices of the crop to width w.", crop_network, network_at, ("W1", "W2"),
+        "25.2", "Write crop_network(W1, W2, w): the feed-forward matrices of the crop to width w.", crop_network, network_at,
+        ("W1", "W2"),
         (
-            Slip("W1 and W2 have changed places: W1 has the hidden units in its rows", lambda W1, W2, w: (W2.T[: 4 * w, :w], W1.T[:w, : 4 * w])),
+            Slip("W1 and W2 have changed places: W1 has the hidden units in its rows",
+                 lambda W1, W2, w: (W2.T[: 4 * w, :w], W1.T[:w, : 4 * w])),
             Slip("the columns of W1 and the rows of W2 are channels too: the first ones are kept",
                  lambda W1, W2, w: (W1[: 4 * w, -w:], W2[-w:, : 4 * w])),
-            Slip("those are the last channels: the first ones are kept", lambda W1, W2, w: (W1[-4 * w :, -w:], W2[-w:, -4 * w :])),
+            Slip("those are the last channels: the first ones are kept",
+                 lambda W1, W2, w: (W1[-4 * w :, -w:], W2[-w:, -4 * w :])),
             Slip("every second channel would do as well, but a crop of a crop must be a crop: the first ones",
                  lambda W1, W2, w: (W1[::2, ::2], W2[::2, ::2])),
         ),
@@ -98,7 +102,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "25.4", "Write soft_targets(y, logits, a): (1 - a) of the label and a of the wide model's probabilities, (B, V).", soft_targets,
+        "25.4", "Write soft_targets(y, logits, a): (1 - a) of the label and a of the wide model's probabilities, (B, V).",
+        soft_targets,
         labels_and_logits, ("targets",),
         (
             Slip("a and 1 - a have changed places", lambda y, logits, a: soft_targets(y, logits, 1 - a)),
@@ -109,7 +114,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "25.5", "Repair crop_qkv(Wq, Wk, Wv, w): the crops of the three matrices of one head.", crop_qkv, weights_of, ("Wq", "Wk", "Wv"),
+        "25.5", "Repair crop_qkv(Wq, Wk, Wv, w): the crops of the three matrices of one head.", crop_qkv, weights_of,
+        ("Wq", "Wk", "Wv"),
         (
             Slip("the rows of the fused matrix are Wq's first, all of them: each matrix is cropped by itself", _fused),
             Slip("of the columns, too, the first ones are kept", lambda Wq, Wk, Wv, w: (Wq[:w, -w:], Wk[:w, -w:], Wv[:w, -w:])),
@@ -139,7 +145,8 @@ EXERCISES = (
         d="that is for the wide model's answers, which are taken as given",
     ),
     choice(
-        "25.t3", "On clean labels distillation changes nothing much; with 40 % wrong labels look at the table. What can it add at all?", "b",
+        "25.t3", "On clean labels distillation changes nothing much; with 40 % wrong labels look at the table. What can it add "
+                 "at all?", "b",
         a="the wide model's answers are made of the same labels",
         c="the number of steps is the same in both",
         d="narrow models have the same shapes either way",

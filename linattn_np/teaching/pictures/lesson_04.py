@@ -1,4 +1,6 @@
-"""What lesson 04 draws and counts: the Hessian, its two parts, what happens to it while the model learns, products of matrices."""
+"""What lesson 04 draws and counts: the Hessian, its two parts, what happens to it while the model learns, products of
+matrices.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -97,14 +97,17 @@ def sorted_scales(gradients: Array, turned_by: Callable[[float], Array]) -> Call
         few = len(now) // 10
         return (
             figure,
-            f"{len(living)} coordinates have a gradient; the {few}th largest is {now[few] / living[-few]:.1f} times the {few}th smallest of them.",
+            f"{len(living)} coordinates have a gradient; the {few}th largest is {now[few] / living[-few]:.1f} times the {few}th "
+            "smallest of them.",
         )
 
     return draw
 
 
 def against_rate(rates: Array, ends: dict[str, Array], seeds: int) -> Figure:
-    """Final losses (rates, seeds) of each method against the learning rate: a line through medians, a dot a seed, a ring at the best."""
+    """Final losses (rates, seeds) of each method against the learning rate: a line through medians, a dot a seed, a ring at the
+    best.
+    """
     figure, axes = plotting.new_figure(width=6.0, height=3.8)
     ax = axes[0, 0]
     looks = (plotting.STYLES["SGD"], plotting.STYLES["Adam"], {"color": "#009E73", "linestyle": ":"})

@@ -1,4 +1,6 @@
-"""Pictures of lesson 07: SGD and Adam at each batch size, a valley with two curvatures, rates, ceilings, and means that do not settle."""
+"""Pictures of lesson 07: SGD and Adam at each batch size, a valley with two curvatures, rates, ceilings, and means that do not
+settle.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,7 +32,9 @@ def gap(at: Sequence[float], sgd: Any, adam: Any, t: float) -> float:
 
 
 def sooner(at: Sequence[float], sgd: Any, adam: Any, t: float) -> float:
-    """How many times sooner Adam had the loss that SGD has at iteration t, the median over the seeds; NaN where it never had it."""
+    """How many times sooner Adam had the loss that SGD has at iteration t, the median over the seeds; NaN where it never had
+    it.
+    """
     k, sgd, adam = max(0, int(np.searchsorted(at, t)) - 1), smoothed(sgd), smoothed(adam)
     first = [np.flatnonzero(a <= s[k]) for s, a in zip(sgd, adam, strict=True)]
     return float(np.median([t / at[hits[0]] if len(hits) else np.nan for hits in first]))

@@ -1,4 +1,6 @@
-"""Pictures of lesson 09: the sorted diagonal and its three medians, R_med against the weights' size, and R_med along SGD and Adam."""
+"""Pictures of lesson 09: the sorted diagonal and its three medians, R_med against the weights' size, and R_med along SGD and
+Adam.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -69,7 +71,9 @@ def draw_conventions(times: Sequence[int], values: Mapping[tuple[str, str], Arra
 
 
 def draw_rate(times: Sequence[int], sgd: Array, adam: Array, rate: float, share: float) -> tuple[Figure, str]:
-    """R_med (seeds, times) of SGD at one rate beside Adam's, and the share of batches on which Adam's is the lower one at the end."""
+    """R_med (seeds, times) of SGD at one rate beside Adam's, and the share of batches on which Adam's is the lower one at the
+    end.
+    """
     figure, axes = new_figure(width=5.0, height=3.3)
     ax = axes[0, 0]
     for name, found in (("SGD", sgd), ("Adam", adam)):
@@ -79,6 +83,6 @@ def draw_rate(times: Sequence[int], sgd: Array, adam: Array, rate: float, share:
     ax.legend(frameon=False, fontsize=9)
     ends = [np.median(found[:, -1]) for found in (sgd, adam)]
     return figure, (
-        f"At iteration {times[-1]:,} SGD's R_med is {ends[0]:.3g}, Adam's {ends[1]:.3g}; Adam's is the lower one on {100 * share:.0f} % of "
-        "the batches."
+        f"At iteration {times[-1]:,} SGD's R_med is {ends[0]:.3g}, Adam's {ends[1]:.3g}; Adam's is the lower one on "
+        f"{100 * share:.0f} % of the batches."
     )

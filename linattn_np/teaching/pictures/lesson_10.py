@@ -1,4 +1,6 @@
-"""Pictures of lesson 10: a direction's curvature and angle, Adam's step taken apart, the loss along a line, steps along the paths."""
+"""Pictures of lesson 10: a direction's curvature and angle, Adam's step taken apart, the loss along a line, steps along the
+paths.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -46,8 +48,8 @@ def draw_split(met: Mapping[str, Array], t: int) -> tuple[Figure, str]:
     less, share = middle["g"][0] / middle["m / sqrt v"][0], np.median(met["m / sqrt v"][:, 2] / met["g"][:, 2])
     only = np.median(met["g / sqrt v"][:, 2] / met["g"][:, 2])
     return figure, (
-        f"At step {t} Adam's step meets {less:.2g} times less curvature than the gradient and allows {share:.2g} of its decrease; "
-        f"divided only, {only:.2g}."
+        f"At step {t} Adam's step meets {less:.2g} times less curvature than the gradient and allows {share:.2g} of its "
+        f"decrease; divided only, {only:.2g}."
     )
 
 

@@ -1,4 +1,6 @@
-"""Pictures of lesson 11: curvature against gradient with a movable line, the pencil prompt's descent, clipped runs, and the paper's plot."""
+"""Pictures of lesson 11: curvature against gradient with a movable line, the pencil prompt's descent, clipped runs, and the
+paper's plot.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,6 @@
-"""Pictures of lesson 12: tokens of three laws, the law of a squared length, two knobs, what a tail does to a step, and training."""
+"""Pictures of lesson 12: tokens of three laws, the law of a squared length, two knobs, what a tail does to a step, and
+training.
+"""
 
 from collections.abc import Mapping, Sequence
 

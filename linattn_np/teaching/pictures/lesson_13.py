@@ -1,4 +1,6 @@
-"""Pictures of lesson 13: the wall of a deep model, its polynomial over the eigenvalues, first steps, rates, runs, the paper's panels."""
+"""Pictures of lesson 13: the wall of a deep model, its polynomial over the eigenvalues, first steps, rates, runs, the paper's
+panels.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,7 +13,8 @@ from ...plotting import STYLES, median_band, new_figure
 from ...training.loop import History
 
 LOOKS: dict[int, tuple[str, str | tuple[int, tuple[int, ...]]]] = {
-    1: ("#000000", ":"), 2: ("#E69F00", "--"), 3: ("#56B4E9", "-"), 4: ("#009E73", "-."), 6: ("#0072B2", "-"), 8: ("#CC79A7", (0, (5, 1))),
+    1: ("#000000", ":"), 2: ("#E69F00", "--"), 3: ("#56B4E9", "-"), 4: ("#009E73", "-."), 6: ("#0072B2", "-"),
+    8: ("#CC79A7", (0, (5, 1))),
 }  # fmt: skip
 POLYNOMIALS = {
     "one step length": ("#000000", ":"), "one for each layer": ("#CC79A7", "-."), "with P' too, (13.3)": ("#009E73", "-"),

@@ -1,4 +1,6 @@
-"""Pictures of lesson 14: a row of weights, the plane with a second head, one layer at each size of its scores, and what was trained."""
+"""Pictures of lesson 14: a row of weights, the plane with a second head, one layer at each size of its scores, and what was
+trained.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -31,10 +33,11 @@ def draw_row(scores: Array, rise: float) -> Figure:
 
 
 class Plane:
-    """Prompts in the plane: where the weighted examples of softmax attention add up, with one head or two, and how far that is from -x_q.
+    """Prompts in the plane: where the weighted examples of softmax attention add up, with one head or two, and how far that is
+    from -x_q.
 
-    ``X`` (prompts, n, 2) are the examples' covariates, ``queries`` (prompts, 2); Q' = -beta I and c = n, so that the 1/n is dropped. The
-    first prompt is drawn, of the others the miss alone.
+    ``X`` (prompts, n, 2) are the examples' covariates, ``queries`` (prompts, 2); Q' = -beta I and c = n, so that the 1/n is
+    dropped. The first prompt is drawn, of the others the miss alone.
     """
 
     def __init__(self, X: Array, queries: Array) -> None:
@@ -43,7 +46,9 @@ class Plane:
         self.products = np.concatenate([(X @ queries[:, :, None])[..., 0], own], axis=1)  # (prompts, N)
 
     def weights(self, beta: float, second: str) -> tuple[Array, Array]:
-        """What the first head and the second one weigh each example with, (prompts, n) each; the second is zero where it is off."""
+        """What the first head and the second one weigh each example with, (prompts, n) each; the second is zero where it is
+        off.
+        """
         a = -beta * self.products
         return softmax(a)[:, :-1], (-softmax(-a) if second == "on" else 0 * a)[:, :-1]
 
@@ -79,13 +84,14 @@ class Plane:
         for ax in axes[0]:
             ax.title.set_fontsize(10)
         return figure, (
-            f"Second head {second}, scores of size {beta:g}: the weights go from {net.min():.2f} to {net.max():.2f}, and the typical miss is "
-            f"{self.miss(beta, second):.2f}."
+            f"Second head {second}, scores of size {beta:g}: the weights go from {net.min():.2f} to {net.max():.2f}, and the "
+            f"typical miss is {self.miss(beta, second):.2f}."
         )
 
 
 LOOKS = {
-    "linear": (BLUE, "-"), "sinh, not normalized": (GREEN, "-."), "softmax, two heads": (PINK, "-"), "softmax, one head": (ORANGE, "--"),
+    "linear": (BLUE, "-"), "sinh, not normalized": (GREEN, "-."), "softmax, two heads": (PINK, "-"),
+    "softmax, one head": (ORANGE, "--"),
 }  # fmt: skip
 
 

@@ -10,7 +10,8 @@ BLUE, GREEN, ORANGE = "#0072B2", "#009E73", "#D55E00"
 
 
 def best_loss(Z: Array, y: Array, alpha: float) -> float:
-    """The smallest loss over eta of one layer that weighs labels with max(a, alpha a), a = -eta <x_j, x_q>, on prompts (B, N, D), (B,).
+    """The smallest loss over eta of one layer that weighs labels with max(a, alpha a), a = -eta <x_j, x_q>, on prompts (B, N, D),
+    (B,).
 
     The slot is eta s, so the best eta >= 0 is a least squares fit of -y. Cost O(B n d).
     """
@@ -21,7 +22,9 @@ def best_loss(Z: Array, y: Array, alpha: float) -> float:
 
 
 class Dial:
-    """The weight max(a, alpha a) with its two parts, and the smallest loss of one layer at each alpha; prompts (B, N, D), (B,)."""
+    """The weight max(a, alpha a) with its two parts, and the smallest loss of one layer at each alpha; prompts (B, N, D),
+    (B,).
+    """
 
     def __init__(self, Z: Array, y: Array, alphas: Array) -> None:
         self.alphas, self.prompts = alphas, (Z, y)
@@ -45,8 +48,8 @@ class Dial:
             ax.title.set_fontsize(10)
         kind = {1.0: " (linear)", 0.0: " (ReLU)", -1.0: " (even alone)"}.get(round(alpha, 9), "")
         return figure, (
-            f"Slope {alpha:.2g}{kind}: odd part {odd:.2g} a, even part {even:.2g} |a|; the smallest loss of one layer is {loss:.2f}, "
-            f"linear attention's {self.losses[-1]:.2f}."
+            f"Slope {alpha:.2g}{kind}: odd part {odd:.2g} a, even part {even:.2g} |a|; the smallest loss of one layer is "
+            f"{loss:.2f}, linear attention's {self.losses[-1]:.2f}."
         )
 
 

@@ -14,7 +14,9 @@ FOUND = {"#D55E00": "-", "#009E73": "--", "#0072B2": "-."}  # colours and lines 
 
 
 def answers(task: NonlinearTask, prompts: int, rng: np.random.Generator) -> dict[str, tuple[Array, Array]]:
-    """Answers (prompts,) by least squares on the examples, from raw covariates and from the hidden network's features; and what was asked."""
+    """Answers (prompts,) by least squares on the examples, from raw covariates and from the hidden network's features; and what
+    was asked.
+    """
     Z, y = task.sample(prompts, rng)
     found = {}
     for name, X in (("raw covariates", Z[..., :-1]), ("hidden features", task.features(Z[..., :-1]))):
@@ -76,7 +78,9 @@ class Cloud:
 def draw_paths(
     times: Array, curves: Mapping[tuple[str, int], Array], typical: Mapping[str, Sequence[Array]], steps: int, every: int
 ) -> Figure:
-    """Test losses of each optimizer and seed, on a linear and a logarithmic axis; below, typical jumps of f and of log f, (seeds, windows)."""
+    """Test losses of each optimizer and seed, on a linear and a logarithmic axis; below, typical jumps of f and of log f, (seeds,
+    windows).
+    """
     figure, axes = new_figure(columns=2, rows=2, width=4.2, height=2.6)
     for (name, seed), losses in curves.items():
         for ax in axes[0]:

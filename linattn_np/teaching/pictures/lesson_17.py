@@ -1,4 +1,6 @@
-"""Pictures of lesson 17: the best preconditioner along Sigma's eigenvectors, trained ones beside it, and distances to the identity."""
+"""Pictures of lesson 17: the best preconditioner along Sigma's eigenvectors, trained ones beside it, and distances to the
+identity.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -41,7 +43,8 @@ def draw_closed_form(n: int, variances: Array) -> tuple[Figure, str]:
     shares = step_along(variances, trace, n) * variances
     return (
         figure,
-        f"n = {n}: along the smallest variance the best step is {100 * shares[-1]:.0f} % of 1/lambda, along the largest {100 * shares[0]:.0f} %.",
+        f"n = {n}: along the smallest variance the best step is {100 * shares[-1]:.0f} % of 1/lambda, along the largest "
+        f"{100 * shares[0]:.0f} %.",
     )
 
 
@@ -58,7 +61,9 @@ def draw_one_layer(found: Mapping[int, Sequence[Array]], variances: Array) -> Fi
 
 
 def draw_distances(rows: Array) -> Figure:
-    """Rows (delta, then A_l, whitened A_l and B_0 for tasks Sigma^-1, then the same for tasks I): a panel for each law of tasks."""
+    """Rows (delta, then A_l, whitened A_l and B_0 for tasks Sigma^-1, then the same for tasks I): a panel for each law of
+    tasks.
+    """
     figure, axes = new_figure(columns=2, width=3.7, height=3.1)
     for ax, first, title in ((axes[0, 0], 1, r"tasks of covariance $\Sigma^{-1}$"), (axes[0, 1], 4, "tasks N(0, I)")):
         looks = (("$A_l$", COLOURS[0], "--"), ("$C^T A_l C$", COLOURS[2], "-"), ("$B_0$", COLOURS[1], ":"))

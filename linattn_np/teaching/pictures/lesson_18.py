@@ -1,4 +1,6 @@
-"""Pictures of lesson 18: one prompt at several noises, the loss for each noise, condition numbers under GD++, the table side by side."""
+"""Pictures of lesson 18: one prompt at several noises, the loss for each noise, condition numbers under GD++, the table side by
+side.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +34,8 @@ def draw_prompt(x: Array, clean: Array, xi: Array, sigma: float, w: float) -> tu
     share = oracle / fitted
     return (
         figure,
-        f"With noise {sigma:g} the oracle keeps {100 * share:.0f} % of the least-squares slope {fitted:.2f}; the true one is {w:g}.",
+        f"With noise {sigma:g} the oracle keeps {100 * share:.0f} % of the least-squares slope {fitted:.2f}; the true one is "
+        f"{w:g}.",
     )
 
 
@@ -61,7 +64,9 @@ def draw_conditions(paths: Mapping[float, Array]) -> Figure:
 
 
 def draw_paper(numbers: Mapping[str, Any]) -> Figure:
-    """The column U(0, 5) against depth, ours as lines and dots, the paper's as squares; and every entry beside the printed one."""
+    """The column U(0, 5) against depth, ours as lines and dots, the paper's as squares; and every entry beside the printed
+    one.
+    """
     figure, axes = new_figure(columns=2, width=4.2, height=3.5)
     left, right = axes[0]
     column = numbers["table"]["5"]

@@ -1,4 +1,6 @@
-"""Pictures of lesson 19: what a step leaves of each eigenvalue, errors of descent and of Newton's iteration, the figure at full scale."""
+"""Pictures of lesson 19: what a step leaves of each eigenvalue, errors of descent and of Newton's iteration, the figure at full
+scale.
+"""
 
 from collections.abc import Mapping
 
@@ -20,7 +22,8 @@ def draw_residual(steps: int) -> tuple[Figure, str]:
     ax.legend(frameon=False, fontsize=9)
     left = (1 - 0.01) ** (2**steps)
     return figure, (
-        f"After {steps} steps {left:.2g} of the eigenvalue 1/10 is left by Newton's iteration, {0.9 ** (steps + 1):.2g} by descent."
+        f"After {steps} steps {left:.2g} of the eigenvalue 1/10 is left by Newton's iteration, {0.9 ** (steps + 1):.2g} by "
+        "descent."
     )
 
 

@@ -1,4 +1,6 @@
-"""Pictures of lesson 20: currents in a town's streets, log loss against depth, conditioning, a molecule placed by its encoding."""
+"""Pictures of lesson 20: currents in a town's streets, log loss against depth, conditioning, a molecule placed by its
+encoding.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,6 @@
-"""Pictures of lesson 21: the rate of each mode, the heavy ball against depth, the weights of momentum, the loss against the distance."""
+"""Pictures of lesson 21: the rate of each mode, the heavy ball against depth, the weights of momentum, the loss against the
+distance.
+"""
 
 from collections.abc import Mapping, Sequence
 

@@ -39,7 +39,10 @@ def draw_width(D: int, M: Array, errors: Mapping[int, float], floors: Mapping[in
     ax.plot([D], [errors[D]], "o", color="#D55E00", markersize=9, fillstyle="none", markeredgewidth=2)
     ax.set(xlabel="width D", ylabel="error", ylim=(-0.05, 1.05))
     ax.legend(frameon=False, fontsize=8)
-    said = f"Width {D}: error {errors[D]:.3f}, floor {floors[D]:.3f}; a program that reads its own states ends right in {100 * final:.0f} % of cases."
+    said = (
+        f"Width {D}: error {errors[D]:.3f}, floor {floors[D]:.3f}; a program that reads its own states ends right in "
+        f"{100 * final:.0f} % of cases."
+    )
     return figure, said
 
 

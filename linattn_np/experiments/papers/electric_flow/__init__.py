@@ -9,7 +9,8 @@ from .construction import eigenvectors, heat, potentials, resistive
 from .figure import ALT, CLAIMS, SECONDS, TITLE, draw, measure, sizes, summary
 
 __all__ = [
-    "ALT", "CLAIMS", "DERIVED", "PAPER", "SECONDS", "SOURCE", "TITLE", "draw", "eigenvectors", "heat", "measure", "potentials", "resistive",
+    "ALT", "CLAIMS", "DERIVED", "PAPER", "SECONDS", "SOURCE", "TITLE", "draw", "eigenvectors", "heat", "measure", "potentials",
+    "resistive",
     "sizes", "summary",
 ]  # fmt: skip
 SOURCE = "arXiv 2410.16699"

@@ -56,7 +56,8 @@ def claims() -> Iterator[Claim]:
     """Constructions, the fall with depth, what updating B adds, and the levels."""
     yield Claim(
         id="electric_flow.constructions", where="abstract and lemmas, as reviews and summaries give them", figure=FIGURE,
-        statement="Weights exist for electric flow, resistive embedding, heat kernel and subspace iteration by a linear transformer",
+        statement="Weights exist for electric flow, resistive embedding, heat kernel and subspace iteration by a linear "
+                  "transformer",
         reported="they exist (largest distance between layers and algorithm: 0)", values=identities, rule=Within(0.0, 1e-12),
     )  # fmt: skip
     for key, words in ((FROZEN, "B frozen"), (UPDATED, "B updated")):
@@ -78,7 +79,8 @@ def claims() -> Iterator[Claim]:
     yield Claim(
         id="electric_flow.full", where=CODE, figure=FIGURE, code=f"{-full:.2f}",
         rule=Within(round(-0.8 * full, 2), round(-1.2 * full, 2), beyond=0.0),
-        statement="Electric flow, B frozen, 9 layers: the log loss on full graphs lies below that on skip-circles by 3.21, to a fifth",
+        statement="Electric flow, B frozen, 9 layers: the log loss on full graphs lies below that on skip-circles by 3.21, to a "
+                  "fifth",
         values=partial(gap, "electric, full, B frozen", FROZEN, 9),
     )  # fmt: skip
     for key, depth in ((FROZEN, 1), (FROZEN, 9), (UPDATED, 9), ("resistive, skip-circle, B updated", 9)):

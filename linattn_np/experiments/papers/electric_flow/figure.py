@@ -1,4 +1,6 @@
-"""Log loss against depth of trained and typed-in layers, what updating B does to conditioning, a flow layer by layer, a molecule."""
+"""Log loss against depth of trained and typed-in layers, what updating B does to conditioning, a flow layer by layer, a
+molecule.
+"""
 
 from typing import Any
 
@@ -23,11 +25,11 @@ __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "sum
 TITLE = "Attention on the incidence matrix is the Laplacian: electric flow, layer by layer"
 SECONDS = {"paper": 150, "quick": 10}
 ALT = (
-    "Eight panels. Log loss against depth on skip-circles: trained scalars with B frozen lie on Chebyshev's steps, below a tuned fixed "
-    "step; with B updated far below; the released code's logged numbers as crosses. The same for resistive embeddings and for full graphs. "
-    "The condition number of B B^T before each of nine layers, which falls where B is updated and stays where it is only scaled. Error "
-    "of a molecule's eigenvectors against loops of two layers. The potentials of a town's streets after 1, 4 and 16 layers, streets as "
-    "wide as their flow. The molecule drawn by its first two eigenvectors."
+    "Eight panels. Log loss against depth on skip-circles: trained scalars with B frozen lie on Chebyshev's steps, below a tuned "
+    "fixed step; with B updated far below; the released code's logged numbers as crosses. The same for resistive embeddings and "
+    "for full graphs. The condition number of B B^T before each of nine layers, which falls where B is updated and stays where "
+    "it is only scaled. Error of a molecule's eigenvectors against loops of two layers. The potentials of a town's streets after "
+    "1, 4 and 16 layers, streets as wide as their flow. The molecule drawn by its first two eigenvectors."
 )
 NETWORKS = (
     *(("electric", "skip-circle", mode) for mode in MODES), ("resistive", "skip-circle", "B frozen"),
@@ -56,8 +58,9 @@ def sizes(scale: Scale) -> str:
     """What is run at this scale."""
     size, seeds = size_of(scale)
     return (
-        f"{len(NETWORKS)} kinds of network at {len(DEPTHS)} depths, {counted(size.iterations, 'iteration')} on {counted(size.graphs, 'graph')}, "
-        f"best of {counted(size.starts, 'start')}, {counted(size.test_graphs, 'graph')} for the test, {counted(seeds, 'seed')}"
+        f"{len(NETWORKS)} kinds of network at {len(DEPTHS)} depths, {counted(size.iterations, 'iteration')} on "
+        f"{counted(size.graphs, 'graph')}, best of {counted(size.starts, 'start')}, {counted(size.test_graphs, 'graph')} for the "
+        f"test, {counted(seeds, 'seed')}"
     )
 
 
@@ -257,7 +260,8 @@ def summary(numbers: Numbers) -> str:
     lines += [f"  {key}: {row(values['median'])}" for key, values in numbers["log_loss"].items()]
     lines += [f"  electric, skip-circle, {key}, tuned: {row(values['median'][:9:2])}" for key, values in numbers["steps"].items()]
     lines += [
-        f"condition number of B B^T through 9 layers, {mode}: {row(numbers['condition'][f'electric, skip-circle, {mode}']['median'])}"
+        f"condition number of B B^T through 9 layers, {mode}: "
+        f"{row(numbers['condition'][f'electric, skip-circle, {mode}']['median'])}"
         for mode in MODES
     ]
     lines.append(f"layers and algorithms differ by at most {np.max(list(numbers['identities'].values())):.1e}")

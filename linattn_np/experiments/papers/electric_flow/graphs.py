@@ -38,8 +38,8 @@ def incidence(n: int, ends: Array, scale: Array) -> Array:
 def random_graphs(rng: np.random.Generator, count: int, n: int = 10, kind: str = "skip-circle") -> Array:
     """B (count, n, m) of random graphs with sqrt(c_e) = exp(u), u ~ U(-1, 1), as the released code draws them.
 
-    "skip-circle": edges i to i-1 and i to i-s, one s of 2, 4, 6, 8 for each graph, m = 2n. "full": all pairs. Nodes and edges are in
-    order: nothing that is computed here depends on it. Raises ValueError for n below 3, or 9 for a jump of 8. Source: released
+    "skip-circle": edges i to i-1 and i to i-s, one s of 2, 4, 6, 8 for each graph, m = 2n. "full": all pairs. Nodes and edges are
+    in order: nothing that is computed here depends on it. Raises ValueError for n below 3, or 9 for a jump of 8. Source: released
     code.
     """
     one_of("kind", kind, KINDS)
@@ -92,7 +92,8 @@ def town(rng: np.random.Generator, across: int = 7, up: int = 5, closed: int = 9
     places = np.stack(np.meshgrid(np.arange(across), np.arange(up)), axis=-1).reshape(-1, 2).astype(float)
     number = np.arange(across * up).reshape(up, across)
     ends = np.concatenate([
-        np.stack([number[:, :-1], number[:, 1:]], axis=-1).reshape(-1, 2), np.stack([number[:-1], number[1:]], axis=-1).reshape(-1, 2),
+        np.stack([number[:, :-1], number[:, 1:]], axis=-1).reshape(-1, 2),
+        np.stack([number[:-1], number[1:]], axis=-1).reshape(-1, 2),
     ])  # fmt: skip
     is_open = np.ones(len(ends), bool)
     for street in rng.permutation(len(ends)):

@@ -1,4 +1,5 @@
-"""The algorithms on the Laplacian itself, as numerical analysis has them: what the layers of ``construction.py`` are held against.
+"""The algorithms on the Laplacian itself, as numerical analysis has them: what the layers of ``construction.py`` are held
+against.
 
 B (n, m) or (.., n, m), Psi and Phi (n, k); the names and arguments are those of the constructions.
 """

@@ -1,13 +1,14 @@
 """The layer of the electric flow with one number in each block, on one eigenvalue at a time, with its derivatives by hand.
 
-With P = diag(u I, w I, v I), R = diag(rho I, 0, s I) and r I from the demands to the potentials, a layer of ``construction.py`` makes
-of every block a polynomial in L. Along an eigenvector of L it is a recursion of three numbers: phi of the potentials, psi of the
-demands, l the eigenvalue of the present B B^T, which starts at lambda. Six scalars a layer are its weights.
+With P = diag(u I, w I, v I), R = diag(rho I, 0, s I) and r I from the demands to the potentials, a layer of ``construction.py``
+makes of every block a polynomial in L. Along an eigenvector of L it is a recursion of three numbers: phi of the potentials, psi
+of the demands, l the eigenvalue of the present B B^T, which starts at lambda. Six scalars a layer are its weights.
 
 Forward                                              Backward, from dphi', dpsi', dl' (sums over graphs and eigenvalues)
 (20.7)  phi' = (1 + s + v l) phi + r psi             (20.12) da = 2 a l dl',   dl += a^2 dl'          use 1 of l
 (20.8)  psi' = (1 + w l) psi                         (20.13) drho = sum da,    du = sum l da,    dl += u da    use 2
-(20.9)  a = 1 + rho + u l,   l' = a^2 l              (20.14) dw = sum l psi dpsi', dpsi += (1 + w l) dpsi', dl += w psi dpsi' use 3
+(20.9)  a = 1 + rho + u l,   l' = a^2 l              (20.14) dw = sum l psi dpsi',  dpsi += (1 + w l) dpsi',
+                                                             dl += w psi dpsi'    use 3
 (20.10) N = sqrt(sum q phi^2), h = phi / N,          (20.15) dr = sum psi dphi',  ds = sum phi dphi',  dv = sum l phi dphi'
         loss = mean over graphs of sum q (h - h*)^2  (20.16) dphi += (1 + s + v l) dphi', dpsi += r dphi', dl += v phi dphi' use 4
                                                      (20.11) dh = 2 q (h - h*) / graphs,  dphi = (dh - q h sum(h dh)) / N

@@ -8,7 +8,8 @@ from .figure import ALT, CLAIMS, SECONDS, TITLE, draw, measure, sizes, summary
 from .model import LoopedTransformer, layer_params, model
 
 __all__ = [
-    "ALT", "CLAIMS", "DERIVED", "PAPER", "SECONDS", "SOURCE", "TITLE", "LoopedTransformer", "draw", "layer_params", "measure", "model", "sizes",
+    "ALT", "CLAIMS", "DERIVED", "PAPER", "SECONDS", "SOURCE", "TITLE", "LoopedTransformer", "draw", "layer_params", "measure",
+    "model", "sizes",
     "summary",
 ]  # fmt: skip
 SOURCE = "arXiv 2402.13572"

@@ -21,7 +21,8 @@ from . import loop
 
 @dataclass(frozen=True)
 class LoopedTransformer:
-    """A model of d covariates: a ReLU network of ``hidden`` units to d features, a layer looped ``loops`` times with a learned step.
+    """A model of d covariates: a ReLU network of ``hidden`` units to d features, a layer looped ``loops`` times with a learned
+    step.
 
     ``tied``: one step for all loops. ``window``: over how many of the last loops the loss is a mean; 1 is the last one alone.
     Raises ValueError for counts below 1 (hidden: below 0), and for a window longer than there are loops.

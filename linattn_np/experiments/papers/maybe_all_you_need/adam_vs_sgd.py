@@ -27,9 +27,9 @@ from .settings import NAMES, SETTINGS, many_batches
 TITLE = "Adam against SGD on three data settings"
 SECONDS = {"paper": 240, "quick": 4}  # with the training runs that the next four share
 ALT = (
-    "Two rows of three panels, one column for each data setting, losses on a logarithmic scale against iteration for SGD with momentum "
-    "and Adam. Top: loss on test batches of 1000 prompts, for each seed the median over 25 of them; thin dotted, the loss on one fixed "
-    "test batch. Bottom: loss of the fresh training batches, each point the median of a window of "
+    "Two rows of three panels, one column for each data setting, losses on a logarithmic scale against iteration for SGD with "
+    "momentum and Adam. Top: loss on test batches of 1000 prompts, for each seed the median over 25 of them; thin dotted, the "
+    "loss on one fixed test batch. Bottom: loss of the fresh training batches, each point the median of a window of "
     "consecutive batches. Lines are medians over seeds, bands run from the lower to the upper quartile."
 )
 SCORED = (1_000, 5_000, 10_000)  # the iterations whose test losses the scorecard asks for
@@ -116,7 +116,8 @@ def checks(panels: Numbers, scale: Scale) -> list[Numbers]:
          ratio["setting1"] >= LEAST_RATIO),
         ("Setting 2: SGD's median test loss at the end over Adam's is above 1", ratio["setting2"], ratio["setting2"] > 1),
         ("Setting 3: SGD's median test loss at the end over Adam's is above 1", ratio["setting3"], ratio["setting3"] > 1),
-        ("Setting 2: SGD's median loss of fresh batches over Adam's, last tenth of the run, is above 1", fresh["SGD"] / fresh["Adam"],
+        ("Setting 2: SGD's median loss of fresh batches over Adam's, last tenth of the run, is above 1",
+         fresh["SGD"] / fresh["Adam"],
          fresh["SGD"] > fresh["Adam"]),
     ]  # fmt: skip
     at_scale = scale.name == "paper"
@@ -183,7 +184,8 @@ def other_views(setting: str, numbers: Numbers) -> str:
     ratio = np.nanmedian(np.array(fixed["SGD"]) / np.array(fixed["Adam"]))
     return (
         f"on the one fixed batch {ratio:.3g}; Adam's median over seeds is below SGD's on {other['adam_below_sgd']} of "
-        f"{other['batches']} batches, and SGD's loss of fresh batches over the last tenth of the run is {last[0] / last[1]:.3g} times Adam's"
+        f"{other['batches']} batches, and SGD's loss of fresh batches over the last tenth of the run is {last[0] / last[1]:.3g} "
+        "times Adam's"
     )
 
 

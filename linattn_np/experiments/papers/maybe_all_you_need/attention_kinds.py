@@ -1,7 +1,7 @@
 """Section 3.2: linear, ReLU and softmax attention, three layers each, with Adam at the best rate of each.
 
-Softmax attention with its 1/n has a floor: L layers answer at most (1 + 1/n)^L - 1 times the largest label of a prompt (lesson 14),
-so that no weights have a smaller loss than what is left of the asked labels beyond that. It is drawn with the losses.
+Softmax attention with its 1/n has a floor: L layers answer at most (1 + 1/n)^L - 1 times the largest label of a prompt (lesson
+14), so that no weights have a smaller loss than what is left of the asked labels beyond that. It is drawn with the losses.
 """
 
 from collections.abc import Sequence
@@ -36,8 +36,9 @@ LINES = {
 }  # fmt: skip
 ALT = (
     "Three panels on logarithmic loss scales. Left: test loss on one fixed batch against iteration for three layers of linear, "
-    "ReLU and softmax attention, each trained with Adam at its best learning rate; dotted, the loss that no softmax gets below. Middle: loss of fresh training batches, "
-    "medians of windows. Right: the search, score of each rate for the three kinds. Lines are medians over seeds, bands quartiles."
+    "ReLU and softmax attention, each trained with Adam at its best learning rate; dotted, the loss that no softmax gets below. "
+    "Middle: loss of fresh training batches, medians of windows. Right: the search, score of each rate for the three kinds. "
+    "Lines are medians over seeds, bands quartiles."
 )
 
 

@@ -139,7 +139,8 @@ def claims() -> Iterator[Claim]:
     yield Claim(
         id="bigger_model.heavy_tails",
         statement="A bigger model's noise is heavy-tailed, beyond Gaussian noise with the same covariance",
-        printed="heavy-tailed (histogram, no control)", values=tail_over_control, aside=pooled_tail, rule=Above(TAIL, 1.0), **common,
+        printed="heavy-tailed (histogram, no control)", values=tail_over_control, aside=pooled_tail, rule=Above(TAIL, 1.0),
+        **common,
     )  # fmt: skip
 
 

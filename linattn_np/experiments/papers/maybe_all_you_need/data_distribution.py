@@ -44,8 +44,8 @@ ALT = (
     "Three rows of two panels, left for covariates on the unit sphere, right for covariates scaled by a Gamma variable. Top: "
     "loss of fresh batches against iteration for SGD with momentum and Adam, logarithmic, each point the median of a window. "
     "Middle: density of the gradient noise norm at initialization in units of its median. Bottom: robust condition number "
-    "against iteration, logarithmic; crosses, from the median of each Hessian entry over many test batches. Dotted levels say how many "
-    "times sooner Adam reaches SGD's loss. Lines are medians over seeds, bands quartiles."
+    "against iteration, logarithmic; crosses, from the median of each Hessian entry over many test batches. Dotted levels say "
+    "how many times sooner Adam reaches SGD's loss. Lines are medians over seeds, bands quartiles."
 )
 
 
@@ -106,7 +106,9 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
 
 
 def show_speed(ax: Axes, panel: Numbers) -> None:
-    """Level lines from where Adam reaches the loss that SGD has at an iteration to that iteration, and how many times sooner it does."""
+    """Level lines from where Adam reaches the loss that SGD has at an iteration to that iteration, and how many times sooner it
+    does.
+    """
     at, words = panel["SGD"]["fresh"], ["Adam reaches the loss that SGD has at"]
     for t, found in panel.get("speed_up", {}).items():
         times = found["median"]
@@ -128,7 +130,8 @@ def summary(numbers: Numbers) -> str:
         best = ", ".join(f"{o} {number(loss)} at {rate:g}" for o, loss, rate in tried)
         lines.append(f"  best of the rates searched, the same for both laws: {best}")
         lines.append(f"  R_med(SGD) / R_med(Adam), median over the path: {number(ratio['median'])} "
-                     f"[{number(ratio['lower_quartile'])}, {number(ratio['upper_quartile'])}] over seeds; from the median of H_ii over "
+                     f"[{number(ratio['lower_quartile'])}, {number(ratio['upper_quartile'])}] over seeds; from the median of "
+                     "H_ii over "
                      f"test batches: {number(panel['robust_condition']['middle_ratio']['median'])}")  # fmt: skip
         sooner = ", ".join(f"{t}: {number(found['median'])}" for t, found in panel["speed_up"].items())
         lines.append(f"  Adam reaches the loss that SGD has at an iteration so many times sooner: {sooner}")
@@ -182,7 +185,9 @@ def slower(optimizer: str, iteration: int, numbers: Numbers) -> Numbers:
 
 
 def change_of_gap(numbers: Numbers) -> Numbers:
-    """How much sooner Adam reaches SGD's loss with heavy tails, over the same on the sphere; the geometric mean over the times."""
+    """How much sooner Adam reaches SGD's loss with heavy tails, over the same on the sphere; the geometric mean over the
+    times.
+    """
     sooner = {
         name: np.array([numbers_or_nan(found["each_seed"]) for found in panel["speed_up"].values()])
         for name, panel in numbers["panels"].items()
@@ -221,8 +226,10 @@ def claims() -> Iterator[Claim]:
         )  # fmt: skip
     yield Claim(
         id="data.gap",
-        statement="The relative gap of SGD and Adam does not clearly change with the tails (how many times sooner Adam reaches SGD's "
-        "loss, over that on the sphere)", printed="no clear change", values=change_of_gap, aside=gaps_in_words, rule=around(1.0, UNCHANGED), **common,
+        statement="The relative gap of SGD and Adam does not clearly change with the tails (how many times sooner Adam reaches "
+                  "SGD's "
+        "loss, over that on the sphere)", printed="no clear change", values=change_of_gap, aside=gaps_in_words,
+        rule=around(1.0, UNCHANGED), **common,
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Section 4.2: 2, 4, 6 and 8 layers: losses, gradient noise, robust condition number, each depth at its own learning rates.
 
-At those rates Adam sits at losses so much smaller than SGD's that condition numbers are compared at other places altogether. Their
-gap is judged at the same rates for all depths (those of Setting 1), early, on many seeds, each with a test batch of its own.
+At those rates Adam sits at losses so much smaller than SGD's that condition numbers are compared at other places altogether.
+Their gap is judged at the same rates for all depths (those of Setting 1), early, on many seeds, each with a test batch of its
+own.
 """
 
 from collections.abc import Iterator
@@ -41,16 +42,16 @@ EARLY = (250, 500, 1_000, 2_000)  # when condition numbers are compared at equal
 ALT = (
     "Three rows of panels, one column for each number of layers. Top: test loss on one fixed batch against iteration for SGD "
     "with momentum and Adam, logarithmic, each at the learning rate found best for that depth. Middle: density of the gradient "
-    "noise norm at initialization in units of its median. Bottom: robust condition number against iteration, logarithmic; crosses, "
-    "early and at the same rates for all depths. Lines are medians over seeds, bands quartiles."
+    "noise norm at initialization in units of its median. Bottom: robust condition number against iteration, logarithmic; "
+    "crosses, early and at the same rates for all depths. Lines are medians over seeds, bands quartiles."
 )
 
 
 def sized(scale: Scale) -> tuple[Scale, tuple[int, ...]]:
     """The scale and depths that fit the time: exact Hessians of 400 parameters are dear.
 
-    Each rate is tried for as long as it will be used, on three seeds: of eight layers' rates, those that are best after 1,000 iterations
-    diverge later, and those that are best for one seed for others.
+    Each rate is tried for as long as it will be used, on three seeds: of eight layers' rates, those that are best after 1,000
+    iterations diverge later, and those that are best for one seed for others.
     """
     every = {"hessian_every": 1_000, "record_every": scale.test_every}
     if scale.name == "paper":
@@ -123,8 +124,8 @@ def summary(numbers: Numbers) -> str:
         lines.append(losses_in_words(panel) + (f"; best at the edge of the searched rates: {', '.join(edge)}" if edge else ""))
         early = panel["at_equal_rates"]["middle_ratio"]
         lines.append(
-            f"{noise_in_words(panel)}; R_med(SGD) / R_med(Adam), median over the path: {number(ratio['median'])}; at equal rates, "
-            f"early, {len(early['each_seed'])} seeds: geometric mean {number(early['geometric_mean'])}"
+            f"{noise_in_words(panel)}; R_med(SGD) / R_med(Adam), median over the path: {number(ratio['median'])}; at equal "
+            f"rates, early, {len(early['each_seed'])} seeds: geometric mean {number(early['geometric_mean'])}"
         )
     return "\n".join(lines)
 
@@ -225,7 +226,8 @@ def claims() -> Iterator[Claim]:
     )  # fmt: skip
     yield Claim(
         id="depth.condition",
-        statement="The gap in R_med is larger for L = 4, 6, 8 than for L = 2 (at equal rates, early; least ratio over that of L = 2)",
+        statement="The gap in R_med is larger for L = 4, 6, 8 than for L = 2 (at equal rates, early; least ratio over that of L "
+                  "= 2)",
         printed="larger (plot)", values=condition_gap_with_depth, aside=condition_gaps_in_words,
         rule=Above(CLEAR, 1.0, "geometric_mean"), **common,
     )  # fmt: skip

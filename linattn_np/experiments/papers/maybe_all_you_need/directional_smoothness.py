@@ -1,6 +1,7 @@
 """The paper's fourth result: the curvature that each optimizer's steps meet, with its sign, and the descent (section 3.2).
 
-Drawn is what one fixed test batch says, and dotted what is judged: the median over many test batches of a few steps in each window.
+Drawn is what one fixed test batch says, and dotted what is judged: the median over many test batches of a few steps in each
+window.
 """
 
 import statistics
@@ -181,8 +182,8 @@ def summary(numbers: Numbers) -> str:
             )
         own, other = panel["judged"], panel["other_batches"]
         lines.append(
-            f"  judged, by the median over {len(other)} test batches: above in {own['median']:.0%} of the windows; on each of them alone "
-            f"in {min(other):.0%} to {max(other):.0%}"
+            f"  judged, by the median over {len(other)} test batches: above in {own['median']:.0%} of the windows; on each of "
+            f"them alone in {min(other):.0%} to {max(other):.0%}"
         )
         middle = {name: [np.median(row[key]) for key in ("kappa", "cosine")] for name, row in panel["at_one_point"].items()}
         words = [f"{name} kappa {kappa:.3g} cos {cosine:.2f}" for name, (kappa, cosine) in middle.items()]
@@ -205,10 +206,10 @@ def other_views(setting: str, numbers: Numbers) -> str:
     rows, other = panel["at_one_point"], panel["other_batches"]
     same = statistics.median(a / g for a, g in zip(rows["Adam"]["kappa"], rows["gradient"]["kappa"], strict=True))
     return (
-        f"first 2000 iterations alone: median share {panel['judged_early']['median']:.2g}; share on each batch alone: {min(other):.2g} "
-        f"to {max(other):.2g}, on the one fixed batch, windows of all steps: {panel['share_sgd_above']['median']:.2g}; at the same points, "
-        f"those of Adam's path, Adam's step meets {same:.2g} times the curvature of the gradient's direction; steps that meet negative "
-        f"curvature, counted like the others: {shares}"
+        f"first 2000 iterations alone: median share {panel['judged_early']['median']:.2g}; share on each batch alone: "
+        f"{min(other):.2g} to {max(other):.2g}, on the one fixed batch, windows of all steps: "
+        f"{panel['share_sgd_above']['median']:.2g}; at the same points, those of Adam's path, Adam's step meets {same:.2g} times "
+        f"the curvature of the gradient's direction; steps that meet negative curvature, counted like the others: {shares}"
     )
 
 

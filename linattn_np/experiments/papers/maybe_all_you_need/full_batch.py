@@ -34,9 +34,9 @@ LINES = {"SGD": STYLES["SGD"], "Adam": STYLES["Adam"], "SignDescent": STYLES["si
 BATCHES = (10, 100)  # and the scale's own batch, fresh and fixed
 ALT = (
     "Four panels, for batches of 10, 100 and 1000 fresh prompts and for one fixed batch of 1000: training loss against "
-    "iteration, logarithmic, for SGD with momentum, Adam, sign descent and normalized descent, all with momentum 0.9, each at the rate "
-    "found best for that batch. Lines are medians over seeds of the median of a window, bands quartiles. Each title names SGD's "
-    "loss over Adam's at the end."
+    "iteration, logarithmic, for SGD with momentum, Adam, sign descent and normalized descent, all with momentum 0.9, each at "
+    "the rate found best for that batch. Lines are medians over seeds of the median of a window, bands quartiles. Each title "
+    "names SGD's loss over Adam's at the end."
 )
 
 
@@ -45,7 +45,8 @@ def runs_for(name: str, rate: float, batch: int, fixed: bool, steps: int, seeds:
     setting = SETTINGS["setting1"]
     return [
         Run(
-            setting.task, with_momentum(name, rate), steps, batch, clip=setting.clip, seed=seed, record_every=steps, fixed_batch=fixed,
+            setting.task, with_momentum(name, rate), steps, batch, clip=setting.clip, seed=seed, record_every=steps,
+            fixed_batch=fixed,
         )
         for seed in range(seeds)
     ]  # fmt: skip

@@ -1,7 +1,8 @@
 """The paper's fifth result: along a path smoothness and gradient norm grow together (section 3.2).
 
-The extremes of a path are rare steps, so every one of its first 2000 is looked at, on one fixed test batch (and, where the released
-code's plot is held against it, on a few others). That the two grow together is judged by the median over many batches of both.
+The extremes of a path are rare steps, so every one of its first 2000 is looked at, on one fixed test batch (and, where the
+released code's plot is held against it, on a few others). That the two grow together is judged by the median over many batches of
+both.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +39,10 @@ ALT = (
 
 def sizes(scale: Scale) -> str:
     """What is run at this scale."""
-    return f"the first {counted(min(PATH_STEPS, scale.steps), 'iteration')} of Adam, batch {scale.batch}, {counted(scale.seeds, 'seed')}"
+    return (
+        f"the first {counted(min(PATH_STEPS, scale.steps), 'iteration')} of Adam, batch {scale.batch}, "
+        f"{counted(scale.seeds, 'seed')}"
+    )
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
@@ -82,7 +86,8 @@ def correlation(kappa: Array, norm: Array) -> float:
 def extremes(folder: RunFolder, name: str, scale: Scale, progress: bool | None) -> Numbers:
     """Of every step of the first 2000, log ||g|| and log kappa where they are smallest and largest, seed by seed.
 
-    For Setting 1, which the released code's plot shows: on each of a few batches, as that plot has it, and their median over these.
+    For Setting 1, which the released code's plot shows: on each of a few batches, as that plot has it, and their median over
+    these.
     """
     if name != "setting1":
         return {}
@@ -198,8 +203,8 @@ def every_tenth(key: str, numbers: Numbers) -> str:
     found = panel["every_step"][key]
     each, alone = numbers_or_nan(found["each_seed"]), panel[OPTIMIZER][key]["median"]
     return (
-        f"of every step, the median over {len(found['on_batches'])} batches, seed by seed from {min(each):.3g} to {max(each):.3g} (the "
-        f"code's plot shows one run); from recorded steps alone, on the one fixed batch: {alone:.3g}"
+        f"of every step, the median over {len(found['on_batches'])} batches, seed by seed from {min(each):.3g} to "
+        f"{max(each):.3g} (the code's plot shows one run); from recorded steps alone, on the one fixed batch: {alone:.3g}"
     )
 
 
@@ -207,8 +212,8 @@ def left_out(setting: str, numbers: Numbers) -> str:
     """The same on the one fixed batch, and how many points the logarithm leaves out."""
     found = numbers["panels"][setting][OPTIMIZER]
     return (
-        f"on the one fixed batch {found['signed_correlation']['median']:.3g}; points with negative curvature, which the logarithm "
-        f"leaves out: {found['negative_share']['median']:.2%} (median over seeds)"
+        f"on the one fixed batch {found['signed_correlation']['median']:.3g}; points with negative curvature, which the "
+        f"logarithm leaves out: {found['negative_share']['median']:.2%} (median over seeds)"
     )
 
 

@@ -1,4 +1,6 @@
-"""Nonlinear regression, what is trained and measured: a network before three layers of full attention (``nonlinear_regression``)."""
+"""Nonlinear regression, what is trained and measured: a network before three layers of full attention
+(``nonlinear_regression``).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -94,7 +96,9 @@ def composed_diagonals(task: NonlinearTask, batches: Batches, model: Any, points
 
 
 def ratios(folder: RunFolder, used: Scale, progress: bool | None) -> dict[str, Numbers]:
-    """{iteration: R_med(SGD) / R_med(Adam)} of many seeds at the code's rates, each on a test batch of its own, as the code has it."""
+    """{iteration: R_med(SGD) / R_med(Adam)} of many seeds at the code's rates, each on a test batch of its own, as the code has
+    it.
+    """
     times = [t for t in RATIO_TIMES if t <= used.steps]
     count = max(used.seeds, MORE_SEEDS) if used.steps >= RATIO_TIMES[-1] else used.seeds
     R = {}
@@ -118,7 +122,9 @@ def along(
     folder: RunFolder, runs: Sequence[Run], trained: Mapping[Run, History], used: Scale, times: Any, label: str,
     progress: bool | None,
 ) -> list[Arrays]:  # fmt: skip
-    """Losses, Hessian diagonals at some times and what the recorded steps meet, for each run; by the folder's executor, and kept."""
+    """Losses, Hessian diagonals at some times and what the recorded steps meet, for each run; by the folder's executor, and
+    kept.
+    """
     times = [int(t) for t in times]
     descriptions = [
         {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, "times": times, "test_every": used.test_every}

@@ -1,8 +1,9 @@
 """Why one test batch of 1000 prompts is a lottery: whether Adam's loss is the lower one, on each of hundreds of batches.
 
-A prompt's loss is large where its Gram matrix X^T X / n has a large eigenvalue, the more so the further a run has got. In Settings 2
-and 3 the largest prompt of a batch can carry nearly all of its loss; which optimizer is ahead then depends on that prompt. The
-batches are sorted by the largest eigenvalue in them and cut into groups; each group has a share of batches on which Adam is ahead.
+A prompt's loss is large where its Gram matrix X^T X / n has a large eigenvalue, the more so the further a run has got. In
+Settings 2 and 3 the largest prompt of a batch can carry nearly all of its loss; which optimizer is ahead then depends on that
+prompt. The batches are sorted by the largest eigenvalue in them and cut into groups; each group has a share of batches on which
+Adam is ahead.
 """
 
 from collections.abc import Sequence
@@ -37,9 +38,9 @@ MARKERS = {"ours": "o", "released": "s"}
 ALT = (
     "Two rows of three panels, one column for each data setting; each of hundreds of test batches of 1000 prompts has a largest "
     "eigenvalue of a prompt's Gram matrix, which is the horizontal axis. Top: of batches sorted by it and cut into ten "
-    "groups, the share on which Adam's mean loss over seeds is below SGD's, in the middle of the run and at its end; the released "
-    "code's batch and our fixed batch are marked at 1 where Adam is ahead on them and at 0 where not. Bottom: the share of a batch's loss "
-    "that its largest prompt carries, a point for each batch, for SGD and Adam at the end."
+    "groups, the share on which Adam's mean loss over seeds is below SGD's, in the middle of the run and at its end; the "
+    "released code's batch and our fixed batch are marked at 1 where Adam is ahead on them and at 0 where not. Bottom: the share "
+    "of a batch's loss that its largest prompt carries, a point for each batch, for SGD and Adam at the end."
 )
 CLAIMS: tuple[Claim, ...] = ()  # the paper says nothing of other batches
 
@@ -96,7 +97,8 @@ def panel(folder: RunFolder, setting: Setting, scale: Scale, times: Sequence[int
            for i, o in enumerate(OPTIMIZERS)},
         "fixed": {
             name: {"eigenvalue": float(fixed["eigenvalue"][k]), "adam_ahead": (means[1] < means[0]).tolist(),
-                   "share_of_largest": [float(np.median(fixed["largest"][k, i, :, -1] / fixed["loss"][k, i, :, -1]) / scales.TEST_PROMPTS)
+                   "share_of_largest": [float(np.median(fixed["largest"][k, i, :, -1] / fixed["loss"][k, i, :,
+                       -1]) / scales.TEST_PROMPTS)
                                         for i in range(len(OPTIMIZERS))]}
             for k, name in enumerate(FIXED) for means in [fixed["loss"][k].mean(axis=1)]
         },
@@ -104,7 +106,9 @@ def panel(folder: RunFolder, setting: Setting, scale: Scale, times: Sequence[int
 
 
 def one_prompt(shares: Array, whole: Array, largest: Array, trimmed: Array) -> Numbers:
-    """How much of the loss one prompt carries, medians over seeds at the end: of each batch, and of all their prompts together."""
+    """How much of the loss one prompt carries, medians over seeds at the end: of each batch, and of all their prompts
+    together.
+    """
     return {
         "share_of_largest": np.median(shares[..., -1], axis=1).tolist(),
         "share_of_largest_of_all": float(np.median(largest[..., -1].max(axis=0) / whole[:, -1])),
@@ -185,15 +189,15 @@ def summary(numbers: Numbers) -> str:
         shares = ", ".join(f"{share:.0%} at {t}" for t, share in found["share"].items())
         ends = list(found["group_share"].values())[-1]
         lines.append(
-            f"{found['title']}: Adam's loss is below SGD's on {shares}; from {ends[0]:.0%} of the batches whose largest eigenvalue is "
-            f"smallest to {ends[-1]:.0%} of those where it is largest"
+            f"{found['title']}: Adam's loss is below SGD's on {shares}; from {ends[0]:.0%} of the batches whose largest "
+            f"eigenvalue is smallest to {ends[-1]:.0%} of those where it is largest"
         )
         for o in OPTIMIZERS:
             own = found[o]
             lines.append(
                 f"  {o}: one prompt carries {np.median(own['share_of_largest']):.0%} of a batch's loss (median), "
-                f"{own['share_of_largest_of_all']:.0%} of that of all batches together; mean loss {own['mean']:.3g}, without the largest "
-                f"{TRIMMED:.0%} of the prompts {own['trimmed_mean']:.3g}"
+                f"{own['share_of_largest_of_all']:.0%} of that of all batches together; mean loss {own['mean']:.3g}, without the "
+                f"largest {TRIMMED:.0%} of the prompts {own['trimmed_mean']:.3g}"
             )
         ahead = ", ".join(f"{FIXED[key]}: {'ahead' if found['fixed'][key]['adam_ahead'][-1] else 'behind'}" for key in FIXED)
         lines.append(f"  Adam at the end on {ahead}")

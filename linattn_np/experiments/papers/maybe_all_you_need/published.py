@@ -1,8 +1,11 @@
-"""The numbers that the paper prints, and those that its released code printed or plotted; everything that is held against ours."""
+"""The numbers that the paper prints, and those that its released code printed or plotted; everything that is held against
+ours.
+"""
 
 from typing import Any
 
-# ---------------------------------------------------------------- section 3.2: mean and standard deviation of R_med(SGD) / R_med(Adam)
+# ---------------------------------------------------------------- section 3.2: mean and standard deviation of R_med(SGD) /
+# R_med(Adam)
 
 RATIOS = {
     ("setting1", 750): (1.76, 0.40), ("setting1", 1250): (1.58, 0.41), ("setting2", 750): (3.14, 0.97),
@@ -10,7 +13,8 @@ RATIOS = {
 }  # fmt: skip
 CODE_RATIOS = {("setting1", 750): "2.57 (0.91)", ("setting1", 1250): "1.30 (0.78)"}  # in the released notebook's stored output
 
-# ---------------------------------------------------------------- released code, Setting 1, read off its plots: (optimizer, iteration)
+# ---------------------------------------------------------------- released code, Setting 1, read off its plots: (optimizer,
+# iteration)
 
 LOSSES = {("Adam", 1000): 1.7e-3, ("Adam", 10_000): 1.7e-3, ("SGD", 1000): 2.5e-2, ("SGD", 5000): 1.5e-2, ("SGD", 10_000): 8e-3}
 CONDITIONS = {("SGD", 0): 270, ("Adam", 250): 8, ("Adam", 1500): 100, ("SGD", 250): 300, ("SGD", 2250): 80, ("SGD", 10_000): 170}

@@ -1,7 +1,7 @@
 """What the released code's own random numbers must give: the claims of ``released_code``, and the readers of its JSON.
 
-On the same random numbers a printed number is held to its last digit, and a point read off a plot to CLEAR. :func:`released` answers
-for the claims of the other figures too: what the same quantity is on the released streams.
+On the same random numbers a printed number is held to its last digit, and a point read off a plot to CLEAR. :func:`released`
+answers for the claims of the other figures too: what the same quantity is on the released streams.
 """
 
 from collections.abc import Callable, Iterator
@@ -137,7 +137,10 @@ def parting(setting: str, numbers: Numbers) -> int:
 def parting_in_words(setting: str, numbers: Numbers) -> str:
     """How far along the run the numbers of single seeds mean something."""
     last = parting(setting, numbers)
-    return f"{NAMES[setting]}: rounding by 1e-7 changes no seed's ratio by more than {PARTED:.0%} up to iteration {last}, and does after it"
+    return (
+        f"{NAMES[setting]}: rounding by 1e-7 changes no seed's ratio by more than {PARTED:.0%} up to iteration {last}, and does "
+        "after it"
+    )
 
 
 # ---------------------------------------------------------------- the claims
@@ -167,7 +170,8 @@ def claims() -> Iterator[Claim]:
         yield Claim(
             id=f"released.loss.setting1.{KEYS[optimizer]}.{t}",
             statement=f"Setting 1, the paper's random numbers: {optimizer}'s loss "
-            f"{f'from {AFTER} on' if level_reader else f'at iteration {LAST_PLOTTED.get(t, t)}'} is about {value:g}", code=f"{value:g}",
+            f"{f'from {AFTER} on' if level_reader else f'at iteration {LAST_PLOTTED.get(t, t)}'} is about {value:g}",
+            code=f"{value:g}",
             values=partial(level, "setting1", "Adam") if level_reader else partial(loss, "setting1", optimizer, t),
             rule=around(value, CLEAR, statistic="mean"), **common,
         )  # fmt: skip
@@ -182,7 +186,8 @@ def claims() -> Iterator[Claim]:
         if optimizer == "Adam":
             yield Claim(
                 id=f"released.nonlinear.adam.{t}",
-                statement=f"Nonlinear regression, the paper's random numbers: Adam's training loss at iteration {t} is about {value:g}",
+                statement=f"Nonlinear regression, the paper's random numbers: Adam's training loss at iteration {t} is about "
+                          f"{value:g}",
                 code=f"{value:g}", values=partial(nonlinear_loss, "Adam", t), rule=around(value, LOSS), **common,
             )  # fmt: skip
 

@@ -103,7 +103,9 @@ def ratio_of(diagonals: Array) -> Array:
 
 
 def rounding(folder: RunFolder, key: str, common: Numbers, times: list[int], used: Scale, progress: bool | None) -> Numbers:
-    """The ratio in the table once more, from initial weights that differ by 1e-7: {iteration: a row of seeds for each of the runs}."""
+    """The ratio in the table once more, from initial weights that differ by 1e-7: {iteration: a row of seeds for each of the
+    runs}.
+    """
     at, starts = (list(IN_TABLE), ROUNDINGS) if used.name == "paper" else (times[1:2], 2)
     what = {**common, "steps": at[-1], "loss_every": at[-1], "hessian_times": at, "starts": starts}
     found = seeds(folder, key, used.seeds, what, f"rounded otherwise, {SETTINGS[key].title}", progress)

@@ -1,7 +1,7 @@
 """Training on the released code's own random numbers: SGD and Adam on the same batches, and what is measured along both paths.
 
-One call is one seed of one setting, made by a worker process and kept (``measured.kept_each``): an interrupted ``reproduce`` goes on
-with the seeds that are missing. Each batch is drawn once and used by every run that is trained beside the others.
+One call is one seed of one setting, made by a worker process and kept (``measured.kept_each``): an interrupted ``reproduce`` goes
+on with the seeds that are missing. Each batch is drawn once and used by every run that is trained beside the others.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,9 @@ def seeds(folder: RunFolder, key: str, count: int, sizes: Sizes, label: str, pro
 
 
 def measure_seed(key: str, seed: int, sizes: Sizes) -> Arrays:
-    """One seed: losses (starts, 2, T) and Hessian diagonals (starts, 2, times, p) on the released test batch, SGD first, then Adam."""
+    """One seed: losses (starts, 2, T) and Hessian diagonals (starts, 2, times, p) on the released test batch, SGD first, then
+    Adam.
+    """
     setting = SETTINGS[key]
     stream = ReleasedStream(setting.task, seed)
     first = rounded_starts(stream.init_params(setting.layers), seed, sizes["starts"])

@@ -4,17 +4,19 @@ The released code draws with torch's CPU generator (and the scale of Setting 3's
 float32. On these numbers the exact gradients of this library give the paper's Setting 2 table to the last printed digit.
 
 How torch makes its numbers from a seed
-- Raw 32-bit numbers come from a Mersenne Twister, seeded as ``RandomState(seed)`` seeds it. A uniform is the low 24 bits times 2^-24.
-- ``size`` >= 16 normals take ``size`` uniforms, which are then used in blocks of 16. The first eight of a block, u, give the radii
-  sqrt(-2 log(1 - u)), the last eight the angles 2 pi u; radius * cos stands in the first eight places, radius * sin in the last
-  (Box and Muller 1958). Where 16 does not divide ``size``, 16 new uniforms are drawn and the last 16 entries are made from them.
+- Raw 32-bit numbers come from a Mersenne Twister, seeded as ``RandomState(seed)`` seeds it. A uniform is the low 24 bits times
+  2^-24.
+- ``size`` >= 16 normals take ``size`` uniforms, which are then used in blocks of 16. The first eight of a block, u, give the
+  radii sqrt(-2 log(1 - u)), the last eight the angles 2 pi u; radius * cos stands in the first eight places, radius * sin in the
+  last (Box and Muller 1958). Where 16 does not divide ``size``, 16 new uniforms are drawn and the last 16 entries are made from
+  them.
 - ``nn.Linear(inputs, outputs)`` draws its weight (outputs, inputs), then its bias, uniform on +-1/sqrt(inputs).
 torch rounds its logarithm and its sine otherwise than NumPy does: the numbers agree to 5e-7.
 
 Order of draws for one seed: the initial weights (L, 1, 2, d, d), whose Q is the transpose of ours, times ``std``; then for each
 batch the task vectors (B, d), the examples (B, n, d), the query (B, 1, d). On the sphere and for gamma each covariate is divided
-by its norm; for gamma it is then multiplied by the square root of ``RandomState(seed).gamma(shape, scale)``, drawn for (B, n), then
-for (B, 1). The test batch is seed 99, a batch without weights before it.
+by its norm; for gamma it is then multiplied by the square root of ``RandomState(seed).gamma(shape, scale)``, drawn for (B, n),
+then for (B, 1). The test batch is seed 99, a batch without weights before it.
 """
 
 import numpy as np
@@ -111,8 +113,9 @@ class ReleasedStream:
         directions = normals / np.sqrt(squares)
         if self.task.covariates == "sphere":
             return directions
-        scale = self.scales.gamma(self.task.gamma_shape, self.task.gamma_scale, directions.shape[:-1])  # type: ignore[arg-type]  # set by the task
-        return directions * np.sqrt(scale)[..., None]
+        shape, scale = self.task.gamma_shape, self.task.gamma_scale  # set by the task
+        squared = self.scales.gamma(shape, scale, directions.shape[:-1])  # type: ignore[arg-type]
+        return directions * np.sqrt(squared)[..., None]
 
 
 def test_batch(task: RegressionTask, size: int = 1000) -> Prompts:

@@ -1,15 +1,21 @@
 """The fifteen claims that did not agree under the first protocol: what was found then, and what of the protocol was at fault.
 
-What is found now stands in the scorecard's rows, from which its table takes it. The first protocol judged on one fixed test batch,
-at the recorded steps alone, on six seeds, and compared final losses and whole paths.
+What is found now stands in the scorecard's rows, from which its table takes it. The first protocol judged on one fixed test
+batch, at the recorded steps alone, on six seeds, and compared final losses and whole paths.
 """
 
 from ...rules import Revision
 
 ONE_BATCH = "one fixed test batch decided it: rare prompts carry its loss (`one_test_batch`); now the median over 25 batches"
 ROUNDING = "and a mean over six seeds of a ratio that a rounding moves; now the geometric mean over twenty"
-OWN_NUMBERS = "the plotted curve is of the released code's batch and random numbers, ours of other numbers; now by the median over 25 batches"
-EXTREMES = "an extreme of a path was looked for at every tenth step; now at every step, on five batches; it differs much from run to run, and the plot shows one"
+OWN_NUMBERS = (
+    "the plotted curve is of the released code's batch and random numbers, ours of other numbers; now by the median over 25 "
+    "batches"
+)
+EXTREMES = (
+    "an extreme of a path was looked for at every tenth step; now at every step, on five batches; it differs much from run to "
+    "run, and the plot shows one"
+)
 NETWORK = "our hidden network was another one than that of the published numbers; now it is theirs, torch's of seed 7"
 
 REVISIONS = (
@@ -18,7 +24,8 @@ REVISIONS = (
     Revision("test_loss.setting1.sgd.5000", "0.00972", OWN_NUMBERS),
     Revision(
         "condition_ratio.setting3.750", "mean 0.817",
-        f"{ONE_BATCH}, {ROUNDING}. The published deviation, 13.3, is larger than its mean, so that the rule asks for the direction alone",
+        f"{ONE_BATCH}, {ROUNDING}. The published deviation, 13.3, is larger than its mean, so that the rule asks for the "
+        "direction alone",
     ),
     Revision("condition_ratio.setting3.1250", "mean 1.73, median 0.633", f"{ONE_BATCH}, {ROUNDING}"),
     Revision("condition_lower_for_adam.setting2", "share 0.338", ONE_BATCH),
@@ -32,8 +39,8 @@ REVISIONS = (
     ),
     Revision(
         "depth.condition", "0.182",
-        "at each depth's best final rates Adam's path lies at far smaller losses than SGD's, where a condition number says something else; "
-        "now at equal rates, early, on twenty seeds",
+        "at each depth's best final rates Adam's path lies at far smaller losses than SGD's, where a condition number says "
+        "something else; now at equal rates, early, on twenty seeds",
     ),
     Revision(
         "nonlinear.rate.sgd", "0.1", f"{NETWORK}; one seed chose; now five",

@@ -1,7 +1,7 @@
 """The paper's third result: the robust condition number along both paths, and the table of its ratios (section 3.2).
 
-Drawn are the curves on one fixed test batch, and as points what is judged: R_med of the median over many batches of each H_ii. The
-table's two iterations are judged on more seeds, and their ratios by the geometric mean, which one seed does not decide.
+Drawn are the curves on one fixed test batch, and as points what is judged: R_med of the median over many batches of each H_ii.
+The table's two iterations are judged on more seeds, and their ratios by the geometric mean, which one seed does not decide.
 """
 
 from collections.abc import Iterator, Sequence

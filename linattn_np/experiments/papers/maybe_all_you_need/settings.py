@@ -1,4 +1,7 @@
-"""The paper's data settings and the hyper-parameters of its released code. Source: paper, section 3.1; learning rates from its code."""
+"""The paper's data settings and the hyper-parameters of its released code.
+
+Source: paper, section 3.1; learning rates from its code.
+"""
 
 from ....prompts import RegressionTask
 from ...robust import Batches, batches_for

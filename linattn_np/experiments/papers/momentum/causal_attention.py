@@ -1,4 +1,5 @@
-"""Causal linear attention with the feature map elu + 1, its numerator weighted by W: parallel, recurrent, and with its derivatives.
+"""Causal linear attention with the feature map elu + 1, its numerator weighted by W: parallel, recurrent, and with its
+derivatives.
 
 Forward                                                    Backward, from dO = df/dO
 (21.12) F = phi(q), G = phi(k), phi(x) = elu(x) + 1        (21.14) dP = dO v^T,  dv = P^T dO
@@ -7,7 +8,8 @@ Forward                                                    Backward, from dO = d
                                                            (21.17) dF = dS G, dG = dS^T F,  dq = dF phi'(q), dk = dG phi'(k)
 
 phi(x) is x + 1 above 0 and e^x below: positive, so z_i > 0; its slope is 1 or e^x, continuous. W = 1 for j <= i is plain linear
-attention, W of ``reweighting.py`` the paper's (13): only the numerator has momentum. N = W S. Arrays (.., T, D). Derived in lesson 21.
+attention, W of ``reweighting.py`` the paper's (13): only the numerator has momentum. N = W S. Arrays (.., T, D). Derived in
+lesson 21.
 """
 
 from typing import Any, NamedTuple

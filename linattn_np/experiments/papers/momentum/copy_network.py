@@ -8,8 +8,9 @@ Forward, of a layer X -> X''                               Backward
 (21.47) logits = X U^T + c,  loss the cross-entropy        (21.52) dE[v] = sum of dX_t over the t with a_t = v
 
 Its parts are ``layers.causal_softmax`` or ``causal_attention`` with ``reweighting``, ``layers.layer_norm``, ``layers.mlp`` and
-``layers.cross_entropy``. Half of a token's width is its symbol, half the sines and cosines s_t of its place, side by side as in the authors' code;
-norms stand behind the sums. All numbers lie in one array, so that any optimizer takes them. Derived in lesson 21.
+``layers.cross_entropy``. Half of a token's width is its symbol, half the sines and cosines s_t of its place, side by side as in
+the authors' code; norms stand behind the sums. All numbers lie in one array, so that any optimizer takes them. Derived in lesson
+21.
 """
 
 from dataclasses import dataclass
@@ -41,8 +42,8 @@ class Tape(NamedTuple):
 class CopyNetwork:
     """The network of these sizes: K symbols, width w, H heads, h hidden units; beta = 0, gamma = 1 is plain linear attention.
 
-    ``released`` weights by the distance to the end of the text, as the authors' parallel code does. Raises ValueError for sizes below 1,
-    an odd width or one that the heads do not divide, and another kind of attention.
+    ``released`` weights by the distance to the end of the text, as the authors' parallel code does. Raises ValueError for sizes
+    below 1, an odd width or one that the heads do not divide, and another kind of attention.
     """
 
     kind: str = "linear"
@@ -93,7 +94,9 @@ class CopyNetwork:
         return {name: piece.reshape(shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)}
 
     def init_params(self, rng: np.random.Generator) -> Array:
-        """Random weights (size,): symbols normal, matrices and biases uniform on +-1/sqrt(inputs), norms 1 and 0, as PyTorch begins."""
+        """Random weights (size,): symbols normal, matrices and biases uniform on +-1/sqrt(inputs), norms 1 and 0, as PyTorch
+        begins.
+        """
         rng, found = as_rng(rng), []
         for name, shape in self.shapes.items():
             inputs = self.hidden if name.endswith(("W2", "b2")) else self.width

@@ -1,8 +1,9 @@
 """The copy task and its control, and how the network is trained on them.
 
-A text is 0 w 0 w: a separator, a word of random symbols 1 to 10, the separator, the word again. The network reads all but the last symbol
-and answers each with the next one; places count from the second separator on. The symbol asked for stands |w| places back. In the
-control the texts are random and the symbol asked for stands ``LAG`` = 3 places back, or as many as one likes: near, where the copy
+A text is 0 w 0 w: a separator, a word of random symbols 1 to 10, the separator, the word again. The network reads all but the
+last symbol and answers each with the next one; places count from the second separator on. The symbol asked for stands |w| places
+back. In the control the texts are random and the symbol asked for stands ``LAG`` = 3 places back, or as many as one likes: near,
+where the copy
 task's is far.
 """
 
@@ -50,7 +51,8 @@ class CopyTask:
 
 
 def train(model: CopyNetwork, task: CopyTask, iterations: int, seed: int) -> dict[str, Array]:
-    """Adam with a cosine down to zero on fresh texts, in single precision. -> loss and accuracy of each iteration, and the params.
+    """Adam with a cosine down to zero on fresh texts, in single precision. -> loss and accuracy of each iteration, and the
+    params.
 
     beta1 = .9, beta2 = .99, rate 2e-3 (1 + cos(pi t / iterations)) / 2, batches of 32.
     """

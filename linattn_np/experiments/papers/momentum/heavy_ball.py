@@ -1,14 +1,16 @@
 """Polyak's heavy ball on the implicit weights: what a stack with momentum between its layers does, in one line a layer.
 
-A prompt is seen through C = (1/n) sum_j x_j x_j^T and b = (1/n) sum_j y_j x_j; g_l = b - C w_l is minus the gradient of its own loss.
+A prompt is seen through C = (1/n) sum_j x_j x_j^T and b = (1/n) sum_j y_j x_j; g_l = b - C w_l is minus the gradient of its own
+loss.
 
 Forward, from w_0 = w_{-1} = 0                             Backward, from dw_L; dw_{L+1} = 0
-(21.2) w_{l+1} = w_l + eta_l g_l + beta_l (w_l - w_{l-1})  (21.3) dw_l = (1 + beta_l) dw_{l+1} - eta_l C dw_{l+1} - beta_{l+1} dw_{l+2}
+(21.2) w_{l+1} = w_l + eta_l g_l + beta_l (w_l - w_{l-1})  (21.3) dw_l = (1 + beta_l) dw_{l+1} - eta_l C dw_{l+1}
+                                                                  - beta_{l+1} dw_{l+2}
                                                            (21.4) deta_l  = sum dw_{l+1}.g_l
                                                            (21.5) dbeta_l = sum dw_{l+1}.(w_l - w_{l-1})
 
-w_l is used in its own layer, twice (in g_l and in the difference), and as the layer before in the next one. eta and beta (L,); the
-gradient of one number for all layers is the sum over them. Derived in lesson 21.
+w_l is used in its own layer, twice (in g_l and in the difference), and as the layer before in the next one. eta and beta (L,);
+the gradient of one number for all layers is the sum over them. Derived in lesson 21.
 """
 
 from typing import Any, NamedTuple

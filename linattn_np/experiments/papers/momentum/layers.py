@@ -1,12 +1,14 @@
-"""Momentum between layers of linear attention, on tokens and on the state: the paper's momentum connection on the project's stack.
+"""Momentum between layers of linear attention, on tokens and on the state: the paper's momentum connection on the project's
+stack.
 
 Forward, from Z_{-1} = Z_0                                Backward, from dZ_L; dZ_{L+1} = 0
-(21.1) Z_{l+1} = Z_l + attention(Z_l) + beta_l (Z_l - Z_{l-1})   (21.8) dZ_l = A_l(dZ_{l+1}) + beta_l dZ_{l+1} - beta_{l+1} dZ_{l+2}
-                                                          (21.9) dbeta_l = <dZ_{l+1}, Z_l - Z_{l-1}>
+(21.1) Z_{l+1} = Z_l + attention(Z_l)                     (21.8) dZ_l = A_l(dZ_{l+1}) + beta_l dZ_{l+1} - beta_{l+1} dZ_{l+2}
+                 + beta_l (Z_l - Z_{l-1})                 (21.9) dbeta_l = <dZ_{l+1}, Z_l - Z_{l-1}>
 
-A_l is the backward pass of a layer with its skip, (2.5) to (2.13) of lesson 02, which also gives dP_l and dQ_l. Where P adds to the
-labels alone and Q = -eta I on the covariates, the label of token j is y_j - <w_l, x_j> and the stack is Polyak's heavy ball on w_l:
-``heavy_ball.py``. On the state nothing but Z_l = Z_0 A_l^T is kept, G_l = A_l G_0 A_l^T: a recursion of D x D matrices for each prompt.
+A_l is the backward pass of a layer with its skip, (2.5) to (2.13) of lesson 02, which also gives dP_l and dQ_l. Where P adds to
+the labels alone and Q = -eta I on the covariates, the label of token j is y_j - <w_l, x_j> and the stack is Polyak's heavy ball
+on w_l: ``heavy_ball.py``. On the state nothing but Z_l = Z_0 A_l^T is kept, G_l = A_l G_0 A_l^T: a recursion of D x D matrices
+for each prompt.
 """
 
 from typing import Any, NamedTuple
@@ -188,7 +190,9 @@ def tangent_error() -> float:
 
 
 def construction_error() -> float:
-    """How far the stack of :func:`heavy_ball_params` is from Polyak's recursion, and the state from the tokens, at generic weights too."""
+    """How far the stack of :func:`heavy_ball_params` is from Polyak's recursion, and the state from the tokens, at generic
+    weights too.
+    """
     rng = np.random.default_rng(24)
     Z, beta, eta = rng.standard_normal((3, 8, 5)), rng.uniform(0.2, 0.8, 4), rng.uniform(0.2, 0.6, 4)
     Z[:, -1, -1] = 0.0

@@ -2,11 +2,12 @@
 
 Forward, for distances k = 0 .. T-1                        Backward, from da = df/da
 (21.11) a_k = gamma (1 - beta^{k+1}) / (1 - beta)          (21.18) dgamma = sum_k da_k a_k / gamma
-        W_ij = a_{i-j} for j <= i, else 0                  (21.19) dbeta  = sum_k da_k gamma ((1 - beta^{k+1}) - (k+1) beta^k (1 - beta))
-                                                                            / (1 - beta)^2
+        W_ij = a_{i-j} for j <= i, else 0                  (21.19) dbeta  = sum_k da_k gamma / (1 - beta)^2
+                                                                             ((1 - beta^{k+1}) - (k+1) beta^k (1 - beta))
 
-It grows with the distance, from gamma at 0 to the far gain gamma / (1 - beta): the newest tokens are damped. ``released`` is what the
-authors' parallel code does instead: the distance is that of token j to the end of the text, whoever reads. Derived in lesson 21.
+It grows with the distance, from gamma at 0 to the far gain gamma / (1 - beta): the newest tokens are damped. ``released`` is what
+the authors' parallel code does instead: the distance is that of token j to the end of the text, whoever reads. Derived in lesson
+21.
 """
 
 from typing import Any, NamedTuple

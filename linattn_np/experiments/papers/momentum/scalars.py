@@ -1,10 +1,10 @@
 """The numbers of the heavy ball learned: one step and one momentum for all layers, against what it must be told apart from.
 
-Prompts with covariates x = D x_0, D = diag(1, 1, 1/2, 1/4, 1), and tasks w = D^{-1} w_0, x_0 and w_0 normal: every label has the same
-size along every axis, and C has eigenvalues near 1, 1/4 and 1/16. Kinds, all from w = 0:
+Prompts with covariates x = D x_0, D = diag(1, 1, 1/2, 1/4, 1), and tasks w = D^{-1} w_0, x_0 and w_0 normal: every label has the
+same size along every axis, and C has eigenvalues near 1, 1/4 and 1/16. Kinds, all from w = 0:
 
 - "descent": one step eta for all layers, beta = 0;             - "heavy ball": one eta and one beta for all layers;
-- "steps": a step eta_l for each layer, beta = 0;               - "whitened": "descent" on x_0, that is with D^{-2} before the gradient.
+- "steps": a step eta_l for each layer, beta = 0;               - "whitened": "descent" on x_0, D^{-2} before the gradient.
 """
 
 from typing import NamedTuple
@@ -66,10 +66,11 @@ def loss_and_grad(kind: str, theta: Array, layers: int, drawn: Moments) -> tuple
 
 
 def train(kind: str, layers: int, iterations: int, count: int, seed: int) -> dict[str, Array]:
-    """Adam with a cosine down to zero on one set of ``count`` prompts, from eta = 0.5 and beta = 0. -> theta, losses there and on others.
+    """Adam with a cosine down to zero on one set of ``count`` prompts, from eta = 0.5 and beta = 0. -> theta, losses there and on
+    others.
 
-    A large set: the rare prompts whose largest eigenvalue forbids a step decide how long it may be. Steps of their own begin spread
-    over 0.25 to 1, since equal ones have equal gradients and stay equal.
+    A large set: the rare prompts whose largest eigenvalue forbids a step decide how long it may be. Steps of their own begin
+    spread over 0.25 to 1, since equal ones have equal gradients and stay equal.
     """
     drawn, test = (prompts(count, np.random.default_rng([seed, k]), kind == "whitened") for k in (0, 1))
     theta = np.linspace(0.25, 1.0, layers) if kind == "steps" else np.array([0.5, 0.0][: 2 if kind == "heavy ball" else 1])
@@ -83,7 +84,10 @@ def train(kind: str, layers: int, iterations: int, count: int, seed: int) -> dic
 
 
 def adapted(layers: int, count: int, seed: int, by_token: bool = False) -> dict[str, Array]:
-    """The adaptive momentum (21.7) at the best step of a grid, chosen on other prompts than it is tested on. -> eta, loss, mean beta"""
+    """The adaptive momentum (21.7) at the best step of a grid, chosen on other prompts than it is tested on.
+
+    -> eta, loss, mean beta
+    """
     chosen, test = (prompts(count, np.random.default_rng([seed, k])) for k in (0, 1))
     answer = tokens_adapted if by_token else prompts_adapted
     with np.errstate(all="ignore"):  # a step that is too long

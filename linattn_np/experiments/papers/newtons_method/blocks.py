@@ -4,8 +4,8 @@ In columns, as the paper writes it, a layer of linear attention without a factor
 
 (19.3)  H' = H + sum_h V_h H M (K_h H M)^T (Q_h H)
 
-which is ``general_attention`` with P_h = V_h and Q_h = K_h^T Q_h there, c = 1 and no skip. Let e[a] be the matrix that reads block a of
-H, and let V write c times block a into block b. One head then adds to block b a product of three blocks:
+which is ``general_attention`` with P_h = V_h and Q_h = K_h^T Q_h there, c = 1 and no skip. Let e[a] be the matrix that reads
+block a of H, and let V write c times block a into block b. One head then adds to block b a product of three blocks:
 
 (19.4)  V = c e[b]^T e[a],   K = e[k],   Q = e[q]:      b += c (a M) (k M)^T q
 
@@ -68,7 +68,9 @@ def run(Z: Array, layers: Sequence[tuple[Array, Array]], mask: Any = None) -> Ar
 
 
 def error() -> float:
-    """How far a layer of two heads with generic blocks is from (19.4) by matrix products, relative, with a token that is not read."""
+    """How far a layer of two heads with generic blocks is from (19.4) by matrix products, relative, with a token that is not
+    read.
+    """
     rng = np.random.default_rng(19)
     rows, H, M = rows_of(a=2, b=2, k=3), rng.standard_normal((7, 5)), np.diag([1.0, 1, 1, 1, 0])
     a, b, k = H[:2], H[2:4], H[4:]

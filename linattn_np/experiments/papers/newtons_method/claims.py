@@ -42,7 +42,10 @@ def from_best_start(numbers: Numbers) -> str:
     for L, each in enumerate(found["trained"], 1):
         beside = ", ".join(f"order {p} {found[f'order {p}, best start'][L - 1]:.2g}" for p in (2, 3, 4))
         words.append(f"L = {L}: {np.median(numbers_or_nan(each)):.2g} ({beside})")
-    return f"beside L - 1 steps from the best c I: {'; '.join(words)}; one seed's model has 4 numbers a layer, the paper's a width of 64"
+    return (
+        f"beside L - 1 steps from the best c I: {'; '.join(words)}; one seed's model has 4 numbers a layer, the paper's a width "
+        "of 64"
+    )
 
 
 ROWS: tuple[Row, ...] = (
@@ -56,7 +59,8 @@ ROWS: tuple[Row, ...] = (
         "order 2: r' = r^2", partial(named, "squared"), Within(0.0, 1 + 1e-6)),
     Row("orders", "The iteration of order n raises the residual I - XA to the power n", "section 3.2.1, (3.4)",
         "exact", partial(named, "orders"), Within(0.0, EXACT)),
-    Row("newton_depth", "Newton's iteration needs layers as the logarithm of the condition number: further layers for each doubling",
+    Row("newton_depth", "Newton's iteration needs layers as the logarithm of the condition number: further layers for each "
+                        "doubling",
         "section 3.2.1", "O(log2 kappa); from X_0 = eps R it is 2", partial(growth, "Newton"), Within(1.7, 2.3)),
     Row("descent_depth", "Descent needs layers in proportion to the condition number: the power of kappa", "section 3.2.1",
         "O(kappa log(1/eps)): 1", partial(growth, "descent"), Within(0.95, 1.05)),
@@ -68,7 +72,8 @@ ROWS: tuple[Row, ...] = (
 CLAIMS = (
     *in_rows("newtons_method", "newtons_method_", "printed", ROWS),
     Claim(
-        id="newtons_method_trained", statement="Trained layers lie between the second and the third order, l layers beside l steps",
+        id="newtons_method_trained", statement="Trained layers lie between the second and the third order, l layers beside l "
+                                               "steps",
         where="section 6, Figure 3", printed="between 0 (order 2) and 1 (order 3)", figure="newtons_method", values=place_between,
         rule=Within(0.0, 1.0), aside=from_best_start,
     ),

@@ -1,4 +1,5 @@
-"""Newton's iteration by attention layers: inverses of symmetric and of general matrices, least squares, and descent to compare with.
+"""Newton's iteration by attention layers: inverses of symmetric and of general matrices, least squares, and descent to compare
+with.
 
 (19.1)  X_{t+1} = X_t (2I - A X_t)             (19.2)  I - X_{t+1} A = (I - X_t A)^2
 
@@ -15,8 +16,8 @@ Blocks one below the other; b += c a k^T q is a head (19.4):
 
 (19.8)  descent: tokens (a_i; y_i), one layer a step:   y += -eta y data^T data      y_i - a_i.w_t, and -a_q.w_t at the query
 
-Source: arXiv 2403.03183, Lemma 4.1 and Theorem 4.2; its matrices were images to us, so the blocks are derived in lesson 19, with the
-widths and depths that the theorems state.
+Source: arXiv 2403.03183, Lemma 4.1 and Theorem 4.2; its matrices were images to us, so the blocks are derived in lesson 19, with
+the widths and depths that the theorems state.
 """
 
 from typing import Any
@@ -56,8 +57,8 @@ def inverses(A: Array, steps: int, symmetric: bool) -> Array:
 def invert(A: Any, steps: int) -> Array:
     """The inverse of A (d, d) after ``steps`` steps of Newton's iteration, each one layer where A = A^T and two where not.
 
-    -> X (d, d), computed by the layers (19.5) or (19.6) from X_0 = A^T / lam_max(A^T A), for which it converges for every invertible A.
-    Raises ValueError for another shape and for A = 0. Cost O(steps d^3).
+    -> X (d, d), computed by the layers (19.5) or (19.6) from X_0 = A^T / lam_max(A^T A), for which it converges for every
+    invertible A. Raises ValueError for another shape and for A = 0. Cost O(steps d^3).
     """
     A, steps = as_numbers("A", A), as_count("steps", steps, least=0)
     if A.ndim != 2 or A.shape[0] != A.shape[1] or not A.any():
@@ -99,8 +100,8 @@ def answers(X: Array, y: Array, x_query: Array, steps: int) -> Array:
 def least_squares(X: Any, y: Any, x_query: Any, steps: int) -> float:
     """What least squares on the examples answers at the query, by steps + 3 layers of width 4d + 3 (19.7).
 
-    X (n, d) with n >= d, y (n,), x_query (d,) -> x_query.w_T, w_T = X_T X^T y with X_T the inverse of X^T X after ``steps`` steps.
-    Raises ValueError for other shapes. Cost O(steps n^2 d).
+    X (n, d) with n >= d, y (n,), x_query (d,) -> x_query.w_T, w_T = X_T X^T y with X_T the inverse of X^T X after ``steps``
+    steps. Raises ValueError for other shapes. Cost O(steps n^2 d).
     """
     X, y, x_query = as_numbers("X", X), as_numbers("y", y), as_numbers("x_query", x_query)
     if X.ndim != 2 or X.shape[0] < X.shape[1] or not X.any():
@@ -112,7 +113,10 @@ def least_squares(X: Any, y: Any, x_query: Any, steps: int) -> float:
 
 
 def descent_answers(X: Array, y: Array, x_query: Array, steps: int, eta: float | None = None) -> Array:
-    """(19.8)  The query's answer after 0 .. steps layers of descent. eta: by default the best constant one for X^T X. (steps + 1,)"""
+    """(19.8)  The query's answer after 0 .. steps layers of descent, (steps + 1,).
+
+    eta: by default the best constant one for X^T X.
+    """
     n, d = X.shape
     if eta is None:
         eigenvalues = np.linalg.eigvalsh(X.T @ X)

@@ -1,11 +1,12 @@
-"""How many layers descent and Newton's iteration need, and how large the answer's error is after each; iterations of higher order.
+"""How many layers descent and Newton's iteration need, and how large the answer's error is after each; iterations of higher
+order.
 
 With R = X^T X of condition number kappa and X_0 = R / lam_max(R)^2, the residual has norm r_0 = 1 - kappa^-2 and
 
 (19.14)  r_t = r_0^(2^t)                 below a small eps once 2^t >= kappa^2 log(1/eps): t = 2 log2 kappa + log2 log(1/eps)
 (19.15)  descent's is ((kappa - 1) / (kappa + 1))^t at its best step: t = (kappa / 2) log(1/eps)
 
-(19.16)  L trained layers with w_xx and w_yx: the examples' labels are multiplied by 1 + w_yx Sig_l, whose degree in Sig is 3^l, so
+(19.16)  L trained layers with w_xx and w_yx: the examples' labels are multiplied by 1 + w_yx Sig_l, of degree 3^l in Sig, so
          the residual is a polynomial of degree 1, 4, 13, .., (3^L - 1) / 2; that of order p after t steps from X_0 = c I has p^t
 
 Source: arXiv 2403.03183, sections 3.2.1, 4 and 6; derived in lesson 19.
@@ -34,7 +35,10 @@ def problem(kappa: float, rng: np.random.Generator, n: int = 20, d: int = 5) -> 
 
 
 def errors(kappa: float, steps: int, descent_steps: int, seeds: int) -> dict[str, Array]:
-    """|answer - that of least squares|, relative to the largest, after each step by layers. {"Newton", "descent"} (seeds, steps + 1)"""
+    """|answer - that of least squares|, relative to the largest, after each step by layers.
+
+    {"Newton", "descent"} (seeds, steps + 1)
+    """
     found: dict[str, list[Array]] = {"Newton": [], "descent": []}
     for seed in range(seeds):
         X, y, query = problem(kappa, np.random.default_rng([19, seed]))
@@ -76,7 +80,8 @@ TASK = RegressionTask(n=50, d=10)
 def iteration_losses(order: int, steps: int, best_start: bool = False, prompts: int = 1000) -> Array:
     """The mean squared error of the answers of an iteration of an order on TASK. (steps + 1,)
 
-    From X_0 = R / (lam_max^2 + lam_min^2), as the paper's code begins; with ``best_start`` from X_0 = c I, after t steps the best c for t.
+    From X_0 = R / (lam_max^2 + lam_min^2), as the paper's code begins; with ``best_start`` from X_0 = c I, after t steps the best
+    c for t.
     """
     Z, y = TASK.sample(prompts, np.random.default_rng(193))
     X, labels = Z[:, :-1, :-1], Z[:, :-1, -1:]
@@ -97,7 +102,9 @@ def iteration_losses(order: int, steps: int, best_start: bool = False, prompts: 
 
 
 def trained_loss(layers: int, steps: int, batch: int, seed: int, prompts: int = 1000) -> dict[str, Array]:
-    """The mean squared error on the same prompts of a trained linear Transformer, P = diag(p_x I, p_y) and Q likewise in each layer."""
+    """The mean squared error on the same prompts of a trained linear Transformer, P = diag(p_x I, p_y) and Q likewise in each
+    layer.
+    """
     rng = np.random.default_rng([194, seed, layers])
     model = tied(LinearTransformer(TASK.d, layers, 1, full=True), Scalar((TASK.d, 1)))
     params = np.array([[0.03, 0.3], [-0.3, 0.0]]) * (1 + 0.1 * rng.standard_normal((layers, 1, 2, 2)))

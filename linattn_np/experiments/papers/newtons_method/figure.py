@@ -21,10 +21,11 @@ TITLE = "Newton's iteration by layers of linear attention"
 SECONDS = {"paper": 60, "quick": 5}
 ALT = (
     "Four panels. First: relative error of the least-squares answer against the number of layers, both logarithmic, for descent "
-    "(dashed) and for Newton's iteration (solid), one colour for each condition number. Second: layers needed for an error of 1e-8 "
-    "against the condition number, logarithmic; descent grows in proportion, Newton's iteration by two layers for each doubling. "
-    "Third: squared error against layers for iterations of order 2, 3 and 4 from two starts, and for trained models as dots. "
-    "Fourth: regularised logistic loss above its minimum against steps, damped Newton and descent, median and range over seeds."
+    "(dashed) and for Newton's iteration (solid), one colour for each condition number. Second: layers needed for an error of "
+    "1e-8 against the condition number, logarithmic; descent grows in proportion, Newton's iteration by two layers for each "
+    "doubling. Third: squared error against layers for iterations of order 2, 3 and 4 from two starts, and for trained models as "
+    "dots. Fourth: regularised logistic loss above its minimum against steps, damped Newton and descent, median and range over "
+    "seeds."
 )
 COLORS = ("#009E73", "#0072B2", "#E69F00", "#D55E00", "#000000")
 ORDERS = {2: ":", 3: "--", 4: "-."}
@@ -52,7 +53,10 @@ def sizes(scale: Scale) -> str:
     """What is run at this scale, in words."""
     todo = jobs(scale)
     most = max(job[1] for job in todo)
-    return f"condition numbers up to {kappas(scale)[-1]:g}, {counted(len(todo), 'trained model')}, up to {counted(most, 'step')}, {counted(seeds(scale), 'seed')}"
+    return (
+        f"condition numbers up to {kappas(scale)[-1]:g}, {counted(len(todo), 'trained model')}, up to {counted(most, 'step')}, "
+        f"{counted(seeds(scale), 'seed')}"
+    )
 
 
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
@@ -64,7 +68,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     )  # fmt: skip
     paths = kept_each(
         folder, "newtons_method_errors", [{"kappa": kappa, "seeds": many} for kappa in asked], depth.errors,
-        [(kappa, newton_steps(kappa), int(12 * kappa + 60), many) for kappa in asked], "layers of descent and of Newton's iteration", progress,
+        [(kappa, newton_steps(kappa), int(12 * kappa + 60), many) for kappa in asked],
+        "layers of descent and of Newton's iteration", progress,
     )  # fmt: skip
     each = kept(folder, "newtons_method_exact", {"seeds": many}, partial(exact_numbers, many))
     convex = kept(folder, "newtons_method_logistic", {"seeds": many}, partial(logistic_numbers, many))
@@ -137,7 +142,9 @@ def logistic_numbers(many: int, steps: int = 12) -> Arrays:
 
 
 def orders(todo: list[tuple[int, int, int, int]], trained: list[Arrays]) -> Numbers:
-    """The squared errors of iterations after 0 .. 4 steps, from both starts, and of the trained models: for each depth, each seed."""
+    """The squared errors of iterations after 0 .. 4 steps, from both starts, and of the trained models: for each depth, each
+    seed.
+    """
     found: Numbers = {}
     for order in ORDERS:
         found[f"order {order}"] = depth.iteration_losses(order, 4).tolist()
@@ -253,11 +260,13 @@ def summary(numbers: Numbers) -> str:
         beside = [f"order {p} {numbers['orders'][f'order {p}'][L]:.3g}" for p in ORDERS]
         best = [f"order {p} {numbers['orders'][f'order {p}, best start'][L - 1]:.3g}" for p in ORDERS]
         lines.append(
-            f"{L} trained layers: {np.median(each):.3g}; {L} steps from alpha R: {', '.join(beside)}; {L - 1} from cI: {', '.join(best)}"
+            f"{L} trained layers: {np.median(each):.3g}; {L} steps from alpha R: {', '.join(beside)}; {L - 1} from cI: "
+            f"{', '.join(best)}"
         )
     each = numbers["each"]
     lines.append(
-        "layers against recursions: " + ", ".join(f"{name} {each[name]['median']:.1g}" for name in ("symmetric", "general", "least_squares"))
+        "layers against recursions: " + ", ".join(f"{name} {each[name]['median']:.1g}" for name in ("symmetric", "general",
+            "least_squares"))
         + f"; r'/r^2 at most {each['squared']['median']:.9g}; decrements lam'/lam^2 at most {each['decrement']['median']:.3g}"
     )  # fmt: skip
     return "\n".join(lines)

@@ -56,7 +56,10 @@ def hessian_gradient(problem: Problem, w: Array) -> Array:
 
 
 def damped_newton(problem: Problem, steps: int, inversion_steps: int = 9) -> tuple[Array, Array]:
-    """(19.13) from w = 0, each H^-1 by attention layers, one for each of ``inversion_steps``. -> w (steps + 1, d), lam (steps + 1,)"""
+    """(19.13) from w = 0, each H^-1 by attention layers, one for each of ``inversion_steps``.
+
+    -> w (steps + 1, d), lam (steps + 1,)
+    """
     w, path, decrements = np.zeros(problem.A.shape[1]), [], []
     for _ in range(steps + 1):
         df, H = gradient(problem, w), hessian_gradient(problem, w)
@@ -69,7 +72,10 @@ def damped_newton(problem: Problem, steps: int, inversion_steps: int = 9) -> tup
 
 
 def descent(problem: Problem, steps: int) -> Array:
-    """Gradient descent from w = 0 with the step 1/L, L = lam_max(A^T A) / (4 n) + mu, the largest curvature there can be. (steps + 1, d)"""
+    """Gradient descent from w = 0 with the step 1/L, L = lam_max(A^T A) / (4 n) + mu, the largest curvature there can be.
+
+    (steps + 1, d)
+    """
     smoothness = np.linalg.norm(problem.A, 2) ** 2 / (4 * len(problem.y)) + problem.mu
     path = [np.zeros(problem.A.shape[1])]
     for _ in range(steps):
@@ -78,7 +84,9 @@ def descent(problem: Problem, steps: int) -> Array:
 
 
 def error() -> float:
-    """The derivatives against complex steps of the loss and of the gradient, at generic numbers: the largest relative difference."""
+    """The derivatives against complex steps of the loss and of the gradient, at generic numbers: the largest relative
+    difference.
+    """
     rng = np.random.default_rng(19)
     problem, w, h = draw_problem(rng, n=7, d=3, mu=0.3), rng.standard_normal(3), 1e-30
     df = np.array([np.imag(loss(problem, w + 1j * h * e)) / h for e in np.eye(3)])

@@ -1,16 +1,17 @@
-"""Ridge regression: the oracle that knows sigma, and the paper's three baselines that do not; how far from the oracle an answer is.
+"""Ridge regression: the oracle that knows sigma, and the paper's three baselines that do not; how far from the oracle an answer
+is.
 
 (18.13)  w(lam) = (Sig + lam I)^-1 al      with lam = sigma^2 the mean of w given the prompt and sigma: the oracle
 
-For any answer v made from the prompt, E |v - w|^2 = E |v - w(sigma^2)|^2 + E |w(sigma^2) - w|^2, because given the prompt w has mean
-w(sigma^2) and what is left is independent of v. With x_q ~ N(0, I) the squared error of v.x_q is |v - w|^2 on average, so the paper's
-measure, half the squared error minus half the oracle's, is half a squared distance:
+For any answer v made from the prompt, E |v - w|^2 = E |v - w(sigma^2)|^2 + E |w(sigma^2) - w|^2, because given the prompt w has
+mean w(sigma^2) and what is left is independent of v. With x_q ~ N(0, I) the squared error of v.x_q is |v - w|^2 on average, so
+the paper's measure, half the squared error minus half the oracle's, is half a squared distance:
 
 (18.14)  adjusted loss = E |v - w(sigma^2)|^2 / 2
 
 It is measured in this form, without the oracle's own noise. In the eigenbasis of Sig ridge is one division, so all is done there.
-Baselines: constant, one lam for all, the best one; adaptive, lam = RSS / (n - d); tuned, lam = factor * min(RSS / (n - d), cap), the
-best of both numbers. Source: arXiv 2402.14180, sections 2.2 and 6; derived in lesson 18.
+Baselines: constant, one lam for all, the best one; adaptive, lam = RSS / (n - d); tuned, lam = factor * min(RSS / (n - d), cap),
+the best of both numbers. Source: arXiv 2402.14180, sections 2.2 and 6; derived in lesson 18.
 """
 
 from collections.abc import Callable

@@ -92,7 +92,9 @@ def worst_baseline(numbers: Numbers) -> Numbers:
 
 
 def best_of_seeds(name: str, numbers: Numbers) -> Numbers:
-    """The best seed of an entry of U(0, 5), as the paper gives the best of five; where this scale has no such depth, of the deepest."""
+    """The best seed of an entry of U(0, 5), as the paper gives the best of five; where this scale has no such depth, of the
+    deepest.
+    """
     kind, L = name.split()
     entry = entry_of(f"{kind} {min(int(L), deepest(numbers))}", numbers)
     return spread([np.nanmin(numbers_or_nan(entry["each_seed"]))])
@@ -134,7 +136,8 @@ def deep_gain(numbers: Numbers) -> Numbers:
 
 
 ROWS: tuple[Row, ...] = (
-    Row("baselines", "Ridge with a constant, an adaptive and a tuned noise: the largest distance from a printed entry, in tolerances", TABLE,
+    Row("baselines", "Ridge with a constant, an adaptive and a tuned noise: the largest distance from a printed entry, in "
+                     "tolerances", TABLE,
         "21 entries, those below 0.003 left out", worst_baseline, Within(0.0, 1.0)),
     Row("gains_at_two", "At 2 layers the diagonal model has at most three quarters of the loss of GD++", TABLE,
         "0.242/0.366 = 0.66", shallow_gain, Within(0.0, 0.75)),
@@ -146,7 +149,8 @@ ROWS: tuple[Row, ...] = (
         "larger", partial(above_at, 0.0), Above(1.5, 1.0)),
     Row("much_noise", "At sigma = 5 GD++ has a larger loss than the diagonal model", "section 6, Figure 2",
         "larger", partial(above_at, 5.0), Above(1.5, 1.0)),
-    Row("beats_adaptive", "With 4 layers the diagonal model outperforms adaptive ridge where sigma goes up to 4 or more", "section 6",
+    Row("beats_adaptive", "With 4 layers the diagonal model outperforms adaptive ridge where sigma goes up to 4 or more",
+        "section 6",
         "0.068/0.059 = 1.15", over_adaptive, Above(1.05, 1.0), aside=best_over_adaptive),
     Row("linear_model", "Every layer keeps a linear model of the prompt", "section 4, Theorem 4.1",
         "exact", partial(theorem, "linear_model"), Within(0.0, EXACT)),
@@ -159,7 +163,8 @@ CLAIMS = (
     *(in_table(kind, L) for kind in ("GD++", "diagonal") for L in (1, 2, 3, 4)),
     Claim(
         id="noise_adaptive_other_columns", figure="noise_adaptive", where=TABLE, printed="48 entries", values=share_within,
-        statement="The share of entries near the printed ones for six other laws of noise: GD++ and diagonal with 1 to 3 layers, full with 1, 2",
+        statement="The share of entries near the printed ones for six other laws of noise: GD++ and diagonal with 1 to 3 layers, "
+                  "full with 1, 2",
         aside=those_outside, rule=Above(1.0, 0.8),
     ),
     *in_rows("noise_adaptive", "noise_adaptive_", "printed", ROWS),

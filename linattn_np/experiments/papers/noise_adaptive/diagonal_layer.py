@@ -4,7 +4,8 @@ The paper writes the layer for each token, with sums over the n examples: Sig = 
 
 (18.2)  x_i' = x_i + w_xx Sig x_i + w_xy y_i al             (18.3)  y_i' = y_i + w_yx al.x_i + w_yy lam y_i
 
-The three sums are the blocks of G, so with W holding each number in the place of its block this is three lines (tokens z as rows):
+The three sums are the blocks of G, so with W holding each number in the place of its block this is three lines (tokens z as
+rows):
 
 Forward                                    Backward, from dZ' = df/dZ'
 (18.4)  G  = Z^T M Z = [[Sig, al],         (18.7)  dT  = dZ'^T Z          (18.10)  dG  = W o dT
@@ -12,8 +13,8 @@ Forward                                    Backward, from dZ' = df/dZ'
 (18.5)  T  = I + W o G                     (18.9)  dw_ab = sum over prompts and over block ab of dT o G
 (18.6)  Z' = Z T^T
 o is the product entry by entry, M leaves the query out. Z is used twice: moved by T, and read for G. It is general attention with
-the heads of ``models.FourScalars``, which trains; here no head and no n^2 appears. Derived in lesson 18; source: arXiv 2402.14180,
-sections 2.1 and 5. A tangent is vX, the tangent of a gradient hX.
+the heads of ``models.FourScalars``, which trains; here no head and no n^2 appears. Derived in lesson 18; source: arXiv
+2402.14180, sections 2.1 and 5. A tangent is vX, the tangent of a gradient hX.
 """
 
 from types import SimpleNamespace

@@ -1,4 +1,6 @@
-"""Table 1 of the paper at its full width, and what stands behind it: the loss for each sigma, the learned numbers, the theorems."""
+"""Table 1 of the paper at its full width, and what stands behind it: the loss for each sigma, the learned numbers, the
+theorems.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,11 +22,11 @@ from .published import BASELINES, COLUMNS, printed, tolerance
 TITLE = "Noise that differs from prompt to prompt: what linear layers learn"
 SECONDS = {"paper": 280, "quick": 8}
 ALT = (
-    "Four panels. First: adjusted loss against the number of layers, noise uniform on 0 to 5, logarithmic, for GD++, the diagonal "
-    "model with one head, four free numbers and full matrices; each seed a dot, the paper's table as open squares, the three ridge "
-    "baselines as horizontal lines. Second: adjusted loss against the noise of the prompt for the deepest models and the baselines. "
-    "Third: our entries of the table against the printed ones on logarithmic axes, with the tolerance as a band. Fourth: the four "
-    "numbers that each layer of the deepest model learned, as a coloured grid."
+    "Four panels. First: adjusted loss against the number of layers, noise uniform on 0 to 5, logarithmic, for GD++, the "
+    "diagonal model with one head, four free numbers and full matrices; each seed a dot, the paper's table as open squares, the "
+    "three ridge baselines as horizontal lines. Second: adjusted loss against the noise of the prompt for the deepest models and "
+    "the baselines. Third: our entries of the table against the printed ones on logarithmic axes, with the tolerance as a band. "
+    "Fourth: the four numbers that each layer of the deepest model learned, as a coloured grid."
 )
 STYLES: dict[str, dict[str, Any]] = {
     "GD++": {"color": "#D55E00", "linestyle": "--"}, "diagonal": {"color": "#0072B2", "linestyle": "-"},
@@ -85,7 +87,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     columns = dict.fromkeys(job[2] for job in todo)
     count = todo[0][6]
     ridge = kept_each(
-        folder, "noise_adaptive_ridge", [{"column": c, "count": count} for c in columns], ridge_losses, [(c, count) for c in columns],
+        folder, "noise_adaptive_ridge", [{"column": c, "count": count} for c in columns], ridge_losses,
+        [(c, count) for c in columns],
         "ridge baselines", progress,
     )  # fmt: skip
     description = {"seeds": seeds(scale), "prompts": 100 if scale.name == "paper" else 10}
@@ -94,7 +97,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         "sizes": sizes(scale),
         "table": table(todo, rows), "control": control(todo, rows), "sigmas": list(training.SIGMAS),
         "baselines": {c: {name: float(found[name]) for name in BASELINES} for c, found in zip(columns, ridge, strict=True)},
-        "tuned": {c: {name: float(found[name]) for name in ("constant", "cap", "factor")} for c, found in zip(columns, ridge, strict=True)},
+        "tuned": {c: {name: float(found[name]) for name in ("constant", "cap",
+                                                            "factor")} for c, found in zip(columns, ridge, strict=True)},
         "profile": profiles(todo, rows, ridge[list(columns).index("5")]), "learned": learned(todo, rows),
         "theorems": {name: spread(values) if values.ndim == 1 else values.tolist() for name, values in theorems.items()},
     }  # fmt: skip
@@ -281,6 +285,7 @@ def summary(numbers: Numbers) -> str:
     found = numbers["theorems"]
     lines.append(
         f"theorem 4.1: largest difference {found['linear_model']['median']:.1g}; 5.1: (kappa' - 1) / (kappa - 1)^2 = "
-        f"{found['squared']['median']:.3g} at 1.1; 5.2: the distance to ridge falls as n to the power -{found['rate']['median']:.2f}"
+        f"{found['squared']['median']:.3g} at 1.1; 5.2: the distance to ridge falls as n to the power "
+        f"-{found['rate']['median']:.2f}"
     )
     return "\n".join(lines)

@@ -6,11 +6,12 @@ Theorem 5.1: a layer with w_xx = -gamma alone sends each eigenvalue of Sig to
 
 (18.16)  lam' = lam (1 - gamma lam)^2
 
-At gamma = 1 / (3 lam_max) the map rises on the whole spectrum, the condition number falls by a factor while it is large, and once it
-is 1 + eps the next is at most 1 + 2 eps^2: the error is squared, as in Newton's iteration.
+At gamma = 1 / (3 lam_max) the map rises on the whole spectrum, the condition number falls by a factor while it is large, and once
+it is 1 + eps the next is at most 1 + 2 eps^2: the error is squared, as in Newton's iteration.
 
-Theorem 5.2: x_i ~ N(0, I/n), sigma one of s_1, s_2. Layer 1 has w_yx alone, layer 2 w_yy alone, so w_2 = -w_yx (1 + w_yy lam_1) al.
-As n grows Sig -> I and lam_1 / n -> sigma^2, and the oracle is al / (1 + sigma^2). Two noises give two linear equations, solved by
+Theorem 5.2: x_i ~ N(0, I/n), sigma one of s_1, s_2. Layer 1 has w_yx alone, layer 2 w_yy alone, so w_2 = -w_yx (1 + w_yy lam_1)
+al. As n grows Sig -> I and lam_1 / n -> sigma^2, and the oracle is al / (1 + sigma^2). Two noises give two linear equations,
+solved by
 
 (18.17)  w_yx = -(1 + s_1^2 + s_2^2) / ((1 + s_1^2) (1 + s_2^2)),      w_yy = -1 / (n (1 + s_1^2 + s_2^2))
 

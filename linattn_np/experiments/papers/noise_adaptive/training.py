@@ -25,8 +25,8 @@ SIGMAS = tuple(np.arange(0.0, 6.25, 0.5).tolist())  # of the profile, for models
 
 
 def recipe(kind: str, layers: int) -> tuple[float, int]:
-    """The rate and the steps of full scale. One head learns products of its numbers, and at three layers or more runs away at RATE:
-    half the rate, and half as many steps again. The paper, too, lowered rates of deep models.
+    """The rate and the steps of full scale. One head learns products of its numbers, and at three layers or more runs away at
+    RATE: half the rate, and half as many steps again. The paper, too, lowered rates of deep models.
     """
     careful = kind == "diagonal" and layers > 2
     return (RATE / 2, STEPS[layers] * 3 // 2) if careful else (RATE, STEPS[layers])

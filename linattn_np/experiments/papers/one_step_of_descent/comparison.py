@@ -32,7 +32,8 @@ def one_layer(found: list[dict[str, Array]], eta: float, Z: Array, y: Array) -> 
     ends = [training.alignment(theta, eta, Z, y) for theta in last]
     model, few = OneLayer(TASK.d), slice(1_000)
     return {
-        "along": {key: curve(found[0]["times"], [[at[key] for at in run] for run in along]) for key in ("loss", "cosine", "predictions", "models")},
+        "along": {key: curve(found[0]["times"], [[at[key] for at in run] for run in along]) for key in ("loss", "cosine",
+            "predictions", "models")},
         "descent": ends[0]["descent"], "end": {key: spread([end[key] for end in ends]) for key in ends[0]},
         "halfway": spread([training.alignment(theta, eta, Z, y)["loss"] for theta in halfway]),
         "eta": spread([training.step_of(theta) for theta in last]), "weights": last[0].tolist(),
@@ -101,7 +102,10 @@ def looped(found: list[dict[str, Array]], searched: Numbers, Z: Array, y: Array)
 
 
 def sensitivities(answer: Any, Z: Array) -> Array:
-    """The derivative of each prediction by its query's covariates, in which it is linear: the answers to unit queries. -> (B, d)"""
+    """The derivative of each prediction by its query's covariates, in which it is linear: the answers to unit queries.
+
+    -> (B, d)
+    """
     columns = []
     for k in range(TASK.d):
         asked = Z.copy()

@@ -1,12 +1,12 @@
 """Gradient descent and GD++ on a prompt, by the eigenvalues of its S = (1/n) sum_i x_i x_i^T, and their best steps.
 
-Both leave an error that is a polynomial of S: prediction - y = -x . r(S) w. With m(S) x what has become of a covariate x, a layer of
-GD++ with steps eta and c is, in each eigenvalue lam of S,
+Both leave an error that is a polynomial of S: prediction - y = -x . r(S) w. With m(S) x what has become of a covariate x, a layer
+of GD++ with steps eta and c is, in each eigenvalue lam of S,
 
 (16.17)  r <- r (1 - eta lam m^2),     m <- m (1 - c lam m^2),     r = m = 1 before the first layer
 
-since after the layers so far the examples are m x_i, with S m^2 in the place of S. Plain descent is c = 0, m = 1. For w ~ N(0, I) and a
-query of variance s the mean squared error is s E sum_lam r^2, so that neither w nor the query needs to be drawn.
+since after the layers so far the examples are m x_i, with S m^2 in the place of S. Plain descent is c = 0, m = 1. For w ~ N(0, I)
+and a query of variance s the mean squared error is s E sum_lam r^2, so that neither w nor the query needs to be drawn.
 """
 
 import numpy as np
@@ -40,8 +40,8 @@ def loss(lam: Array, variance: float, eta: float, c: float = 0.0, layers: int = 
 def line_search(lam: Array, variance: float, layers: int = 1, plus: bool = False) -> dict[str, float]:
     """The steps with the least loss on these prompts: eta, and with ``plus`` also c. -> {"eta", "c", "loss"}
 
-    The gradient of the loss by (eta, c) is read off a complex step, its Hessian off a difference of gradients, and Newton's steps are
-    halved until the loss falls. Cost: some thirty evaluations.
+    The gradient of the loss by (eta, c) is read off a complex step, its Hessian off a difference of gradients, and Newton's steps
+    are halved until the loss falls. Cost: some thirty evaluations.
     """
     scale = 1 / lam.mean()  # both steps are of this size
     free = 2 if plus else 1

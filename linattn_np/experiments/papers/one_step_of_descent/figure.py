@@ -24,11 +24,11 @@ __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "sum
 TITLE = "One trained layer is one step of gradient descent; two are two steps of GD++"
 SECONDS = {"paper": 120, "quick": 8}
 ALT = (
-    "Six panels. Loss of one trained layer against iteration, which falls to the line of one step of gradient descent. Cosine and "
-    "distances between the two models during training, towards 1 and 0. The trained weights as a heat map: one entry of P's last row and "
-    "the diagonal of Q, nothing else. Loss on wider and narrower covariates, three curves that coincide. Loss of two looped layers, "
-    "which falls below two steps of gradient descent to two of GD++. The layer repeated 50 times, damped and not. Lines are medians "
-    "over seeds, bands quartiles."
+    "Six panels. Loss of one trained layer against iteration, which falls to the line of one step of gradient descent. Cosine "
+    "and distances between the two models during training, towards 1 and 0. The trained weights as a heat map: one entry of P's "
+    "last row and the diagonal of Q, nothing else. Loss on wider and narrower covariates, three curves that coincide. Loss of "
+    "two looped layers, which falls below two steps of gradient descent to two of GD++. The layer repeated 50 times, damped and "
+    "not. Lines are medians over seeds, bands quartiles."
 )
 
 
@@ -48,8 +48,9 @@ def sizes(scale: Scale) -> str:
     """What is run at this scale."""
     one, two, prompts = sized(scale)
     return (
-        f"one layer {counted(one.steps, 'iteration')}, {counted(one.seeds, 'seed')}, two layers {counted(two.steps, 'iteration')}, "
-        f"{counted(two.seeds, 'seed')}, batch {one.batch}, {counted(prompts, 'prompt')} for evaluation"
+        f"one layer {counted(one.steps, 'iteration')}, {counted(one.seeds, 'seed')}, two layers "
+        f"{counted(two.steps, 'iteration')}, {counted(two.seeds, 'seed')}, batch {one.batch}, {counted(prompts, 'prompt')} for "
+        "evaluation"
     )
 
 
@@ -161,9 +162,12 @@ def summary(numbers: Numbers) -> str:
     return "\n".join([
         limits_in_words(numbers["limits"]),
         f"one layer: loss {end['loss']['median']:.4g}, one step of descent {one['descent']:.4g}, halfway between their weights "
-        f"{one['halfway']['median']:.4g}; cosine {end['cosine']['median']:.5f}, predictions differ by {end['predictions']['median']:.3g}",
-        f"eta learned {one['eta']['median']:.4g}, line search {numbers['searched']['one']['eta']:.4g}, closed form {numbers['theory']['eta']:.4g}",
-        f"two looped layers: loss {np.median(last):.4g}; two steps of GD {losses['GD']:.4g}, of GD++ {losses['GD++']:.4g}; learned eta "
-        f"{two['eta']['median']:.3g}, c {two['c']['median']:.3g}; best {numbers['searched']['plus']['eta']:.3g}, {numbers['searched']['plus']['c']:.3g}",
+        f"{one['halfway']['median']:.4g}; cosine {end['cosine']['median']:.5f}, predictions differ by "
+        f"{end['predictions']['median']:.3g}",
+        f"eta learned {one['eta']['median']:.4g}, line search {numbers['searched']['one']['eta']:.4g}, closed form "
+        f"{numbers['theory']['eta']:.4g}",
+        f"two looped layers: loss {np.median(last):.4g}; two steps of GD {losses['GD']:.4g}, of GD++ {losses['GD++']:.4g}; "
+        f"learned eta {two['eta']['median']:.3g}, c {two['c']['median']:.3g}; best {numbers['searched']['plus']['eta']:.3g}, "
+        f"{numbers['searched']['plus']['c']:.3g}",
         "gamma of GD++ for n = " + ", ".join(f"{n}: {value:.3g}" for n, value in numbers["gammas"].items()),
     ])  # fmt: skip

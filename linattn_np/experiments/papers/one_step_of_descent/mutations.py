@@ -1,9 +1,12 @@
-"""Wrong derivations of this paper's modules, one for each line that carries an equation: each is caught by the module's own checks."""
+"""Wrong derivations of this paper's modules, one for each line that carries an equation: each is caught by the module's own
+checks.
+"""
 
 MUTATIONS = {
     "one_layer": (
         ("dp_sign", "-(dprediction @ a)", "(dprediction @ a)", "the minus of the readout is lost"),
-        ("dp_uses_u", '-(dprediction @ a))  # (D,)', '-(dprediction @ (x @ tape.K.T)))  # (D,)', "u in the place of a: G is missing"),
+        ("dp_uses_u", '-(dprediction @ a))  # (D,)', '-(dprediction @ (x @ tape.K.T)))  # (D,)',
+         "u in the place of a: G is missing"),
         ("da_sign", "-dprediction[:, None] * p", "dprediction[:, None] * p", "the minus of the readout is lost on the way to K"),
         ("du_no_G", "(G @ da[..., None])[..., 0])  # (B, D)", "da)  # (B, D)", "G is missing on the way back"),
         ("dK_no_x", "du.T @ x", "du.T @ np.ones_like(x)", "the query's covariates are missing"),

@@ -1,8 +1,9 @@
 """All that a prediction sees of one layer with full matrices: the last row of P and the first d columns of Q.
 
 With tokens e_i = (x_i, y_i), the query's (x, 0) and G = (1/n) sum_i e_i e_i^T over the examples, the label that the layer
-Z + (1/n) P Z M (Z^T Q Z) gives to the query is p^T G K x: p (D,) the last row of P, K (D, d) the first d columns of Q, D = d+1. So these
-(d+1)^2 numbers are the model; the other rows of P and the last column of Q have gradient zero, and training leaves them where they are.
+Z + (1/n) P Z M (Z^T Q Z) gives to the query is p^T G K x: p (D,) the last row of P, K (D, d) the first d columns of Q, D = d+1.
+So these (d+1)^2 numbers are the model; the other rows of P and the last column of Q have gradient zero, and training leaves them
+where they are.
 
 Forward                                 Backward, from dprediction (B,)
 (16.5)  u = K x                         (16.8)   dp = -sum_b dprediction a

@@ -65,7 +65,10 @@ def alignment(theta: Array, eta: float, Z: Array, y: Array) -> dict[str, float]:
 
 
 def step_of(theta: Array) -> float:
-    """The eta that one layer has learned: minus the label's entry of p times the mean of K's diagonal. Rescaling p and 1/K keeps it."""
+    """The eta that one layer has learned: minus the label's entry of p times the mean of K's diagonal.
+
+    Rescaling p and 1/K keeps it.
+    """
     return float(-theta[-1, 0] * np.diag(theta[:-1, 1:]).mean())
 
 

@@ -7,8 +7,9 @@ The examples' loss is R(w) = 1/(2n) sum_i (w . x_i - y_i)^2 (16.1). One step fro
 (16.4)  from any w_0:   P = [[0, 0], [-w_0^T, 1]],   the same Q,                  query (x, -w_0 . x)
 (16.16) GD++:           P = [[(c/eta) I, 0], [0, 1]], the same Q:   x_j <- x_j - c S x_j as well, S = (1/n) sum_i x_i x_i^T
 
-and the prediction, minus the query's label, is w_1 . x. The paper's gamma belongs to plain sums: gamma = c / n. Its W_V P is our P,
-its W_K^T W_Q our Q, each up to a factor that the other takes back. Paper: proposition 1, appendices A.1 and A.10; derived in lesson 16.
+and the prediction, minus the query's label, is w_1 . x. The paper's gamma belongs to plain sums: gamma = c / n. Its W_V P is our
+P, its W_K^T W_Q our Q, each up to a factor that the other takes back. Paper: proposition 1, appendices A.1 and A.10; derived in
+lesson 16.
 """
 
 import numpy as np

@@ -1,8 +1,9 @@
 """Many layers, with the loss averaged over tasks and queries exactly: only S = (1/n) sum_i x_i x_i^T is left of a prompt.
 
-With d x d blocks P', Q' and the fixed corner, covariates never see a label, and labels stay linear in w. So after some layers every
-covariate is T x with one matrix T for the prompt, and every label x^T R w; what is wrong with the prediction is -x^T R w. Before the
-first layer T = R = I. For queries of covariance Sigma and E[w w^T] = W the mean over both, given S, is tr(Sigma R W R^T).
+With d x d blocks P', Q' and the fixed corner, covariates never see a label, and labels stay linear in w. So after some layers
+every covariate is T x with one matrix T for the prompt, and every label x^T R w; what is wrong with the prediction is -x^T R w.
+Before the first layer T = R = I. For queries of covariance Sigma and E[w w^T] = W the mean over both, given S, is tr(Sigma R W
+R^T).
 
 Forward, a layer                              Backward, from dT' and dR'
 (17.8)   J  = T^T Q' T                        (17.14) dR  = dR' + U dR'          (17.18) dU += (P' T)^T dT'
@@ -11,8 +12,8 @@ Forward, a layer                              Backward, from dT' and dR'
 (17.11)  R' = R + U^T R                       (17.17) dT  = dT' + P'^T dT' U^T   (17.21) dT += Q' T dJ^T + Q'^T T dJ
 (17.12)  f  = mean_b tr(Sigma R W R^T)        (17.13) dR_L = (2/B) Sigma R W
 
-A batch of S replaces a batch of prompts: the same mean, with far less noise, since nothing but S is drawn. P' = 0 leaves T = I, and
-R' = (I - A S) R is preconditioned descent with A = -Q'^T. Derived in lesson 17.
+A batch of S replaces a batch of prompts: the same mean, with far less noise, since nothing but S is drawn. P' = 0 leaves T = I,
+and R' = (I - A S) R is preconditioned descent with A = -Q'^T. Derived in lesson 17.
 """
 
 from dataclasses import dataclass
@@ -56,7 +57,10 @@ def forward(P: Array, Q: Array, S: Array, T: Array, R: Array, mark: Mark = keep)
 
 
 def backward(dT_out: Array, dR_out: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, Array, Array, Array]:
-    """Gradients of one layer: (17.14) to (17.21).  dT', dR' (B, d, d) -> dP, dQ (d, d), summed over the batch, dT, dR (B, d, d)."""
+    """Gradients of one layer: (17.14) to (17.21).
+
+    dT', dR' (B, d, d) -> dP, dQ (d, d), summed over the batch, dT, dR (B, d, d).
+    """
     P, Q, S, T, R, U = tape
     dT_out, dR_out = mark("dT_out", dT_out), mark("dR_out", dR_out)
     # B4  undoes F4  R' = R + U^T R

@@ -1,6 +1,7 @@
 """What the paper and its code say, and the rules that judge it, written before the run at full scale.
 
-The paper's text was not at hand: what is second-hand is its abstract, and numbers are those that the authors' notebooks have logged.
+The paper's text was not at hand: what is second-hand is its abstract, and numbers are those that the authors' notebooks have
+logged.
 """
 
 import numpy as np

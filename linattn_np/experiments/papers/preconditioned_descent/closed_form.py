@@ -1,7 +1,7 @@
 """One layer: its mean loss in closed form, the gradient of that, and the weights where it vanishes.
 
-With Q' = -A^T a layer predicts x . A S w, S = (1/n) sum_i x_i x_i^T: one step of descent from w = 0, preconditioned by A. For Gaussian
-covariates of covariance Sigma and tasks w with E[w w^T] = W the mean over prompts is
+With Q' = -A^T a layer predicts x . A S w, S = (1/n) sum_i x_i x_i^T: one step of descent from w = 0, preconditioned by A. For
+Gaussian covariates of covariance Sigma and tasks w with E[w w^T] = W the mean over prompts is
 
 (17.3)  f(A) = tr(Sigma A K A^T) - 2 tr(Sigma W Sigma A) + tr(Sigma W)
 (17.4)  K = E[S W S] = (n+1)/n Sigma W Sigma + tr(W Sigma)/n Sigma
@@ -9,8 +9,8 @@ covariates of covariance Sigma and tasks w with E[w w^T] = W the mean over promp
 (17.6)  A* = W Sigma K^-1 = ((n+1)/n Sigma + tr(W Sigma)/n W^-1)^-1
 (17.7)  f(A*) = tr(Sigma W) - tr(Sigma W Sigma A*)
 
-For W = I this is A* = ((n+1)/n Sigma + tr(Sigma)/n I)^-1, Sigma's eigenvectors and not quite its inverse; for W = Sigma^-1, the tasks of
-the paper's demonstrations, A* = n/(n+d+1) Sigma^-1. Paper: its theorem on one layer; derived in lesson 17.
+For W = I this is A* = ((n+1)/n Sigma + tr(Sigma)/n I)^-1, Sigma's eigenvectors and not quite its inverse; for W = Sigma^-1, the
+tasks of the paper's demonstrations, A* = n/(n+d+1) Sigma^-1. Paper: its theorem on one layer; derived in lesson 17.
 """
 
 import itertools

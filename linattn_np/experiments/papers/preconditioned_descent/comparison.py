@@ -1,4 +1,6 @@
-"""Trained stacks beside the closed form and tuned descents, in plain numbers: losses by depth, weights, distances to the identity."""
+"""Trained stacks beside the closed form and tuned descents, in plain numbers: losses by depth, weights, distances to the
+identity.
+"""
 
 from typing import Any
 
@@ -74,12 +76,15 @@ def along(stacks: dict[int, list[dict[str, Array]]], roots: list[Array], S: Arra
 
 
 def distances(found: list[dict[str, Array]], roots: list[Array], with_B: bool) -> Numbers:
-    """Distances to the identity along training: A_l as it is and as C^T A_l C, and B_l of all but the last layer where it is trained."""
+    """Distances to the identity along training: A_l as it is and as C^T A_l C, and B_l of all but the last layer where it is
+    trained.
+    """
     kinds = {"raw": lambda layer, C: layer[1], "whitened": lambda layer, C: C.T @ layer[1] @ C, "B": lambda layer, C: layer[0]}
     return {
         kind: [
             curve(found[0]["times"], [
-                [training.distance_to_identity(of(params[layer], C)) for params in run["params"]] for run, C in zip(found, roots, strict=True)
+                [training.distance_to_identity(of(params[layer],
+                                                  C)) for params in run["params"]] for run, C in zip(found, roots, strict=True)
             ])
             for layer in range(SHOWN - (kind == "B"))
         ]

@@ -1,4 +1,6 @@
-"""What trained stacks compute on covariates of covariance Sigma: preconditioned descent, layer by layer, beside tuned descents."""
+"""What trained stacks compute on covariates of covariance Sigma: preconditioned descent, layer by layer, beside tuned
+descents.
+"""
 
 from typing import Any
 
@@ -31,10 +33,11 @@ KINDS = {  # what losses are compared: label and look
     "all": ("trained, $A_l$ and $B_l$", {"color": "#0072B2", "linestyle": "-"}),
 }  # fmt: skip
 ALT = (
-    "Six panels. One layer's preconditioner along the eigenvectors of Sigma, on the closed form's curve and below 1/lambda, for 5 and 20 "
-    "examples. Loss against depth, logarithmic: descent with one step highest, preconditioned descent below, trained stacks lowest. Loss "
-    "against iteration for 1 to 4 layers. Distances to the identity of A_l as it is, near 0.7, and after whitening, which fall; of "
-    "B_l. A trained A_l as heat maps, before whitening and after. Lines are medians over seeds, bands quartiles."
+    "Six panels. One layer's preconditioner along the eigenvectors of Sigma, on the closed form's curve and below 1/lambda, for "
+    "5 and 20 examples. Loss against depth, logarithmic: descent with one step highest, preconditioned descent below, trained "
+    "stacks lowest. Loss against iteration for 1 to 4 layers. Distances to the identity of A_l as it is, near 0.7, and after "
+    "whitening, which fall; of B_l. A trained A_l as heat maps, before whitening and after. Lines are medians over seeds, bands "
+    "quartiles."
 )
 
 
@@ -42,7 +45,8 @@ def sized(scale: Scale) -> tuple[Scale, dict[str, Any]]:
     """The scale, and the iterations of each run: trained stacks by depth, one layer, few numbers, and the plain demonstration."""
     if scale.name == "paper":
         used = limited(scale, {"record_every": 200}, steps=8_000, batch=256, seeds=3)
-        return used, {"all": {1: 200, 2: 500, 3: 1_000, 4: 1_000}, "fixed": 2_048, "A": {1: 2_000, 2: 3_000, 3: 4_000, 4: 4_000}, "one": 2_000,
+        return used, {"all": {1: 200, 2: 500, 3: 1_000, 4: 1_000}, "fixed": 2_048, "A": {1: 2_000, 2: 3_000, 3: 4_000, 4: 4_000},
+                      "one": 2_000,
                       "few": 3_000, "plain": 8_000, "states": 5_000}  # fmt: skip
     steps, few, count = (400, 300, 1_000) if scale.name == "quick" else (25, 10, 50)
     used = limited(scale, {"record_every": steps // 5}, steps=steps, batch=64, seeds=1 if scale.name == "quick" else 2)
@@ -86,28 +90,33 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     roots = [training.root(seed) for seed in range(used.seeds)]
     plain = np.eye(training.D)
     stacks = {
-        kind: {layers: runs(folder, [(kind, C @ C.T, training.N, layers, how, steps[kind][layers], batch, seed, max(1, steps[kind][layers] // 40))
+        kind: {layers: runs(folder, [(kind, C @ C.T, training.N, layers, how, steps[kind][layers], batch, seed,
+                                      max(1, steps[kind][layers] // 40))
                                      for seed, C in enumerate(roots)], f"{layers} layers, {kind}", progress) for layers in DEPTHS}
         for kind, how, batch in (("all", "L-BFGS", steps["fixed"]), ("A", "skewed", used.batch))
     }  # fmt: skip
     few = {
-        kind: {layers: runs(folder, [(kind, plain, training.N, layers, "few", steps["few"], used.batch, 0, steps["few"])], kind, progress)[0]
+        kind: {layers: runs(folder, [(kind, plain, training.N, layers, "few", steps["few"], used.batch, 0, steps["few"])], kind,
+                            progress)[0]
                for layers in DEPTHS} for kind in ("steps", "scalars")
     }  # fmt: skip
     S = training.states(plain, training.N, steps["states"], np.random.default_rng(TEST))
-    demonstration = runs(folder, [("all", plain, training.N, SHOWN, "plain", steps["plain"], used.batch, seed, max(1, steps["plain"] // 80))
+    demonstration = runs(folder, [("all", plain, training.N, SHOWN, "plain", steps["plain"], used.batch, seed,
+                                   max(1, steps["plain"] // 80))
                                   for seed in range(used.seeds)], "Sigma = I", progress)  # fmt: skip
     return {
         "limits": differences(scale, used), "iterations": steps["all"], "seeds_used": used.seeds, "scales": list(training.SCALES),
         "one": {
             str(n): one_layer(runs(folder, [("all", C @ C.T, n, 1, "skewed", steps["one"], used.batch, seed, steps["one"], plain)
-                                            for seed, C in enumerate(roots)], f"one layer, n = {n}", progress), roots, n, 4 * steps["states"])
+                                            for seed, C in enumerate(roots)], f"one layer, n = {n}", progress), roots, n,
+                                            4 * steps["states"])
             for n in (FEW, MANY)
         },
         "losses": losses(stacks, few, roots, S), "along": along(stacks["all"], roots, S),
         "distances": {kind: distances(found[SHOWN], roots, kind == "all") for kind, found in stacks.items()},
         "weights": shown(stacks["all"][SHOWN][0], roots[0]),
-        "plain": curve(demonstration[0]["times"], [[Averaged(plain, SHOWN).loss_of(p[:, None], S) for p in run["params"]] for run in demonstration]),
+        "plain": curve(demonstration[0]["times"], [[Averaged(plain, SHOWN).loss_of(p[:, None],
+            S) for p in run["params"]] for run in demonstration]),
     }  # fmt: skip
 
 
@@ -178,8 +187,8 @@ def summary(numbers: Numbers) -> str:
     lines = [limits_in_words(numbers["limits"])]
     for n, one in numbers["one"].items():
         lines.append(
-            f"one layer, n = {n}: A is {one['distance']['median']:.3g} from the closed form, which is {one['inverse']['median']:.3g} from "
-            f"Sigma^-1 (relative); loss over the least {one['loss_ratio']['median']:.5g}"
+            f"one layer, n = {n}: A is {one['distance']['median']:.3g} from the closed form, which is "
+            f"{one['inverse']['median']:.3g} from Sigma^-1 (relative); loss over the least {one['loss_ratio']['median']:.5g}"
         )
     for kind, (label, _) in KINDS.items():
         words = ", ".join(f"{numbers['losses'][kind][str(layers)]['median']:.4g}" for layers in DEPTHS)

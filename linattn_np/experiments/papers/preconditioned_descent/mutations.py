@@ -1,13 +1,18 @@
-"""Wrong derivations of this paper's modules, at least one for each line that carries an equation: each is caught by the module's checks."""
+"""Wrong derivations of this paper's modules, at least one for each line that carries an equation: each is caught by the module's
+checks.
+"""
 
 MUTATIONS = {
     "averaged": (
         ("dR_transposed", "dR_out + U @ dR_out)", "dR_out + U.mT @ dR_out)", "U for its transpose"),
         ("dR_residual", "dR_out + U @ dR_out)", "U @ dR_out)", "the residual's use of R is missing"),
-        ("dU_swapped", "dU_remains = R @ dR_out.mT", "dU_remains = dR_out @ R.mT", "the factors of the outer product are exchanged"),
+        ("dU_swapped", "dU_remains = R @ dR_out.mT", "dU_remains = dR_out @ R.mT",
+         "the factors of the outer product are exchanged"),
         ("dP_without_U", "dT_out @ (T @ U).mT", "dT_out @ T.mT", "U is missing in what P multiplies"),
-        ("dP_mean", "(dT_out @ (T @ U).mT).sum(axis=0)", "(dT_out @ (T @ U).mT).mean(axis=0)", "a mean over the batch where a sum belongs"),
-        ("dT_residual", "dT_moved = dT_out + P.T @ dT_out @ U.mT", "dT_moved = P.T @ dT_out @ U.mT", "the residual's use of T is missing"),
+        ("dP_mean", "(dT_out @ (T @ U).mT).sum(axis=0)", "(dT_out @ (T @ U).mT).mean(axis=0)",
+         "a mean over the batch where a sum belongs"),
+        ("dT_residual", "dT_moved = dT_out + P.T @ dT_out @ U.mT", "dT_moved = P.T @ dT_out @ U.mT",
+         "the residual's use of T is missing"),
         ("dT_P", "dT_out + P.T @ dT_out @ U.mT", "dT_out + P @ dT_out @ U.mT", "P for its transpose"),
         ("dU_moved_P", "dU_moved = (P @ T).mT @ dT_out", "dU_moved = T.mT @ dT_out", "P is missing"),
         ("dU_one_use", "dU_remains + dU_moved)", "dU_remains)", "the use of U in the covariates is forgotten"),

@@ -1,6 +1,7 @@
 """L-BFGS on a fixed batch: what finds the optimum of a skewed, deterministic loss in hundreds of evaluations.
 
-The inverse Hessian is built from the last pairs s = x' - x, y = g' - g (Nocedal 1980); each step is halved until the loss falls enough.
+The inverse Hessian is built from the last pairs s = x' - x, y = g' - g (Nocedal 1980); each step is halved until the loss falls
+enough.
 """
 
 from collections.abc import Callable

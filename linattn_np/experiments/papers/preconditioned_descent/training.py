@@ -45,8 +45,9 @@ def states(Sigma: Array, n: int, count: int, rng: np.random.Generator) -> Array:
 def optimizer(kind: str) -> tuple[Any, dict[str, Any]]:
     """The optimizer of a run, how it clips, and how its rate falls: arguments of ``train``.
 
-    "skewed": the released code's betas, rate and clipping of each matrix; its rate falls in steps, here along a cosine. "plain": the
-    released code's for Sigma = I, whose rate does not fall. "few": for models of a few numbers. "L-BFGS": see :func:`minimized`.
+    "skewed": the released code's betas, rate and clipping of each matrix; its rate falls in steps, here along a cosine. "plain":
+    the released code's for Sigma = I, whose rate does not fall. "few": for models of a few numbers. "L-BFGS": see
+    :func:`minimized`.
     """
     if _how_is_fixed(kind):
         return kind, {}
@@ -88,8 +89,8 @@ def trained(
 def minimized(Sigma: Array, n: int, layers: int, steps: int, batch: int, seed: int, every: int) -> dict[str, Array]:
     """A stack with all its A_l and B_l, by L-BFGS on one batch of S, from weights of size START.
 
-    Small batches and clipping leave out the rare S with a large eigenvalue, on which a stack of three layers then fails: the mean loss
-    rises in the end. One batch of some thousand has them in every step.
+    Small batches and clipping leave out the rare S with a large eigenvalue, on which a stack of three layers then fails: the mean
+    loss rises in the end. One batch of some thousand has them in every step.
     """
     model, S = Averaged(Sigma, layers), states(Sigma, n, batch, np.random.default_rng([17, seed, 1]))
     start = model.init_params(np.random.default_rng([17, seed]), START)

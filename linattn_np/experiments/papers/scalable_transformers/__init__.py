@@ -1,8 +1,9 @@
 """One set of weights for several widths. After "Scalable Transformers for Neural Machine Translation" (lesson 25).
 
-``block`` is a small translating Transformer with its gradient by hand, ``nested`` the crops and where their gradients go, ``training``
-the stages (full, joint, word, sequence), ``translation`` and ``noisy`` the two tasks, ``runs`` what the figure trains, ``claims`` what is
-held against the paper. In the spirit of the paper: toys in place of its translation benchmarks, whose numbers were not to be had.
+``block`` is a small translating Transformer with its gradient by hand, ``nested`` the crops and where their gradients go,
+``training`` the stages (full, joint, word, sequence), ``translation`` and ``noisy`` the two tasks, ``runs`` what the figure
+trains, ``claims`` what is held against the paper. In the spirit of the paper: toys in place of its translation benchmarks, whose
+numbers were not to be had.
 """
 
 from .block import init

@@ -1,7 +1,7 @@
 """A small Transformer that translates one sequence into another of equal length, with its derivatives by hand.
 
-x (B, T) symbols of V. o_t is a learned query of output position t, p_i of input position i; H heads of c = w / H channels, each with
-matrices of its own, so that the first channels of every head can be cropped. Tokens are rows.
+x (B, T) symbols of V. o_t is a learned query of output position t, p_i of input position i; H heads of c = w / H channels, each
+with matrices of its own, so that the first channels of every head can be cropped. Tokens are rows.
 
 Forward                                          Backward, from dlogits
 (25.5)  h = E[x] + p                             (25.12) dU = sum_b dlogits^T z,   dz = dlogits U

@@ -1,8 +1,8 @@
 """What is said of scalable Transformers, and where our numbers for it stand in the figure's JSON.
 
-Second-hand but for the last: the paper's abstract, and numbers of its first author's port to vision. The rules were written before the
-run at full scale. The settings of the toys were chosen on seeds and prompts other than those judged (``runs``). ``ASKED`` is what was
-asked of every seed beforehand; it decides no verdict, and stands beside those of which it says more.
+Second-hand but for the last: the paper's abstract, and numbers of its first author's port to vision. The rules were written
+before the run at full scale. The settings of the toys were chosen on seeds and prompts other than those judged (``runs``).
+``ASKED`` is what was asked of every seed beforehand; it decides no verdict, and stands beside those of which it says more.
 """
 
 from collections.abc import Callable
@@ -62,8 +62,10 @@ ASKED = {
     "separate": Asked("joint at most 0.10 behind separate models, at every narrow width",
                       partial(behind_separate, panel="translation", way="joint"), high=0.10),
     "stages_noise": Asked("40 % wrong labels: the stages gain 0.01 in the mean", partial(gain, panel="noisy"), low=0.01),
-    "stages_everywhere": Asked("40 % wrong labels: no narrow width loses by the stages", partial(gain, panel="noisy", least=True), low=0.0),
-    "stages_clean": Asked("right labels: the stages move no narrow width by more than 0.01", partial(farthest, panel="clean"), high=0.01),
+    "stages_everywhere": Asked("40 % wrong labels: no narrow width loses by the stages", partial(gain, panel="noisy", least=True),
+                               low=0.0),
+    "stages_clean": Asked("right labels: the stages move no narrow width by more than 0.01", partial(farthest, panel="clean"),
+                          high=0.01),
 }  # fmt: skip
 
 
@@ -78,7 +80,10 @@ def kept(numbers: Numbers, name: str) -> tuple[float, int, int]:
 def kept_in_words(name: str, numbers: Numbers) -> str:
     """The same as a sentence."""
     worst, seeds, of = kept(numbers, name)
-    return f"asked of every seed: {ASKED[name].words}; {'met' if seeds == of else 'not met'}: {seeds} of {of} keep it, the worst {worst:.4g}"
+    return (
+        f"asked of every seed: {ASKED[name].words}; {'met' if seeds == of else 'not met'}: {seeds} of {of} keep it, the worst "
+        f"{worst:.4g}"
+    )
 
 
 def how_judged(numbers: Numbers) -> str:
@@ -97,13 +102,15 @@ CLAIMS = in_rows("scalable_transformers", "scalable.", "reported", (
         Above(0.95, 0.5), aside=how_judged),
     Row("separate", "At every width the shared weights are within 0.10 of separately trained ones (most that they are behind)",
         "abstract, second-hand", "as good as models trained separately",
-        lambda numbers: behind_separate(numbers, "translation", "joint"), Within(-1.0, 0.10), aside=partial(kept_in_words, "separate")),
+        lambda numbers: behind_separate(numbers, "translation", "joint"), Within(-1.0, 0.10),
+        aside=partial(kept_in_words, "separate")),
     Row("stages_noise", "With wrong labels, word and sequence stages help the narrow widths (mean gain in accuracy)",
         "three-stage training, second-hand", "both self-distillation stages improve all widths",
         lambda numbers: gain(numbers, "noisy"), Above(0.01, 0.0), aside=partial(kept_in_words, "stages_noise")),
     Row("stages_everywhere", "With wrong labels they harm no narrow width (least gain)",
         "three-stage training, second-hand", "both self-distillation stages improve all widths",
-        lambda numbers: gain(numbers, "noisy", least=True), Above(0.0, -0.005), aside=partial(kept_in_words, "stages_everywhere")),
+        lambda numbers: gain(numbers, "noisy", least=True), Above(0.0, -0.005),
+        aside=partial(kept_in_words, "stages_everywhere")),
     Row("stages_clean", "Without wrong labels they help, too (mean gain in accuracy)",
         "three-stage training, second-hand", "both self-distillation stages improve all widths",
         lambda numbers: gain(numbers, "clean"), Above(0.01, 0.0), aside=partial(kept_in_words, "stages_clean")),

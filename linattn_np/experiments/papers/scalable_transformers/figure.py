@@ -17,11 +17,11 @@ from .runs import CHOSEN, sized, trained
 TITLE = "One set of weights, several widths: cropped, trained jointly, distilled, or separate"
 SECONDS = {"paper": 200, "quick": 15}
 ALT = (
-    "Three panels, accuracy against width on a logarithmic axis, medians over seeds with quartile bands. A toy translation: trained at full "
-    "width alone, the crops stay near chance; trained jointly they rise with the width to that of the full model, close to separate "
-    "models; with distillation about the same; a fused crop beside it. A classification with forty percent wrong labels: three joint "
-    "stages, three stages with distillation slightly above them, separate models, and the crops of the full model far below. The same "
-    "without wrong labels, where distillation and joint training lie on each other."
+    "Three panels, accuracy against width on a logarithmic axis, medians over seeds with quartile bands. A toy translation: "
+    "trained at full width alone, the crops stay near chance; trained jointly they rise with the width to that of the full "
+    "model, close to separate models; with distillation about the same; a fused crop beside it. A classification with forty "
+    "percent wrong labels: three joint stages, three stages with distillation slightly above them, separate models, and the "
+    "crops of the full model far below. The same without wrong labels, where distillation and joint training lie on each other."
 )
 LOOK: dict[str, dict[str, Any]] = {
     "full": {"color": "#D55E00", "linestyle": ":", "marker": "^"},
@@ -48,7 +48,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     used = sized(scale)
     judged_on = {"seeds": list(used.seeds), "test_seed": list(translation.TEST_SEED), "settings_chosen_on": list(CHOSEN)}
     return {
-        "sizes": sizes(scale), "seeds_used": len(used.seeds), "judged_on": judged_on, "noise": noisy.NOISE, **trained(folder, used, progress),
+        "sizes": sizes(scale), "seeds_used": len(used.seeds), "judged_on": judged_on, "noise": noisy.NOISE,
+        **trained(folder, used, progress),
     }  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""Nested widths: every narrower model is the leading block of every array of the wide one, and its gradient adds into that block."""
+"""Nested widths: every narrower model is the leading block of every array of the wide one, and its gradient adds into that
+block.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,9 +32,9 @@ def cropped(params: Params, shapes: dict[str, tuple[int, ...]]) -> Params:
 def crop(params: Params, width: int) -> Params:
     """The translating block of a narrower width: the first channels of everything (25.1).
 
-    params as ``block.init`` makes them -> {name: a view of its leading block}; the feed-forward network stays four times as wide, and
-    each head keeps its first width / H channels of Wq, Wk and Wv, each by itself. crop(crop(p, a), b) = crop(p, b) for b <= a.
-    Raises ValueError for a width above that of the parameters, or one that is no multiple of H.
+    params as ``block.init`` makes them -> {name: a view of its leading block}; the feed-forward network stays four times as wide,
+    and each head keeps its first width / H channels of Wq, Wk and Wv, each by itself. crop(crop(p, a), b) = crop(p, b) for b <=
+    a. Raises ValueError for a width above that of the parameters, or one that is no multiple of H.
     """
     return cropped(params, block.shapes(width))
 
@@ -74,7 +76,9 @@ def rows_of_fused(wide: int, width: int) -> list[str]:
 
 
 def check_gradient(taken: Callable[..., Params] = crop, added: Callable[..., Any] = add) -> float:
-    """How far the gradient of a narrow model's loss by the wide weights is from a complex step, along a direction of all of them."""
+    """How far the gradient of a narrow model's loss by the wide weights is from a complex step, along a direction of all of
+    them.
+    """
     rng = np.random.default_rng(3)
     params, x, _ = block.point()
     along = {name: rng.standard_normal(array.shape) for name, array in params.items()}

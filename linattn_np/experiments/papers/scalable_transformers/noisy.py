@@ -1,7 +1,7 @@
 """The noise panel: nested feed-forward networks that learn from labels of which some are wrong, judged on right ones.
 
-Two networks of ``layers.mlp`` in a row, all hidden layers as wide as the width. The labels are those of a fixed random network of the
-same kind; a share of those seen in training is replaced by random classes.
+Two networks of ``layers.mlp`` in a row, all hidden layers as wide as the width. The labels are those of a fixed random network of
+the same kind; a share of those seen in training is replaced by random classes.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,9 @@ def logits(params: Params, x: Array) -> Array:
 
 
 def loss_and_grad(params: Params, x: Array, targets: Array) -> tuple[float, Params, Array]:
-    """Cross-entropy and its gradient, one network after the other and back. targets as in ``cross_entropy`` -> f, gradient, logits."""
+    """Cross-entropy and its gradient, one network after the other and back. targets as in ``cross_entropy`` -> f, gradient,
+    logits.
+    """
     middle, first = mlp.forward(x, *four(params, FIRST))
     out, second = mlp.forward(middle, *four(params, SECOND))
     f, kept = cross_entropy.forward(out, targets)
@@ -73,7 +75,9 @@ class Data(NamedTuple):
 
 
 def labels_of_the_task() -> Callable[[Array], Array]:
-    """The fixed random network's classes: its logits, each with mean 0 and spread 1 over many inputs, so that all classes occur."""
+    """The fixed random network's classes: its logits, each with mean 0 and spread 1 over many inputs, so that all classes
+    occur.
+    """
     rng = np.random.default_rng(TASK_SEED)
     teacher = init(rng, TEACHER)
     many = logits(teacher, rng.standard_normal((1, POINTS, INPUTS)))
@@ -82,7 +86,9 @@ def labels_of_the_task() -> Callable[[Array], Array]:
 
 
 def data(seed: int, noise: float) -> Data:
-    """Inputs, normal, with the labels of the fixed network; ``noise`` is the share of training labels replaced by random classes."""
+    """Inputs, normal, with the labels of the fixed network; ``noise`` is the share of training labels replaced by random
+    classes.
+    """
     label = labels_of_the_task()
     rng = np.random.default_rng([TASK_SEED, seed])
     x, test_x = rng.standard_normal((POINTS, INPUTS)), rng.standard_normal((1, TEST, INPUTS))

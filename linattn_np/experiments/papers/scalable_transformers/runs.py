@@ -1,6 +1,8 @@
-"""What is trained for the figure, a seed at a time: the translation in five ways, and the noise panel with and without wrong labels.
+"""What is trained for the figure, a seed at a time: the translation in five ways, and the noise panel with and without wrong
+labels.
 
-Heads, rates, batches and iterations of both tasks were chosen on other seeds, ``CHOSEN``, than those they are judged on, ``JUDGED``.
+Heads, rates, batches and iterations of both tasks were chosen on other seeds, ``CHOSEN``, than those they are judged on,
+``JUDGED``.
 """
 
 from typing import Any, NamedTuple
@@ -46,7 +48,9 @@ def at_widths(net: Net, params: Params, widths: tuple[int, ...], x: Array, y: Ar
 
 
 def translate(seed: int, iterations: int) -> dict[str, Array]:
-    """Accuracies at all widths: full, joint, word (half joint, half with the wide model's answers), fused, and separate models."""
+    """Accuracies at all widths: full, joint, word (half joint, half with the wide model's answers), fused, and separate
+    models.
+    """
     net, widths, draw = translation.NET, translation.WIDTHS, translation.draw_batch
     x, y = translation.test_set()
     narrow, found = widths[:-1], {}
@@ -69,7 +73,9 @@ def translate(seed: int, iterations: int) -> dict[str, Array]:
 
 
 def learn_from_noise(seed: int, noise: float, stage: int) -> dict[str, Array]:
-    """Accuracies on right labels at all widths: full, three stages, three joint stages, separate models; equal iterations but "full"."""
+    """Accuracies on right labels at all widths: full, three stages, three joint stages, separate models; equal iterations but
+    "full".
+    """
     net, widths, known = noisy.NET, noisy.WIDTHS, noisy.data(seed, noise)
     draw, narrow = noisy.draw_from(known), widths[:-1]
 
@@ -87,7 +93,8 @@ def learn_from_noise(seed: int, noise: float, stage: int) -> dict[str, Array]:
     alone = [accuracy(net, run(width, ("full",) * 3), known.test_x, known.test_y) for width in widths]
     return {
         "full": read(run(widths[-1], ("full",))), "separate": np.array(alone),
-        "stages": read(run(widths[-1], ("word", "sequence"), shared, 2)), "joint": read(run(widths[-1], ("joint", "joint"), shared, 2)),
+        "stages": read(run(widths[-1], ("word", "sequence"), shared, 2)),
+        "joint": read(run(widths[-1], ("joint", "joint"), shared, 2)),
     }  # fmt: skip
 
 

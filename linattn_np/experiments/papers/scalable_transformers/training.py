@@ -1,4 +1,6 @@
-"""Training all widths at once: the wide model and a narrower one at each step, with labels or with the wide model's own answers."""
+"""Training all widths at once: the wide model and a narrower one at each step, with labels or with the wide model's own
+answers.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -57,10 +59,11 @@ def train(
     net: Net, params: Params, draw: Draw, iterations: int, lr: float, rng: np.random.Generator, stage: str = "full",
     narrow: Sequence[int] = (), crop: Crop | None = None,
 ) -> Params:  # fmt: skip
-    """One stage of Adam, the rate falling along half a cosine: the wide model on its labels and, but for "full", one narrower model (25.2).
+    """One stage of Adam, the rate falling along half a cosine: the wide model on its labels and, but for "full", one narrower
+    model (25.2).
 
-    params of the wide model; draw(rng) -> inputs and labels; narrow the other widths, one drawn at each step -> params. No gradient
-    goes into the wide model's answers. Raises ValueError for another stage.
+    params of the wide model; draw(rng) -> inputs and labels; narrow the other widths, one drawn at each step -> params. No
+    gradient goes into the wide model's answers. Raises ValueError for another stage.
     """
     one_of("stage", stage, STAGES)
     crop = crop or plain_crop(net)

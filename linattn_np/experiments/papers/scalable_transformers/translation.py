@@ -1,4 +1,6 @@
-"""The toy translation: the input reversed, each symbol replaced by one of two permutations, as the parity of its left neighbour says."""
+"""The toy translation: the input reversed, each symbol replaced by one of two permutations, as the parity of its left neighbour
+says.
+"""
 
 from functools import partial
 
@@ -23,7 +25,9 @@ def permutations() -> Array:
 
 
 def translate(x: Array) -> Array:
-    """x (B, T) -> y (B, T): y_t is the symbol x_i at i = T-1-t, after permutation number x_{i-1} mod 2; the last is left of the first."""
+    """x (B, T) -> y (B, T): y_t is the symbol x_i at i = T-1-t, after permutation number x_{i-1} mod 2; the last is left of the
+    first.
+    """
     return permutations()[np.roll(x, 1, axis=1) % 2, x][:, ::-1]
 
 

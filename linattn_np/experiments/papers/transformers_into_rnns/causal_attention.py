@@ -5,8 +5,8 @@ Forward                                          Backward, from dY = df/dY
         O of q, k, v                             then through attention to dq, dk, dv
         Y = O Wo^T                               (24.17) dWq = sum_bt dq^T X, so Wk and Wv;   dX = dq Wq + dk Wk + dv Wv
 
-O is that of ``layers.causal_softmax`` or of ``feature_attention``. X (B, T, w), the four matrices (w, w); head h has rows h e .. (h+1) e
-of Wq, Wk, Wv and those entries of O, e = w / H. Derived in lesson 24.
+O is that of ``layers.causal_softmax`` or of ``feature_attention``. X (B, T, w), the four matrices (w, w); head h has rows h e ..
+(h+1) e of Wq, Wk, Wv and those entries of O, e = w / H. Derived in lesson 24.
 """
 
 from typing import Any, NamedTuple

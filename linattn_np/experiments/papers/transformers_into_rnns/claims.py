@@ -1,7 +1,7 @@
 """What the paper claims, each with the rule that judges it. The rules were written before the runs at full scale.
 
-Of the paper its abstract, leaderboards that quote it and its authors' code were read, not the body: its numbers stand as reported.
-They are of other corpora and models a thousand times larger, so the rules hold the sentences, not the numbers.
+Of the paper its abstract, leaderboards that quote it and its authors' code were read, not the body: its numbers stand as
+reported. They are of other corpora and models a thousand times larger, so the rules hold the sentences, not the numbers.
 """
 
 from typing import Any

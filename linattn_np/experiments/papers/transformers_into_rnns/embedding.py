@@ -4,8 +4,8 @@ Forward                                          Backward, from dX = df/dX
 (24.1)  X_t = C[a_t] + D[a_{t-1}] + s_t          (24.18) dC[v] = sum of dX_t over the t with a_t = v
                                                          dD[v] = sum of dX_t over the t with a_{t-1} = v
 
-a_t symbols, C (V, w) and D (V+1, w); the first symbol of a text has none before it and reads row V of D. The places s_t are fixed sines
-and cosines of t (Vaswani et al. 2017), so a text may be of any length. X is linear in C and D. Derived in lesson 24.
+a_t symbols, C (V, w) and D (V+1, w); the first symbol of a text has none before it and reads row V of D. The places s_t are fixed
+sines and cosines of t (Vaswani et al. 2017), so a text may be of any length. X is linear in C and D. Derived in lesson 24.
 """
 
 from typing import NamedTuple

@@ -27,7 +27,10 @@ class Tape(NamedTuple):
 
 
 def forward(q: Array, k: Array, v: Array, *weights: Array, mark: Mark = keep) -> tuple[Array, Tape]:
-    """What each reader takes home: (24.3), (24.6). q, k and v (B, H, T, e), weights of the map -> O and the tape. Cost O(B H T^2 k)."""
+    """What each reader takes home: (24.3), (24.6). q, k and v (B, H, T, e), weights of the map -> O and the tape.
+
+    Cost O(B H T^2 k).
+    """
     q, k, v = mark("q", q), mark("k", k), mark("v", v)
     # F1  p                              of (24.3)
     P, tape = feature_weights.forward(q, k, *weights, mark=mark)  # (B, H, T, T)
@@ -49,7 +52,10 @@ def backward(dout: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, ...]:
 
 
 def tangent(vq: Array, vk: Array, vv: Array, *vweights_and_tape: Any) -> tuple[Array, Array]:
-    """Derivative along a direction: the tangent of (24.6). Those of what forward takes, the tape -> vO (B, H, T, e) and vp (B, H, T, T)"""
+    """Derivative along a direction: the tangent of (24.6).
+
+    Those of what forward takes, the tape -> vO (B, H, T, e) and vp (B, H, T, T)
+    """
     *vweights, (v, P, inner) = vweights_and_tape
     vP = feature_weights.tangent(vq, vk, *vweights, inner)  # (B, H, T, T)
     vout = vP @ v + P @ vv  # (B, H, T, e)                                     of (24.6)

@@ -7,8 +7,9 @@ Forward                                          Backward, from dp = df/dp
         S_i = max(sigma_i, floor)                then through phi (``maps``), W and b twice: once for q, once for k
         p_ij = s_ij / S_i
 
-q and k (B, H, T, e) -> p (B, H, T, T). Before elu + 1 queries are not divided by sqrt(e), as in its authors' paper. Where the sum is below the floor the weights are s_ij / floor and no longer add up to one; the
-released code has the same floor. Derived in lesson 24.
+q and k (B, H, T, e) -> p (B, H, T, T). Before elu + 1 queries are not divided by sqrt(e), as in its authors' paper. Where the sum
+is below the floor the weights are s_ij / floor and no longer add up to one; the released code has the same floor. Derived in
+lesson 24.
 """
 
 from typing import Any, NamedTuple
@@ -48,7 +49,10 @@ def divisor(phi: FeatureMap, e: int) -> float:
 
 
 def forward(q: Array, k: Array, *weights: Array, mark: Mark = keep) -> tuple[Array, Tape]:
-    """Weights of each reader: (24.3). q and k (B, H, T, e), weights of the map -> p (B, H, T, T) and the tape. Cost O(B H T^2 k)."""
+    """Weights of each reader: (24.3). q and k (B, H, T, e), weights of the map -> p (B, H, T, T) and the tape.
+
+    Cost O(B H T^2 k).
+    """
     T, phi = q.shape[2], feature_map(weights)
     root = divisor(phi, q.shape[3])
     # F1  F = phi(q / sqrt(e)), G = phi(k)        one map, used twice                            (24.3)
@@ -93,7 +97,9 @@ def backward(dp: Array, tape: Tape, mark: Mark = keep) -> tuple[Array, ...]:
 
 
 def tangent(vq: Array, vk: Array, *vweights_and_tape: Any) -> Array:
-    """Derivative of the weights along a direction: the tangents of (24.3). vq, vk, those of the map, the tape -> vp (B, H, T, T)"""
+    """Derivative of the weights along a direction: the tangents of (24.3). vq, vk, those of the map, the tape -> vp (B, H, T,
+    T)
+    """
     *vweights, tape = vweights_and_tape
     F, G, S, above, p, phi, tape_q, tape_k = tape
     root = divisor(phi, vq.shape[3])
@@ -109,7 +115,9 @@ def tangent(vq: Array, vk: Array, *vweights_and_tape: Any) -> Array:
 
 
 def _point(seed: int, learned: bool) -> list[Array]:
-    """Queries, keys and the map's weights; of the learned map some features are small, so that the floor holds for some readers."""
+    """Queries, keys and the map's weights; of the learned map some features are small, so that the floor holds for some
+    readers.
+    """
     rng = np.random.default_rng(seed)
     q, k = rng.standard_normal((2, 3, 2, 7, 5))
     q[:, :, ::3] *= 1e-2 if learned else 1.0

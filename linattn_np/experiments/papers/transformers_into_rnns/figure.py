@@ -31,18 +31,22 @@ STYLES: dict[str, dict[str, Any]] = {
 LABELS = {"softmax": "softmax", "32": "32 learned features", "8": "8 learned", "4": "4 learned", "elu": "elu + 1 (16 features)"}
 CONTROL_STYLES = {"-": "#E69F00", "--": "#56B4E9", "-.": "#D55E00", ":": "0.35"}
 ALT = (
-    "Four panels. Top left: perplexity against iteration in all; softmax falls to the end of pretraining, where the swap throws the "
-    "curves of 32 learned features and of elu + 1 back up; the learned map falls to softmax's level at once, elu + 1 more slowly; "
-    "both trained from random weights fall over the whole time. Top right: the finetuning alone, for 4, 8 and 32 learned "
-    "features, elu + 1 and softmax swapped for itself, with the floor. Bottom left: four controls of the swap for 32 features beside it. "
-    "Bottom right: seconds for one more symbol against the length of the text before it, level for features and rising for softmax."
+    "Four panels. Top left: perplexity against iteration in all; softmax falls to the end of pretraining, where the swap throws "
+    "the curves of 32 learned features and of elu + 1 back up; the learned map falls to softmax's level at once, elu + 1 more "
+    "slowly; both trained from random weights fall over the whole time. Top right: the finetuning alone, for 4, 8 and 32 learned "
+    "features, elu + 1 and softmax swapped for itself, with the floor. Bottom left: four controls of the swap for 32 features "
+    "beside it. Bottom right: seconds for one more symbol against the length of the text before it, level for features and "
+    "rising for softmax."
 )
 
 
 def sizes(scale: Scale) -> str:
     """What is run at this scale."""
     chosen = plan(scale)
-    return f"{chosen.pretrained} + {counted(chosen.finetuned, 'iteration')}, batch {chosen.batch}, {counted(seeds_of(scale), 'seed')}"
+    return (
+        f"{chosen.pretrained} + {counted(chosen.finetuned, 'iteration')}, batch {chosen.batch}, "
+        f"{counted(seeds_of(scale), 'seed')}"
+    )
 
 
 def seeds_of(scale: Scale) -> int:
@@ -57,7 +61,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     jobs = [(seed, size) for seed in seeds for size in SCRATCH]
     swaps = kept_each(folder, f"{NAME}_converted", [{"seed": seed, "plan": about} for seed in seeds], converted,
                       [(seed, chosen) for seed in seeds], "softmax, then swapped", progress)  # fmt: skip
-    whole = kept_each(folder, f"{NAME}_scratch", [{"seed": seed, "features": size, "plan": about} for seed, size in jobs], from_scratch,
+    whole = kept_each(folder, f"{NAME}_scratch", [{"seed": seed, "features": size, "plan": about} for seed, size in jobs],
+                      from_scratch,
                       [(*job, chosen) for job in jobs], "from random weights", progress)  # fmt: skip
     timed = {
         str(size): kept(
@@ -70,7 +75,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     used = replace(scale, steps=chosen.total, batch=chosen.batch, seeds=len(seeds))
     return {
         "limits": differences(scale, used),
-        "plan": {**about, "total": chosen.total, "early": chosen.early}, "floor": floor(), "counting": counting_reader(held_out(chosen)), "uniform": SYMBOLS,
+        "plan": {**about, "total": chosen.total, "early": chosen.early}, "floor": floor(),
+        "counting": counting_reader(held_out(chosen)), "uniform": SYMBOLS,
         "pretraining": curve(chosen.marks(chosen.pretrained, 20), each("pretraining")),
         "converted": {name: curve(chosen.after, each(name)) for name in [*map(str, SIZES), *CONTROLS]},
         "scratch": {name: curve(chosen.marks(chosen.total, 26), np.stack(rows)) for name, rows in by_size.items()},
@@ -124,7 +130,8 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
     reads.set(xscale="log", yscale="log", xlabel="symbols read before", ylabel="microseconds for one more symbol")
     reads.legend(frameon=False, fontsize=8, loc="upper left")
     figure.suptitle(
-        f"median and quartiles over {counted(len(numbers['pretraining']['each_seed']), 'seed')}; gray: who knows the permutation, and (dashed) who counts",
+        f"median and quartiles over {counted(len(numbers['pretraining']['each_seed']), 'seed')}; gray: who knows the "
+        "permutation, and (dashed) who counts",
         fontsize=11,
     )
     return figure
@@ -153,7 +160,7 @@ def summary(numbers: Numbers) -> str:
         )
     lines.append(
         f"from scratch needs {cheaper(numbers)['median']:.3g} times the iterations; at equal iterations its perplexity is "
-        f"{equal_budget(numbers)['median']:.3f} times as high; elu + 1 is {fixed_early(numbers)['median']:.3g} times as high early and "
-        f"{fixed_late(numbers)['median']:.3g} late; {fixed_from_scratch(numbers)}; {against_more_softmax(numbers)}"
+        f"{equal_budget(numbers)['median']:.3f} times as high; elu + 1 is {fixed_early(numbers)['median']:.3g} times as high "
+        f"early and {fixed_late(numbers)['median']:.3g} late; {fixed_from_scratch(numbers)}; {against_more_softmax(numbers)}"
     )
     return "\n".join(lines)

@@ -7,8 +7,8 @@ One block, normalised before each part, on tokens of width w:
     (24.20) dU = sum_bt dlogits^T N,    dN = dlogits U                         a sum's gradient goes to both of its terms
 
 Its parts are ``embedding``, ``causal_attention``, ``layers.mlp`` (lesson 15), ``layers.layer_norm`` and ``layers.cross_entropy``
-(lesson 21). All numbers lie in one array, so that any optimizer takes them. ``features`` says how attention weighs: "softmax", "elu", or
-how many learned features a head has; :meth:`LanguageModel.swapped` carries a model's numbers from one to another.
+(lesson 21). All numbers lie in one array, so that any optimizer takes them. ``features`` says how attention weighs: "softmax",
+"elu", or how many learned features a head has; :meth:`LanguageModel.swapped` carries a model's numbers from one to another.
 """
 
 from dataclasses import dataclass, replace
@@ -136,7 +136,10 @@ class LanguageModel:
         return found
 
     def forward(self, w: dict[str, Array], symbols: Array, mark: Mark = keep) -> tuple[Array, Tape]:
-        """Logits (B, T, V) of each next symbol, from the weights by name: the block above, then (24.19). Cost O(B T w (w + h + T))."""
+        """Logits (B, T, V) of each next symbol, from the weights by name: the block above, then (24.19).
+
+        Cost O(B T w (w + h + T)).
+        """
         use = [within(mark, k) for k in range(len(PARTS))]
         # F1  X0 = embedding(symbols)
         X0, embedded = embedding.forward(symbols, w["C"], w["D"], use[0])  # (B, T, w)
@@ -218,7 +221,9 @@ def audited(features: int | str) -> Report:
 
 
 def gradient_error() -> float:
-    """How far the gradient's products with random directions are from complex steps of the loss, for all three kinds of attention."""
+    """How far the gradient's products with random directions are from complex steps of the loss, for all three kinds of
+    attention.
+    """
     errors = []
     for features in (5, "elu", "softmax"):
         model, params, symbols, weights, rng = _point(features)

@@ -8,7 +8,8 @@ Forward, learned                                 Backward, from dF = df/dF
 Forward, elu + 1                                 Backward
 (24.5)  F = x + 1 for x > 0, else exp(x)         (24.16) dx = dF for x > 0, else dF F
 
-x (B, H, T, e), W (H, k, e), b (H, k) -> F (B, H, T, k). Both decide by the real part, so that a complex step passes. Derived in lesson 24.
+x (B, H, T, e), W (H, k, e), b (H, k) -> F (B, H, T, k). Both decide by the real part, so that a complex step passes. Derived in
+lesson 24.
 """
 
 from typing import Any, NamedTuple

@@ -1,10 +1,15 @@
-"""Wrong derivations that the audits must catch: of each module that derives something, the line, what it is changed to, and the slip."""
+"""Wrong derivations that the audits must catch: of each module that derives something, the line, what it is changed to, and the
+slip.
+"""
 
 MUTATIONS = {
     "embedding": (
-        ("symbol_swapped", "one_hot(symbols, V, dX).T @ flat", "one_hot(before, V + 1, dX).T[:V] @ flat", "the symbol before collects in C"),
-        ("before_swapped", "one_hot(before, V + 1, dX).T @ flat", "one_hot(symbols, V + 1, dX).T @ flat", "the symbol itself collects in D"),
-        ("once", "(symbols.reshape(-1, 1) == np.arange(count)).astype", "(np.roll(symbols, 1).reshape(-1, 1) == np.arange(count)).astype",
+        ("symbol_swapped", "one_hot(symbols, V, dX).T @ flat", "one_hot(before, V + 1, dX).T[:V] @ flat",
+         "the symbol before collects in C"),
+        ("before_swapped", "one_hot(before, V + 1, dX).T @ flat", "one_hot(symbols, V + 1, dX).T @ flat",
+         "the symbol itself collects in D"),
+        ("once", "(symbols.reshape(-1, 1) == np.arange(count)).astype",
+         "(np.roll(symbols, 1).reshape(-1, 1) == np.arange(count)).astype",
          "a row collects the wrong places"),
         ("tangent_one", "return vC[tape.symbols] + vD[tape.before]", "return vC[tape.symbols]", "one of two tables is forgotten"),
     ),
@@ -20,7 +25,8 @@ MUTATIONS = {
         ("elu_tangent", "return vx * tape.slope", "return vx", "the slope is forgotten in the tangent"),
     ),
     "feature_weights": (
-        ("denominator_sign", "-(dp * p).sum(axis=-1, keepdims=True) / S", "(dp * p).sum(axis=-1, keepdims=True) / S", "the sign of 1/S"),
+        ("denominator_sign", "-(dp * p).sum(axis=-1, keepdims=True) / S", "(dp * p).sum(axis=-1, keepdims=True) / S",
+         "the sign of 1/S"),
         ("through_the_floor", 'mark("dsigma", dS * above)', 'mark("dsigma", dS)', "the floor lets the gradient through"),
         ("fixed_denominator", 'mark("ds", dp / S + dsigma)', 'mark("ds", dp / S + 0 * dsigma)', "the denominator is held fixed"),
         ("no_mask", "ds * np.tri(p.shape[-1], dtype=dp.real.dtype)", "ds * 1.0", "the future is not masked"),
@@ -28,7 +34,8 @@ MUTATIONS = {
         ("key_untransposed", "dG = dproducts.mT @ F", "dG = dproducts @ F", "reader and read are exchanged"),
         ("one_use", "*(one + other for", "*(one for", "the second use of the map is forgotten"),
         ("query_root", 'mark("dq", dq / divisor(phi, dq.shape[3]))', 'mark("dq", dq)', "the root of e is lost"),
-        ("tangent_sum", "vs.sum(axis=-1, keepdims=True) * above", "vs.sum(axis=-1, keepdims=True)", "the floor moves in the tangent"),
+        ("tangent_sum", "vs.sum(axis=-1, keepdims=True) * above", "vs.sum(axis=-1, keepdims=True)",
+         "the floor moves in the tangent"),
         ("tangent_quotient", "(vs - p * vS) / S", "vs / S", "the denominator is held fixed in the tangent"),
     ),
     "feature_attention": (
@@ -50,7 +57,9 @@ MUTATIONS = {
     "language_model": (
         ("unembedding", "over_tokens(dlogits, N)", "over_tokens(dlogits, 2 * N)", "a factor 2"),
         ("last_tokens", 'dN = dlogits @ w["U"]', 'dN = dlogits @ w["C"]', "tied to the first table, which it is not"),
-        ("skip_of_the_network", 'dX2 + mark("dX1_read", dX1_read)', 'mark("dX1_read", dX1_read)', "the residual of the network is forgotten"),
-        ("skip_of_attention", 'dX1 + mark("dX0_read", dX0_read)', 'dX1 + mark("dX0_read", 0 * dX0_read)', "attention is forgotten"),
+        ("skip_of_the_network", 'dX2 + mark("dX1_read", dX1_read)', 'mark("dX1_read", dX1_read)',
+         "the residual of the network is forgotten"),
+        ("skip_of_attention", 'dX1 + mark("dX0_read", dX0_read)', 'dX1 + mark("dX0_read", 0 * dX0_read)',
+         "attention is forgotten"),
     ),
 }  # fmt: skip

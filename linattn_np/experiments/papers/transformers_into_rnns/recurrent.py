@@ -1,9 +1,10 @@
 """Reading a text symbol by symbol: with features the past is one state whose size does not depend on how long it was.
 
-(24.7)  S_i = S_{i-1} + phi(k_i) v_i^T,   z_i = z_{i-1} + phi(k_i),   O_i = S_i^T phi(q_i / sqrt(e)) / max(z_i.phi(q_i / sqrt(e)), floor)
+(24.7)  S_i = S_{i-1} + phi(k_i) v_i^T,   z_i = z_{i-1} + phi(k_i),
+        O_i = S_i^T phi(q_i / sqrt(e)) / max(z_i.phi(q_i / sqrt(e)), floor)
 
-S (k, e) and z (k,) for each head: k e + k numbers. Softmax has no such state: it keeps every key and value, 2 e numbers a symbol and
-head. A learned map takes W of query and key together, W (Wq x) = (W Wq) x, so queries and keys themselves are never formed.
+S (k, e) and z (k,) for each head: k e + k numbers. Softmax has no such state: it keeps every key and value, 2 e numbers a symbol
+and head. A learned map takes W of query and key together, W (Wq x) = (W Wq) x, so queries and keys themselves are never formed.
 """
 
 from typing import Any, NamedTuple, Protocol

@@ -93,7 +93,8 @@ def finetune(
     model: LanguageModel, params: Array, features: int | str, seed: int, plan: Plan, anew: Any = (), only: Any = (),
     look: Callable[[Array], object] = lambda params: None, after: Callable[[], object] = lambda: None,
 ) -> tuple[LanguageModel, Array, Array]:  # fmt: skip
-    """The swap and what follows. anew: names of weights that are drawn again (None: all but queries and keys); only: as in ``train``.
+    """The swap and what follows. anew: names of weights that are drawn again (None: all but queries and keys); only: as in
+    ``train``.
 
     ``look(params)`` is called where perplexity is measured, ``after()`` after each iteration. -> the model, its params, its
     perplexities at ``plan.after``

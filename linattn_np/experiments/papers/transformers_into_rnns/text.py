@@ -1,7 +1,7 @@
 """In-context Markov text: each text has an alphabet's permutation of its own, which a reader can only learn from the text.
 
-A text draws a permutation pi of the V symbols and a first symbol, uniformly. Then with probability ``SURE`` the next symbol is pi of
-the current one, and else it is uniform over all V. Who knows pi cannot do better than the entropy of one step,
+A text draws a permutation pi of the V symbols and a first symbol, uniformly. Then with probability ``SURE`` the next symbol is pi
+of the current one, and else it is uniform over all V. Who knows pi cannot do better than the entropy of one step,
 
     floor = exp(-a log a - (V - 1) b log b),    b = (1 - SURE) / V,  a = SURE + b,
 
@@ -34,11 +34,12 @@ def floor(symbols: int = SYMBOLS, sure: float = SURE) -> float:
 
 
 def counting_reader(symbols: Array, count: int = SYMBOLS, sure: float = SURE) -> float:
-    """The perplexity, over the second half of texts (B, T), of a reader who keeps what followed each symbol and weighs it by Bayes' rule.
+    """The perplexity, over the second half of texts (B, T), of a reader who keeps what followed each symbol and weighs it by
+    Bayes' rule.
 
     It knows how texts are made, all but the permutation: after a symbol that b has followed c_b times it expects b with the share
-    sure r^c_b / sum_b' r^c_b' + (1 - sure) / V, where r is the likelihood of one pair under the right symbol over that under a wrong one.
-    That no two symbols have the same successor it does not use, so it is a little above the least that is possible.
+    sure r^c_b / sum_b' r^c_b' + (1 - sure) / V, where r is the likelihood of one pair under the right symbol over that under a
+    wrong one. That no two symbols have the same successor it does not use, so it is a little above the least that is possible.
     """
     B, T = symbols.shape
     rows, seen = np.arange(B), np.zeros((B, count, count))

@@ -1,7 +1,7 @@
 """Training of the language model: Adam with a cosine from its rate down to zero, fresh texts every iteration; and its perplexity.
 
-In single precision, which halves the time; the gradients are audited in double. Adam's state begins anew in every call, so also after
-a swap, as in the released code.
+In single precision, which halves the time; the gradients are audited in double. Adam's state begins anew in every call, so also
+after a swap, as in the released code.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,9 @@ CHUNK = 64  # texts whose logits are computed at once
 
 
 def perplexity(model: LanguageModel, params: Array, symbols: Array) -> float:
-    """exp of the mean cross-entropy over the second half of texts (count, T), where a reader has seen enough to know the permutation."""
+    """exp of the mean cross-entropy over the second half of texts (count, T), where a reader has seen enough to know the
+    permutation.
+    """
     places = np.arange(1, symbols.shape[1])
     weights = np.broadcast_to(places >= symbols.shape[1] // 2, (len(symbols), len(places))).astype(float)
     total = 0.0
@@ -37,8 +39,8 @@ def train(
 ) -> tuple[Array, Array]:  # fmt: skip
     """Adam for some iterations on fresh texts, lr_t = rate (1 + cos(pi t / iterations)) / 2, gradients clipped to norm 1.
 
-    ``measured(params)`` is taken at the iterations ``marks``; ``only`` names the weights that are trained (all by default); ``after``
-    is called after each iteration. -> the params and what was measured (marks,)
+    ``measured(params)`` is taken at the iterations ``marks``; ``only`` names the weights that are trained (all by default);
+    ``after`` is called after each iteration. -> the params and what was measured (marks,)
     """
     params = params.astype(np.float32)
     free = np.concatenate([np.full(int(np.prod(s)), not only or name in only) for name, s in model.shapes.items()])

@@ -5,7 +5,8 @@ floor and the training, ``constructions`` tables that are enough, ``closed_loop`
 ``runs`` what the figure trains, ``claims`` what is held against the paper.
 
 In the spirit of the paper: this is the memory argument behind its theorems alone. Its chain-of-thought Transformers trained on
-arithmetic, longest increasing subsequence and edit distance are not reproduced, and what is known of its numbers here is second-hand.
+arithmetic, longest increasing subsequence and edit distance are not reproduced, and what is known of its numbers here is
+second-hand.
 """
 
 from .figure import ALT, CLAIMS, SECONDS, TITLE, draw, measure, sizes, summary

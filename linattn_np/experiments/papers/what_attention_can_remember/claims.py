@@ -1,6 +1,8 @@
-"""What is said of linear, sparse and softmax attention that must remember, and where our numbers for it stand in the figure's JSON.
+"""What is said of linear, sparse and softmax attention that must remember, and where our numbers for it stand in the figure's
+JSON.
 
-All of it is second-hand: the paper's abstract, the caption of its Table 1 and readers' notes. The rules were written before the run.
+All of it is second-hand: the paper's abstract, the caption of its Table 1 and readers' notes. The rules were written before the
+run.
 """
 
 from functools import partial
@@ -25,7 +27,8 @@ def smallest_width(series: Numbers, seeds: Any, enough: float = ENOUGH) -> float
 def smallest_widths(numbers: Numbers, kind: str) -> np.ndarray:
     """The smallest width of each pair of seeds at each length. -> (pairs, lengths)"""
     return np.array([
-        [smallest_width(numbers["recall"][kind][str(L)], seeds) for L in numbers["lengths"]] for seeds in pairs(numbers["seeds_used"])
+        [smallest_width(numbers["recall"][kind][str(L)],
+                        seeds) for L in numbers["lengths"]] for seeds in pairs(numbers["seeds_used"])
     ])  # fmt: skip
 
 
@@ -64,7 +67,9 @@ def off_floor(kind: str, numbers: Numbers) -> Numbers:
 
 
 def final_at(numbers: Numbers, short: bool) -> Numbers:
-    """Closed loop, for each seed: the least accuracy over the lengths at width sqrt(L) + 1, or (short) the largest at half of sqrt(L)."""
+    """Closed loop, for each seed: the least accuracy over the lengths at width sqrt(L) + 1, or (short) the largest at half of
+    sqrt(L).
+    """
     found = []
     for L, series in numbers["recall"]["linear"].items():
         root = round(int(L) ** 0.5)

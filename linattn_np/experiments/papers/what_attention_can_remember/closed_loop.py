@@ -1,8 +1,8 @@
 """A dynamic program whose steps are answered by attention, which reads its own earlier answers.
 
-State i is dp_i = s_i dp_h(i) with dp_0 = s_0: a bit that the input gives, times an earlier state, the parent h(i) < i. The model writes
-dp_i at position i and needs dp_h(i): it recalls the sign of sum over i' < i of M_{h(i), i'} dp_i', with the dp that it wrote itself.
-One wrong answer makes all states wrong that descend from it. The final answer is the last state.
+State i is dp_i = s_i dp_h(i) with dp_0 = s_0: a bit that the input gives, times an earlier state, the parent h(i) < i. The model
+writes dp_i at position i and needs dp_h(i): it recalls the sign of sum over i' < i of M_{h(i), i'} dp_i', with the dp that it
+wrote itself. One wrong answer makes all states wrong that descend from it. The final answer is the last state.
 """
 
 from collections.abc import Sequence
@@ -42,8 +42,8 @@ def programs(count: int, L: int, rng: np.random.Generator, reach: int | None = N
 def answers(M: Array, asked: Programs, window: int | None = None) -> Array:
     """The states (B, L) that the model writes, each from its own earlier ones.
 
-    M (L, L), row j what query j does with the items; window: only the last so many items are there, None: all. A recalled 0 counts
-    as 1. Raises ValueError for an M of another size. Cost O(B L^2).
+    M (L, L), row j what query j does with the items; window: only the last so many items are there, None: all. A recalled 0
+    counts as 1. Raises ValueError for an M of another size. Cost O(B L^2).
     """
     M = as_numbers("M", M, 2)
     bits, parents, _ = asked

@@ -1,4 +1,6 @@
-"""How wide attention must be to remember L bits: the error against the width, the smallest widths, closed loop, locality, cost."""
+"""How wide attention must be to remember L bits: the error against the width, the smallest widths, closed loop, locality,
+cost.
+"""
 
 from typing import Any
 
@@ -18,12 +20,12 @@ from .runs import LOCAL, series, sized, sparse, trained
 TITLE = "How wide attention must be to remember L bits"
 SECONDS = {"paper": 300, "quick": 12}
 ALT = (
-    "Six panels. Error of linear attention against width for each length: dots on the floor 1 - D squared / L, zero from the root of L "
-    "on. Error against width at the largest length for four kinds: softmax is at zero from width 3 on, linear and elu at the root of "
-    "L, plain at L. Smallest width against length, both logarithmic: slopes one half, one, and zero. Accuracy of a dynamic program in "
-    "closed loop against width over root L: from one half at 0.5 to one at 1. Error against width when only the last few items are "
-    "asked for: the fewer, the smaller the width. Multiplications at the smallest width against length: linear and softmax are "
-    "parallel with slope two, a sparse window has slope one."
+    "Six panels. Error of linear attention against width for each length: dots on the floor 1 - D squared / L, zero from the "
+    "root of L on. Error against width at the largest length for four kinds: softmax is at zero from width 3 on, linear and elu "
+    "at the root of L, plain at L. Smallest width against length, both logarithmic: slopes one half, one, and zero. Accuracy of "
+    "a dynamic program in closed loop against width over root L: from one half at 0.5 to one at 1. Error against width when only "
+    "the last few items are asked for: the fewer, the smaller the width. Multiplications at the smallest width against length: "
+    "linear and softmax are parallel with slope two, a sparse window has slope one."
 )
 KINDS: dict[str, dict[str, Any]] = {
     "linear": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
@@ -45,7 +47,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     used = sized(scale)
     found = trained(folder, used, progress)
     return {
-        "sizes": sizes(scale), "lengths": list(used.lengths), "seeds_used": used.seeds, "iterations_used": used.iterations, "problems": used.problems,
+        "sizes": sizes(scale), "lengths": list(used.lengths), "seeds_used": used.seeds, "iterations_used": used.iterations,
+        "problems": used.problems,
         "recall": {kind: {str(L): series(found, kind, L) for L in used.lengths} for kind in KINDS},
         "local_length": used.local_length,
         "local": {str(reach): series(found, "linear", used.local_length, reach) for reach in used.reaches},

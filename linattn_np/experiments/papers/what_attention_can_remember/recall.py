@@ -29,8 +29,8 @@ def floor(L: int, D: int, kind: str = "linear") -> float:
 def local_weights(L: int, m: int) -> Array:
     """Weights (L, L) of a causal error: at time t the last m positions are asked for, among all items so far.
 
-    f = mean over t of the mean over j in t-m+1..t of sum_{i <= t} (M_ji - I_ji)^2. Row j is the query: items that come after its last
-    asking weigh nothing. m = L: everything that has been is asked for. Raises ValueError unless 1 <= m <= L.
+    f = mean over t of the mean over j in t-m+1..t of sum_{i <= t} (M_ji - I_ji)^2. Row j is the query: items that come after its
+    last asking weigh nothing. m = L: everything that has been is asked for. Raises ValueError unless 1 <= m <= L.
     """
     L, m = as_count("L", L), as_count("m", m)
     if m > L:
@@ -57,7 +57,8 @@ def fit(
 ) -> tuple[Array, Array]:  # fmt: skip
     """Train the tables of several seeds by Adam on the exact error. -> tables (seeds, 4 or 2, L, D), errors (seeds,)
 
-    weights (L, L) as in ``readout.loss_and_grad``; length is that of softmax's first keys. Raises ValueError for sizes below 1 and another kind. Cost O(iterations L^2 D).
+    weights (L, L) as in ``readout.loss_and_grad``; length is that of softmax's first keys. Raises ValueError for sizes below 1
+    and another kind. Cost O(iterations L^2 D).
     """
     L, D, iterations = as_count("L", L), as_count("D", D), as_count("iterations", iterations)
     tables = np.stack([start(np.random.default_rng([seed, L, D]), L, D, kind, length) for seed in seeds])
@@ -71,7 +72,7 @@ def fit(
 def train(L: int, D: int, kind: str, seed: int) -> float:
     """The error that 800 iterations reach on L bits with width D, to be held against :func:`floor`.
 
-    kind "linear", "plain", "elu" or "softmax"; seed decides the first tables. Raises ValueError for sizes below 1, another kind and a
-    negative seed. Cost O(800 L^2 D).
+    kind "linear", "plain", "elu" or "softmax"; seed decides the first tables. Raises ValueError for sizes below 1, another kind
+    and a negative seed. Cost O(800 L^2 D).
     """
     return float(fit(L, D, kind, [as_count("seed", seed, 0)])[1][0])

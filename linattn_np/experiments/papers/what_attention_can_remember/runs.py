@@ -108,12 +108,16 @@ def series(found: dict[Job, dict[str, Array]], kind: str, L: int, reach: int | N
 
 
 def causal_floor(L: int, D: int, reach: int) -> float | None:
-    """The floor of the causal error where everything is asked for: the mean over time of max(0, 1 - D^2 / t); else none is known."""
+    """The floor of the causal error where everything is asked for: the mean over time of max(0, 1 - D^2 / t); else none is
+    known.
+    """
     return float(np.maximum(0, 1 - D * D / np.arange(1, L + 1)).mean()) if reach >= L else None
 
 
 def sparse(sizes: Sizes) -> Numbers:
-    """Local programs answered by softmax attention over a window, keys on a circle, width 2: {"lengths", "final"} (lengths x seeds)."""
+    """Local programs answered by softmax attention over a window, keys on a circle, width 2: {"lengths", "final"} (lengths x
+    seeds).
+    """
     lengths = SPARSE_LENGTHS if sizes.problems > 100 else SPARSE_LENGTHS[:2]
     M = {L: forward(circle(L, LOCAL), "softmax")[0] for L in lengths}
 

@@ -1,15 +1,16 @@
 """What gradient flow keeps, by two roads: symmetric generators of the loss's symmetries, and the null space of g^T A theta = 0.
 
-If theta -> exp(t X) theta leaves every loss alone, then g . X theta = 0 (27.16); for symmetric X gradient flow keeps theta^T X theta,
-since its derivative is -2 g . X theta (27.17). A layer sees its heads only through sum_h P_h G Q_h, so X mixes heads by a symmetric N:
+If theta -> exp(t X) theta leaves every loss alone, then g . X theta = 0 (27.16); for symmetric X gradient flow keeps theta^T X
+theta, since its derivative is -2 g . X theta (27.17). A layer sees its heads only through sum_h P_h G Q_h, so X mixes heads by a
+symmetric N:
 
 (27.18)  full matrices: <P_h, P_j> - <Q_h, Q_j>, H (H + 1) / 2 for each layer
 (27.19)  the paper's form, whose corner 1 asks for N 1 = 0: H (H - 1) / 2 for each layer but the last, for one head none; in the
          last layer, whose P is dead, all differences Q_h - Q_j and so all their products.
 
-With d = 1 more matrices commute: a full layer alone keeps p_h . K_j - p_j . K_h too (p the last row of P, K the first column of Q), and
-the paper's layers P^T N Q with N antisymmetric, N 1 = 0. By machine: A runs over all symmetric matrices on the live parameters, g over
-random weights and prompts; singular values that are 0 count what is kept. Derived in lesson 27.
+With d = 1 more matrices commute: a full layer alone keeps p_h . K_j - p_j . K_h too (p the last row of P, K the first column of
+Q), and the paper's layers P^T N Q with N antisymmetric, N 1 = 0. By machine: A runs over all symmetric matrices on the live
+parameters, g over random weights and prompts; singular values that are 0 count what is kept. Derived in lesson 27.
 """
 
 from collections.abc import Iterator
@@ -40,8 +41,8 @@ def gradients(model: LinearTransformer, count: int, rng: np.random.Generator) ->
 def null_space(model: LinearTransformer, rng: np.random.Generator) -> dict[str, Any]:
     """How many quadratic forms every gradient keeps, by the null space of g^T A theta = 0 over symmetric A.
 
-    -> count, live (parameters whose gradient is not always 0), gap (the smallest singular value that counts as not 0, and the largest that
-    counts as 0, both relative). Cost O(p^6) for p live parameters: p = 33 takes half a second.
+    -> count, live (parameters whose gradient is not always 0), gap (the smallest singular value that counts as not 0, and the
+    largest that counts as 0, both relative). Cost O(p^6) for p live parameters: p = 33 takes half a second.
     """
     live = np.abs(gradients(model, 5, rng)[1]).max(axis=0) > DEAD
     p = int(live.sum())
@@ -69,7 +70,10 @@ def differences(H: int) -> list[Array]:
 
 
 def generators(model: LinearTransformer) -> list[Array]:
-    """The symmetric generators (27.18), (27.19) and those of d = 1, on all parameters in the order of ``params.ravel()``. -> list of (p, p)"""
+    """The symmetric generators (27.18), (27.19) and those of d = 1, on all parameters in the order of ``params.ravel()``.
+
+    -> list of (p, p)
+    """
     places = np.arange(np.prod(model.shape)).reshape(model.shape)
     P, Q = (places[:, :, which].reshape(model.layers, model.heads, -1) for which in (0, 1))  # (L, H, k^2)
     made = list(_full(model, P, Q) if model.full else _paper(model, P, Q))
@@ -140,8 +144,8 @@ def apart(theta: Array) -> Array:
 def drift(seed: int, etas: tuple[float, ...], time: float, prompts: int, std: float = 0.1) -> dict[str, Array]:
     """Gradient descent of two heads in the paper's form on fixed prompts, up to one time with each rate.
 
-    -> drift (rates, L - 1) of :func:`apart` in the layers before the last, moved (rates, L - 1) of its first part alone, last (rates,) the
-    largest change of Q_1 - Q_2 in the last layer, relative.
+    -> drift (rates, L - 1) of :func:`apart` in the layers before the last, moved (rates, L - 1) of its first part alone, last
+    (rates,) the largest change of Q_1 - Q_2 in the last layer, relative.
     """
     as_count("prompts", prompts)
     model, rng = LinearTransformer(d=5, layers=3, heads=2), np.random.default_rng([27, seed])

@@ -27,12 +27,13 @@ __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "sum
 TITLE = "Saddle to saddle: one layer with separate keys and queries learns one eigenvector after the other"
 SECONDS = {"paper": 50, "quick": 8}
 ALT = (
-    "Eight panels. Loss of five separate heads against iteration, a line for each seed: they stand on four dashed levels, for times that "
-    "differ from seed to seed, and drop from one to the next. Merged heads from five sizes of first weights: one fall, later by the same "
-    "distance each. Waiting time against size of the first weights: merged along a logarithm, separate along one over the size. Control: 1 "
-    "to 5 heads end on levels 1 to 4, the fifth on the fourth. Distance of each plateau from its level against how long it lasts, on moments "
-    "and on prompts. Conserved quantities counted by null space against symmetries, on the diagonal. Their drift against the learning "
-    "rate, along a line of slope 1. In the paper's form: the gradient by P' and by Q' at the best point with P' = 0."
+    "Eight panels. Loss of five separate heads against iteration, a line for each seed: they stand on four dashed levels, for "
+    "times that differ from seed to seed, and drop from one to the next. Merged heads from five sizes of first weights: one "
+    "fall, later by the same distance each. Waiting time against size of the first weights: merged along a logarithm, separate "
+    "along one over the size. Control: 1 to 5 heads end on levels 1 to 4, the fifth on the fourth. Distance of each plateau from "
+    "its level against how long it lasts, on moments and on prompts. Conserved quantities counted by null space against "
+    "symmetries, on the diagonal. Their drift against the learning rate, along a line of slope 1. In the paper's form: the "
+    "gradient by P' and by Q' at the best point with P' = 0."
 )
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 DASHED: dict[str, Any] = {"color": "0.3", "linestyle": "--", "linewidth": 0.9}
@@ -68,7 +69,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     run = one("head counts", laws.head_counts, seeds, *size.counts)
     times = steps_shown(run["f"].shape[-1] - 1)
     found["counts"] = {
-        "iterations": (times * laws.EVERY).tolist(), "f": np.median(run["f"], axis=0)[:, times].tolist(), "last": run["last"].tolist(),
+        "iterations": (times * laws.EVERY).tolist(), "f": np.median(run["f"], axis=0)[:, times].tolist(),
+        "last": run["last"].tolist(),
         "later": run["later"].tolist(), "steps": size.counts,
     }  # fmt: skip
     runs = each("prompts", laws.separate, [((seed,), size.separate, size.prompts) for seed in seeds])
@@ -251,7 +253,8 @@ def summary(numbers: Numbers) -> str:
         "levels " + ", ".join(f"{level:.4f}" for level in numbers["levels"]) + "; medians of the plateaus "
         + ", ".join(f"{loss:.4f}" for loss in middle(flat[:, 1])),
         "1 to 5 heads end at " + ", ".join(f"{loss:.4f}" for loss in last),
-        f"merged: {middle(decades(numbers).ravel()):.2f} steps a decade, law {numbers['decade']:.2f}; separate: halving the first weights "
-        f"multiplies the wait by {middle(halvings(numbers).ravel()):.3f}",
-        f"conserved forms: {sum(case['count'] == case['predicted'] for case in numbers['conserved'])} of {len(numbers['conserved'])} sizes as predicted",
+        f"merged: {middle(decades(numbers).ravel()):.2f} steps a decade, law {numbers['decade']:.2f}; separate: halving the "
+        f"first weights multiplies the wait by {middle(halvings(numbers).ravel()):.3f}",
+        f"conserved forms: {sum(case['count'] == case['predicted'] for case in numbers['conserved'])} of "
+        f"{len(numbers['conserved'])} sizes as predicted",
     ])  # fmt: skip

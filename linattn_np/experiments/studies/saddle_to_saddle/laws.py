@@ -1,4 +1,6 @@
-"""The measurements of one layer: plateaus, waiting times, the head-count control, prompts in the place of moments, the library itself."""
+"""The measurements of one layer: plateaus, waiting times, the head-count control, prompts in the place of moments, the library
+itself.
+"""
 
 import numpy as np
 
@@ -24,8 +26,8 @@ def edges() -> tuple[float, float]:
 def separate(seeds: tuple[int, ...], steps: int, prompts: int = 0) -> dict[str, Array]:
     """Five separate heads from STD. -> f (S, steps + 1), and what :func:`training.plateaus` says of each seed, (S, 5, d)
 
-    prompts: train each seed on its own so many prompts instead of on the exact moments; then also own (S, d), the losses of the best models
-    of rank 0 to d - 1 on these prompts.
+    prompts: train each seed on its own so many prompts instead of on the exact moments; then also own (S, d), the losses of the
+    best models of rank 0 to d - 1 on these prompts.
     """
     L, runs, own = levels(LAMBDA, N), [], []
     weights = [training.start("separate", STD, seed, D) for seed in seeds]
@@ -58,9 +60,11 @@ def best_of_rank(moments: Moments, sweeps: int = 200) -> list[float]:
 
 
 def merged(seeds: tuple[int, ...], steps: int) -> dict[str, Array]:
-    """Five merged heads from each of MERGED_STDS. -> f (S, stds, steps + 1), begin and falls (S, stds) in steps, and near (S, stds, d - 1)
+    """Five merged heads from each of MERGED_STDS. -> f (S, stds, steps + 1), begin and falls (S, stds) in steps, and near (S,
+    stds, d - 1)
 
-    begin: 10 % of the fall is done; falls: from there to 90 %; near: the steps within NEAR of each level between the first and the last.
+    begin: 10 % of the fall is done; falls: from there to 90 %; near: the steps within NEAR of each level between the first and
+    the last.
     """
     pairs = [(seed, std) for seed in seeds for std in MERGED_STDS]
     weights = training.stacked([training.start("merged", std, seed, D) for seed, std in pairs])
@@ -86,7 +90,10 @@ def first_drops(seeds: tuple[int, ...], steps: int) -> dict[str, Array]:
 
 
 def head_counts(seeds: tuple[int, ...], steps: int, later: int) -> dict[str, Array]:
-    """The control: 1 to 5 separate heads. -> f (S, counts, T) up to ``steps``, thinned out, last (S, counts) there, and later on"""
+    """The control: 1 to 5 separate heads.
+
+    -> f (S, counts, T) up to ``steps``, thinned out, last (S, counts) there, and later on
+    """
     pairs = [(seed, heads) for seed in seeds for heads in COUNTS]
     weights = [training.start("separate", COUNT_STD, seed, D, heads, max(COUNTS)) for seed, heads in pairs]
     f = training.descend("separate", training.stacked(weights), exact(LAMBDA, N), training.ETA, later, later)["f"]
@@ -95,7 +102,8 @@ def head_counts(seeds: tuple[int, ...], steps: int, later: int) -> dict[str, Arr
 
 
 def through_library(seed: int, steps: int, prompts: int, std: float = 1e-3) -> dict[str, Array]:
-    """A merged run by ``la.loss_and_grad`` on prompts, corner and blocks alone moved, beside the same run on the moments of these prompts.
+    """A merged run by ``la.loss_and_grad`` on prompts, corner and blocks alone moved, beside the same run on the moments of these
+    prompts.
 
     -> gap, the largest relative difference of the two losses, and last, the loss at the end.
     """

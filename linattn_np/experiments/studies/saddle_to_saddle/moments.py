@@ -7,10 +7,12 @@ M = -sum_h v_h Q_h. The loss over all prompts therefore sees three moments only:
 
 For x ~ N(0, Lambda) and w ~ N(0, I), by Isserlis' theorem for four Gaussians (27.3),
 
-(27.4)  c = tr Lambda,    B = Lambda^2        (27.5)  C = E s s^T = (1 + 1/n) Lambda^2 + tr(Lambda) Lambda / n,    A M = C M Lambda
+(27.4)  c = tr Lambda,    B = Lambda^2        (27.5)  C = E s s^T = (1 + 1/n) Lambda^2 + tr(Lambda) Lambda / n,
+                                                      A M = C M Lambda
 
-A is kept as a symmetric (d^2, d^2) matrix on the rows of M one after the other. Along an eigenvector of Lambda the loss is least at
-M_kk = lambda_k / C_kk (27.11), which lowers it by lambda_k / (1 + (1 + tr / lambda_k) / n): the levels (27.12). Derived in lesson 27.
+A is kept as a symmetric (d^2, d^2) matrix on the rows of M one after the other. Along an eigenvector of Lambda the loss is least
+at M_kk = lambda_k / C_kk (27.11), which lowers it by lambda_k / (1 + (1 + tr / lambda_k) / n): the levels (27.12). Derived in
+lesson 27.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,6 @@
-"""Wrong derivations of this study's modules, one for each line that carries an equation: each is caught by the module's own checks."""
+"""Wrong derivations of this study's modules, one for each line that carries an equation: each is caught by the module's own
+checks.
+"""
 
 MUTATIONS = {
     "moments": (
@@ -16,7 +18,8 @@ MUTATIONS = {
         ("da_transposed", "(dQ @ b[..., None])", "(dQ.mT @ b[..., None])", "transposed: keys are the rows of Q"),
         ("da_uses_a", "(dQ @ b[..., None])", "(dQ @ a[..., None])", "a in the place of b"),
         ("db_transposed", "(dQ.mT @ a[..., None])", "(dQ @ a[..., None])", "not transposed: queries are the columns of Q"),
-        ("vQ_one_term", "a[..., :, None] * vb[..., None, :]  # (S", "0 * vb[..., None, :]  # (S", "the product rule's second term"),
+        ("vQ_one_term", "a[..., :, None] * vb[..., None, :]  # (S", "0 * vb[..., None, :]  # (S",
+         "the product rule's second term"),
         ("dM_two", "2 * df[:, None, None] * error", "df[:, None, None] * error", "the 2 of the square"),
         ("dM_df", "2 * df[:, None, None] * error", "2 * error", "what comes from above is lost"),
         ("dv_sign", "-(Q * dM[:, None])", "(Q * dM[:, None])", "the minus of M = -sum v Q, on the way to v"),
@@ -27,7 +30,8 @@ MUTATIONS = {
         ("vf_two", "2 * (error * vM)", "(error * vM)", "the 2 of the square, in the tangent"),
     ),
     "conservation": (
-        ("full_sign", "yield _mixed(size, [(N, p, p, 1.0), (N, q, q, -1.0)])\n    if", "yield _mixed(size, [(N, p, p, 1.0), (N, q, q, 1.0)])\n    if",
+        ("full_sign", "yield _mixed(size, [(N, p, p, 1.0), (N, q, q, -1.0)])\n    if",
+         "yield _mixed(size, [(N, p, p, 1.0), (N, q, q, 1.0)])\n    if",
          "Q is mixed by the inverse: its sign is the other"),
         ("paper_sign", "(N, q, q, -1.0)])\n        for", "(N, q, q, 1.0)])\n        for", "the same in the paper's form"),
         ("corner", "np.eye(H)[h] - np.eye(H)[0]", "np.eye(H)[h]", "N 1 = 0 is lost: the corner 1 changes"),

@@ -22,7 +22,9 @@ def norms(grad: Array) -> list[float]:
 
 
 def without_p(seed: int, steps: int, prompts: int, longest: int) -> dict[str, Array]:
-    """One seed. -> best (the least loss with P' = 0), by_P and by_Q (lengths of the gradient there), crossings (2,): from SMALL and LARGE"""
+    """One seed. -> best (the least loss with P' = 0), by_P and by_Q (lengths of the gradient there), crossings (2,): from SMALL
+    and LARGE
+    """
     rng = np.random.default_rng([27, seed])
     Z, y = RegressionTask(n=20, d=5).sample(prompts, rng)
     only_q = np.zeros(MODEL.shape)
@@ -41,7 +43,9 @@ def without_p(seed: int, steps: int, prompts: int, longest: int) -> dict[str, Ar
 
 
 def crossing(theta: Array, level: float, Z: Array, y: Array, longest: int) -> float:
-    """The first step of gradient descent, clipped at CLIP, with a loss below a level; NaN where it takes more than ``longest``."""
+    """The first step of gradient descent, clipped at CLIP, with a loss below a level; NaN where it takes more than
+    ``longest``.
+    """
     for step in range(longest + 1):
         loss, grad = MODEL.loss_and_grad(theta, Z, y)
         if loss < level:

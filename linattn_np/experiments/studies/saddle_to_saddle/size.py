@@ -6,7 +6,8 @@ from ...scale import Scale, counted
 
 FIRST_SEED = 100
 CASES = (  # (full matrices, layers, heads, d): where the counts of conserved quantities are compared
-    (True, 1, 1, 2), (True, 2, 1, 2), (True, 3, 1, 1), (True, 1, 2, 2), (True, 2, 2, 1), (True, 1, 3, 1), (True, 1, 2, 1), (True, 1, 3, 2),
+    (True, 1, 1, 2), (True, 2, 1, 2), (True, 3, 1, 1), (True, 1, 2, 2), (True, 2, 2, 1), (True, 1, 3, 1), (True, 1, 2, 1),
+    (True, 1, 3, 2),
     (False, 2, 1, 2), (False, 3, 1, 2), (False, 2, 2, 2), (False, 1, 2, 2), (False, 1, 3, 2), (False, 2, 3, 1), (False, 3, 3, 1),
 )  # fmt: skip
 
@@ -29,6 +30,7 @@ class Size(NamedTuple):
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
+        """The seeds, as many as asked for."""
         return tuple(range(FIRST_SEED, FIRST_SEED + self.seeds))
 
 
@@ -65,6 +67,7 @@ def size_of(scale: Scale) -> Size:
 def in_words(size: Size) -> str:
     """What is run."""
     return (
-        f"one layer, {counted(size.seeds, 'seed')} from {FIRST_SEED}, {counted(size.separate, 'step')} of separate and {size.merged:,} of merged "
-        f"heads, {size.counts[0]:,} of 1 to 5 heads; {counted(size.prompts, 'prompt')} in the place of the moments; {size.cases} null spaces"
+        f"one layer, {counted(size.seeds, 'seed')} from {FIRST_SEED}, {counted(size.separate, 'step')} of separate and "
+        f"{size.merged:,} of merged heads, {size.counts[0]:,} of 1 to 5 heads; {counted(size.prompts, 'prompt')} in the place of "
+        f"the moments; {size.cases} null spaces"
     )

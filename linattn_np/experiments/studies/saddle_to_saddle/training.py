@@ -16,7 +16,10 @@ TRUE_RANK = 1.0  # singular values of M above this count: those at a saddle are 
 
 
 def start(kind: str, std: float, seed: int, d: int, heads: int = HEADS, most: int | None = None) -> list[Array]:
-    """The weights of one network, N(0, std^2), with zero heads up to ``most``: their gradient is zero. -> v (H,), then Q, or a and b"""
+    """The weights of one network, N(0, std^2), with zero heads up to ``most``: their gradient is zero.
+
+    -> v (H,), then Q, or a and b
+    """
     rng = np.random.default_rng([27, seed])
     shapes: list[tuple[int, ...]] = [(heads,), *([(heads, d, d)] if kind == "merged" else [(heads, d)] * 2)]
     drawn = [std * rng.standard_normal(shape) for shape in shapes]
@@ -29,7 +32,8 @@ def stacked(networks: Sequence[Sequence[Array]]) -> list[Array]:
 
 
 def descend(kind: str, weights: Sequence[Array], moments: Moments, eta: float, steps: int, every: int) -> dict[str, Array]:
-    """Gradient descent from ``weights``, each with a first axis S. -> f (S, steps + 1), M (S, steps // every + 1, d, d) and the last weights
+    """Gradient descent from ``weights``, each with a first axis S. -> f (S, steps + 1), M (S, steps // every + 1, d, d) and the
+    last weights
 
     Cost O(steps S (H d^2 + d^4)); some 0.1 ms a step where S is small.
     """
@@ -55,8 +59,8 @@ def crossing(f: Array, level: float) -> float:
 def plateaus(f: Array, M: Array, levels: Array, every: int) -> dict[str, Array]:
     """The flattest point between two drops, m = 0 .. d - 1 of them: where the loss falls least between the middles of two levels.
 
-    f (T,), M (T', d, d) each ``every`` steps, levels (d + 1,) -> step, loss, error (relative, of the level), lasts (steps on end within
-    NEAR of that loss), rank of M; each (d,), NaN where the loss never gets below the middle before it.
+    f (T,), M (T', d, d) each ``every`` steps, levels (d + 1,) -> step, loss, error (relative, of the level), lasts (steps on end
+    within NEAR of that loss), rank of M; each (d,), NaN where the loss never gets below the middle before it.
     """
     middles = [np.inf, *(levels[:-1] + levels[1:]) / 2]
     speed, found = f[:-1] - f[1:], np.full((5, len(levels) - 1), np.nan)
