@@ -173,6 +173,7 @@ def test_degenerate_points_exit_with_2(point, capsys):
     assert status == 2 and "CANNOT JUDGE" in text and "could not show" in text
 
 
+@pytest.mark.long
 def test_mutate_exits_with_0_and_with_2_where_mistakes_hide(folder, capsys):
     status, text = run(capsys, "--mutate", "--layer", "softmax", "--json", "m.json", "--plot", "m.svg", "--point", "sigma=0.05")
     counted = re.search(r"killed (\d+) of (\d+), the line named for (\d+) of", text)
