@@ -1,5 +1,6 @@
 """The record of a run: it prints short, draws itself, and a run that left the finite numbers says so."""
 
+import inspect
 import pickle
 import subprocess
 import sys
@@ -39,8 +40,8 @@ def test_a_notebook_shows_the_same_as_a_table():
 
 
 def test_every_field_is_documented():
-    said = History.__doc__
-    assert all(f"\n    {name} " in said for name in History.__dataclass_fields__)
+    said = inspect.getdoc(History)
+    assert all(f"\n{name} " in said for name in History.__dataclass_fields__)
 
 
 def test_the_plot_is_the_median_of_blocks_of_steps():

@@ -30,7 +30,11 @@ RELATIVE = re.compile(r"\]\((?!https?:|#)")
 def on_an_index():
     """The function of setup.py, which is executed there alone where it is the program."""
     spec = importlib.util.spec_from_file_location("setup_of_the_project", ROOT / "setup.py")
-    spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:  # setuptools itself need not be here
+        for name in ("setuptools", "setuptools.command", "setuptools.command.build_py"):
+            patch.setitem(sys.modules, name, SimpleNamespace(setup=None, build_py=object))
+        spec.loader.exec_module(module)
     return module.on_an_index
 
 
