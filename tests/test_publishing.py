@@ -8,15 +8,16 @@ import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import nbformat
 import pytest
 import yaml  # comes with jupytext
 
 import linattn_np as la
+from linattn_np import progress
 from linattn_np.__main__ import COMMANDS
-from linattn_np.teaching import links
+from linattn_np.teaching import figures, links
 from linattn_np.teaching.handout import to_handout
 from linattn_np.teaching.sources import find_lessons, read_source
 
@@ -160,6 +161,26 @@ def test_no_module_of_a_run_needs_processes_where_python_has_none():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_without_widgets_a_slider_is_its_picture_at_the_start(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "in_notebook", lambda: True)
+    monkeypatch.setattr(figures, "display_picture", lambda picture, alt, *others: shown.append((picture, alt, others)))
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    figures.slider(
+        lambda size: la.plotting.new_figure(width=size, height=1.0)[0], "A frame.", size=figures.knob((1.0, 2.0), 2.0, "width")
+    )
+    ((picture, alt, others),) = shown
+    assert picture.startswith(b"\x89PNG") and others == ()
+    assert alt == "A frame. Shown at width = 2; with a kernel that has ipywidgets a slider changes it."
+
+
+def test_in_a_browser_pictures_are_shown_and_no_bar_is_drawn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyodide_kernel", ModuleType("pyodide_kernel"))
+    assert progress.in_notebook() and progress.wanted()
+    monkeypatch.setattr(sys, "platform", "emscripten")
+    assert isinstance(progress.bar(3, "steps"), progress.Counter)
 
 
 # ---------------------------------------------------------------- workflows, Binder, issue forms, pre-commit
