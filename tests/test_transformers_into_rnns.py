@@ -2,6 +2,7 @@
 readers.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from linattn_np.experiments.papers.transformers_into_rnns.language_model import 
 
 KINDS = ("softmax", "elu", 3, 32)
 FOLDER = Path(t2r.__file__).parent
+FIGURE = Path(__file__).parents[1] / "figures" / "transformers_into_rnns.json"
 
 
 # ---------------------------------------------------------------- by hand, with small integers
@@ -266,6 +268,28 @@ def test_claims_read_their_numbers():
     assert read.keys() == wanted.keys() and all(read[key] == pytest.approx(wanted[key]) for key in wanted)
     asides = [claim.aside(numbers) for claim in paper_claims.CLAIMS if claim.aside]
     assert [words.split()[-1] for words in asides] == ["1.100", "1.000"]
+
+
+def test_what_the_figure_shows_in_every_seed():
+    """What was asked of every seed beforehand and is met; the two lines on elu + 1 are claims, in direction only."""
+    numbers = json.loads(FIGURE.read_text())
+    assert (
+        numbers["scale"]["name"] == "paper" and numbers["plan"]["early"] == 100 and len(numbers["pretraining"]["each_seed"]) == 5
+    )
+    assert min(paper_claims.at_the_swap(numbers)["each_seed"]) > 10
+    assert max(paper_claims.early(numbers, "32")) <= 3.9
+    for read, least in (
+        (paper_claims.kept_quality, 1.0),
+        (paper_claims.cheaper, 4.0),
+        (paper_claims.equal_budget, 1.0),
+        (paper_claims.fewer, 1.2),
+    ):
+        assert min(read(numbers)["each_seed"]) >= least, read.__name__
+    kept = {features: found["numbers"] for features, found in numbers["reading"].items()}
+    assert set(kept["32"]) == {2 * (32 * 16 + 32)}  # two heads, k e + k numbers each
+    assert [n / T for n, T in zip(kept["softmax"], numbers["plan"]["lengths"], strict=True)] == [2 * 2 * 16] * len(
+        kept["softmax"]
+    )
 
 
 # ---------------------------------------------------------------- bad input

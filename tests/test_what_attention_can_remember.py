@@ -205,6 +205,14 @@ def test_final_accuracies_are_the_worst_or_the_best_over_lengths():
     del numbers["recall"]["linear"]["25"]
     assert claims.final_at(numbers, short=False)["each_seed"] == [1.0, 0.98, 1.0, 1.0]
     assert claims.final_at(numbers, short=True)["each_seed"] == [0.5, 0.6, 0.5, 0.5]
+    assert claims.seeds_that_recall(numbers) == "3 of 4 seeds have at least 0.99 at every length, the least 0.98"
+
+
+def test_how_softmax_grows_in_words():
+    numbers = numbers_with([[0.8] * 4, [0.0] * 4, [0.0] * 4, [0.0] * 4])
+    numbers["recall"]["softmax"] = numbers["recall"]["linear"]
+    power = np.log(5 / 3) / np.log(25 / 16)
+    assert claims.softmax_in_words(numbers) == f"3 at L = 16, at most 5 at any: it grows with the power {power:.2f} of L"
 
 
 def test_floors_of_causal_errors():
@@ -217,6 +225,14 @@ def test_what_the_figure_shows_besides_its_claims():
     numbers = json.loads(FIGURE.read_text())
     assert numbers["scale"]["name"] == "paper"
     assert claims.width_slope("plain", numbers)["median"] == pytest.approx(1.0, abs=0.02)
+    roots = np.sqrt(numbers["lengths"])
+    widths = claims.smallest_widths(numbers, "linear")
+    assert ((widths == roots) | (widths == roots + 1)).all() and claims.smallest_widths(numbers, "softmax").max() <= 3
+    assert max(claims.off_floor("linear", numbers)["each_seed"]) < 0.003
+    least = [closed_loop.multiplications(L, round(L**0.5), "linear") / L**2 for L in numbers["lengths"]]
+    assert min(least) == max(least) == 2  # of the order of softmax's, (D + 1) L^2 / 2: nothing is saved at any length
+    assert claims.local_width(numbers)["each_seed"] == [4, 4, 4]
+    assert claims.local_width(numbers, numbers["local_length"])["each_seed"] == [9, 9, 9]
     for series in numbers["recall"]["elu"].values():
         assert np.min(series["errors"][-1]) < 1e-3
     full = numbers["local"][str(numbers["local_length"])]

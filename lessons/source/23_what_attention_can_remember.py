@@ -381,7 +381,7 @@ print(f"softmax over a window of 4, width 2, programs of length 1024: {share:.3f
 # %% [markdown]
 # ## 7. The paper and us
 #
-# The paper (2402.13934) proves, for chain-of-thought on general dynamic programs and with numbers of $O(\log L)$ digits, that sparse and linear Transformers of constant depth need a width of order $\sqrt{L}$, up to logarithms, where the softmax Transformer does not; so that their total cost is of order $L^2$ again. It trains all three on arithmetic, longest increasing subsequence and edit distance. **What is rebuilt here is the memory argument alone**: one read-out, a floor of our own derivation, and a toy program. The paper's trained chain-of-thought runs are not reproduced, and all that the table quotes is second-hand.
+# The paper (2402.13934) proves, for chain-of-thought on general dynamic programs and with numbers of $O(\log L)$ digits, that sparse and linear Transformers of constant depth need a width of order $\sqrt{L}$, up to logarithms, where the softmax Transformer does not; so that their total cost is of order $L^2$ again. It trains all three on arithmetic, longest increasing subsequence and edit distance. **What is rebuilt here is the memory argument alone**: one read-out, a floor of our own derivation, and a toy program. The paper's trained chain-of-thought runs are not reproduced, and all that the table quotes is second-hand. Verdicts are of medians; where a single seed falls short, or softmax's width grows a little after all, the last column says so.
 
 # %%
 paper = loaded("what_attention_can_remember")

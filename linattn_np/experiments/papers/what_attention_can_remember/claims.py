@@ -16,6 +16,7 @@ from .closed_loop import multiplications
 from .runs import LOCAL, pairs
 
 ENOUGH, LOCAL_ENOUGH = 0.02, 0.05  # errors below which a width is enough; the local one is a mean over time
+RECALLED = 0.99  # the accuracy of a program that is solved
 
 
 def smallest_width(series: Numbers, seeds: Any, enough: float = ENOUGH) -> float:
@@ -77,6 +78,22 @@ def final_at(numbers: Numbers, short: bool) -> Numbers:
     return spread(np.max(found, axis=0) if short else np.min(found, axis=0))
 
 
+def seeds_that_recall(numbers: Numbers) -> str:
+    """The same of every seed, in words: width sqrt(L) + 1."""
+    each = np.array(final_at(numbers, short=False)["each_seed"])
+    return (
+        f"{(each >= RECALLED).sum()} of {len(each)} seeds have at least {RECALLED:g} at every length, the least {each.min():.4g}"
+    )
+
+
+def softmax_in_words(numbers: Numbers) -> str:
+    """How softmax's smallest width grows with the length."""
+    widths = smallest_widths(numbers, "softmax")
+    power = width_slope("softmax", numbers)["median"]
+    grows = "at no length" if power is None else f"with the power {power:.2f} of L"
+    return f"{widths[:, 0].min():g} at L = {numbers['lengths'][0]}, at most {widths.max():g} at any: it grows {grows}"
+
+
 def sparse_final(numbers: Numbers) -> Numbers:
     """The least accuracy over the lengths of the sparse attention, for each seed."""
     return spread(np.min(numbers["sparse"]["final"], axis=0))
@@ -105,12 +122,12 @@ CLAIMS = in_rows("what_attention_can_remember", "memory.", "reported", (
         "lower bound, second-hand", "for linear attention with a feature map", partial(off_floor, "elu"), Within(0.0, 0.003)),
     Row("softmax_width", "Softmax attention does it with one small width at every length (largest of the widths)",
         "experiments, second-hand", "one fixed width for all sizes; of order log(L) in theory",
-        partial(largest_width, "softmax"), Within(1.0, 3.0)),
+        partial(largest_width, "softmax"), Within(1.0, 3.0), aside=softmax_in_words),
     Row("cost", "At the width that it needs, linear attention costs order L^2 (power of L)",
         "abstract and Table 1, second-hand", "about L^2 in total, as softmax attention", cost_slope, Within(1.9, 2.1)),
     Row("closed_loop", "A dynamic program that the model solves reading its own states: width sqrt(L) + 1 is enough (accuracy)",
         "upper bound, second-hand", "order sqrt(L) is enough for chain-of-thought on dynamic programs",
-        partial(final_at, short=False), Above(0.99, 0.75)),
+        partial(final_at, short=False), Above(RECALLED, 0.75), aside=seeds_that_recall),
     Row("closed_loop_short", "With half of sqrt(L) its final answer is hardly better than a guess (accuracy)",
         "experiments, second-hand", "too narrow models fail as the size grows", partial(final_at, short=True),
         Within(0.0, 0.65)),
