@@ -38,6 +38,12 @@ def copy_mathjax(app, error):
         shutil.copy(Path(folder) / "static" / "mathjax" / "tex-svg-full.js", place)
 
 
+def leave_out_source_maps(app, error):
+    """The theme's source maps, a tenth of the site, are for those who change the theme."""
+    for file in Path(app.outdir).rglob("*.map"):
+        file.unlink()
+
+
 def leave_formulas_alone(app, doctree):
     """Give MathJax the formulas as they stand; Sphinx would put those with a line break into an environment that knows no
     tags.
@@ -52,3 +58,4 @@ def setup(app):
     """Sphinx calls this."""
     app.connect("doctree-read", leave_formulas_alone)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", leave_out_source_maps)
