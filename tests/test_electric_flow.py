@@ -206,6 +206,7 @@ def test_what_must_come_out_does():
     frozen, updated = (np.median(claims.every_seed(numbers, key), axis=0) for key in (claims.FROZEN, claims.UPDATED))
     fixed, chebyshev = (np.array(numbers["steps"][name]["median"])[:9:2] for name in ("fixed step", "Chebyshev"))
     assert (frozen <= chebyshev + 0.05).all() and (frozen[2:] <= fixed[2:] - 1.0).all()
+    assert (np.diff(frozen) < 0).all() and (np.diff(updated) < 0).all() and chebyshev[-1] <= fixed[-1] - 2
     assert -0.75 < np.polyfit(training.DEPTHS, frozen, 1)[0] < -0.55
     assert frozen[1] - updated[1] >= 2 and frozen[2] - updated[2] >= 4
     assert max(map(max, numbers["identities"].values())) < 1e-12 and numbers["molecule"]["errors"][-1] < 1e-6

@@ -158,7 +158,14 @@ def test_the_claims_read_their_numbers():
     assert claims.ratio(numbers, "a", "b")["each_seed"] == [2, 4]
     assert claims.risk_over_loop(numbers, "ridge", "2")["each_seed"] == [1.5, 0.5]
     assert claims.fewer(numbers)["each_seed"] == [4, 2]
-    assert all(claim.reported and not claim.printed and not claim.code for claim in paper.CLAIMS)  # nothing of theirs was read
+    assert not any(claim.printed or claim.code for claim in paper.CLAIMS)  # nothing of theirs was read
+    assert all(bool(claim.reported) != bool(claim.predicted) for claim in paper.CLAIMS)
+    numbers["after"] = {
+        name: {"median": [*range(1, 34)], "each_seed": [[*range(1, 34)], [*range(33, 0, -1)]]}
+        for name in ("pre + 8 loops", "pre + 8 loops, random T")
+    }
+    assert claims.at_eight_over(24, "pre + 8 loops", numbers)["each_seed"] == [9 / 25, 25 / 9]
+    assert claims.with_random_loops(numbers).startswith("error 9 at 8 loops, 25 at 24, 33 at 32; trained with 8 loops 9, 25, 33")
 
 
 def test_what_must_come_out_does():
@@ -171,9 +178,10 @@ def test_what_must_come_out_does():
     after = np.array(numbers["after"]["pre + 8 loops"]["median"])
     random = np.array(numbers["after"]["pre + 8 loops, random T"]["median"])
     assert (np.diff(after[:9]) < 0).all() and after[24] > after[8]
-    assert (
-        random[24] < 0.5 * after[24] and random[32] < 0.5 * after[32]
-    )  # a cure in part: rare prompts are clipped away in training
+    rows = {claim.id: claim.rule.verdict(claim.values(numbers)) for claim in paper.CLAIMS}
+    assert rows["looped_transformer.beyond"] == "agrees"
+    # the rule that was written first, random[24] < random[8], does not hold, and the row says so; less of a rise is no cure
+    assert rows["looped_transformer.random"] == "does not agree" and random[8] < random[24] < after[24]
     noise = numbers["noise"]
     risk = {sigma: noise["T = 20"][sigma]["risk"]["median"] for sigma in ("0", "1", "2")}
     human = noise["human"]

@@ -1,5 +1,8 @@
 """Momentum between layers and within attention: by hand, the construction, both roads of attention, gradients, the task, the claims."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from points import relative
@@ -9,6 +12,7 @@ from linattn_np.experiments.papers.momentum import causal_attention, claims, hea
 from linattn_np.experiments.papers.momentum.copy_network import CopyNetwork
 from linattn_np.experiments.papers.momentum.copy_task import CopyTask, train, unseen_loss
 
+FIGURE = Path(__file__).parents[1] / "figures" / "momentum.json"
 SIZES = [(3, 7, 2, 5), (5, 11, 3, 4), (2, 13, 7, 6)]  # B, n, d, layers
 
 
@@ -215,6 +219,18 @@ def test_the_readers_of_the_claims_by_hand():
     assert np.allclose(claims.behind_softmax(numbers)["each_seed"], [0.5, 1.0])
     assert np.allclose(claims.smaller_is_better(numbers)["each_seed"], [0.4])
     assert claims.of_every_seed(claims.paper_gain_only, numbers) == "single seeds 0.000 to 0.100"
+    two = numbers["two"] = ending(
+        **{"linear": [2.0, 3.0], "gain 3/2": [1.5, 2.5], "beta .6": [1.25, 2.75], "beta .9": [1.0, 3.5]}
+    )
+    two["gain 3/2"]["curve"], two["beta .9"]["curve"] = (
+        {"each_seed": [[3, 2, 1.5, 1], [3, 2, 2.5, 1]]},
+        {"each_seed": [[3, 1, 1, 1], [3, 1.5, 1, 1]]},
+    )
+    assert claims.in_how_many(numbers) == (
+        "beta .6: 0 to its gain alone, lower in 1 of 2 seeds; 0.5 to linear, lower in 2; "
+        "beta .9: -0.25 to its gain alone, lower in 1 of 2 seeds; 0.25 to linear, lower in 1; "
+        "half way beta .9: 0.75 to its gain alone, lower in 2"
+    )
     curve = lambda *rows: {"iterations": [2, 8], "each_seed": [list(row) for row in rows]}
     ball = {"loss": curve((1.0, 0.5)), "eta": curve((1.0, 1.0)), "beta": curve((0.2, 0.5))}
     scalars_found = {
@@ -223,8 +239,26 @@ def test_the_readers_of_the_claims_by_hand():
     }  # fmt: skip
     assert claims.over_heavy_ball(8, scalars_found)["each_seed"] == [4.0]
     assert np.allclose(claims.growing_momentum(scalars_found)["each_seed"], [0.3])
+    assert claims.least_growth(scalars_found) == "from depth to depth it grows by 0.3 at least, in 1 of 1 seeds always"
     assert np.allclose(claims.adaptive_share(scalars_found)["each_seed"], [0.8])
     assert np.allclose(claims.beside_the_optimum(scalars_found)["each_seed"], [2.0])
+
+
+def test_what_must_come_out_does():
+    """The acceptance lines, on the committed figure: the heavy ball by depth, and the copy task at equal gain, seed by seed."""
+    numbers = json.loads(FIGURE.read_text())
+    for depth, most in ((4, 0.75), (8, 0.4), (16, 0.1)):
+        assert 1 / claims.over_heavy_ball(depth, numbers)["median"] <= most
+    beta = np.array(numbers["heavy ball"]["beta"]["each_seed"])
+    assert (np.diff(beta[:, :5]) > 0).all() and (beta[:, 5] > beta[:, 3]).all()  # from 12 to 16 layers it may stand still
+    every = {name: claims.losses(numbers, "copy", name) for name in numbers["copy"]}
+    assert len(every["linear"]) == len(claims.losses(numbers, "two", "beta .6")) == 5
+    assert np.abs(every["paper"] - every["gain 2/3"]).max() < 0.02
+    assert np.all(every["beta .9"] < every["beta .6"]) and np.all(every["beta .6"] < every["gain 3/2"])
+    assert np.all(every["gain 3/2"] < every["linear"]) and np.all(every["beta .9"] < every["gain 3/2"] - 0.05)
+    assert np.all(every["softmax"] < np.min([every[name] for name in every if name != "softmax"], axis=0) - 0.5)
+    assert np.all(claims.losses(numbers, "lag", "beta .9") > claims.losses(numbers, "lag", "gain 3/2") + 0.15)
+    assert numbers["iterations"] == {"copy": 400, "lag": 300, "two": 600}
 
 
 @pytest.mark.parametrize("call, says", [

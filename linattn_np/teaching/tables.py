@@ -90,6 +90,7 @@ def paper_and_us(ids: Sequence[str]) -> None:
                     claim["printed"],
                     claim["code"] and f"released code: {claim['code']}",
                     claim["reported"] and f"second-hand: {claim['reported']}",
+                    claim.get("predicted") and f"predicted: {claim['predicted']}",
                 ),
             )
         )

@@ -38,6 +38,20 @@ def of_every_seed(values: Callable[[Numbers], Numbers], numbers: Numbers) -> str
     return f"single seeds {min(found):.3f} to {max(found):.3f}"
 
 
+def in_how_many(numbers: Numbers) -> str:
+    """Two layers: the difference for beta .6 too, in how many seeds each beta is lower than its gain alone and than linear, and half way."""
+    found = []
+    for name in ("beta .6", "beta .9"):
+        gain, linear = (np.array(less("two", other, name, numbers)["each_seed"], float) for other in ("gain 3/2", "linear"))
+        found.append(
+            f"{name}: {np.median(gain):.2g} to its gain alone, lower in {(gain > 0).sum()} of {len(gain)} seeds; "
+            f"{np.median(linear):.2g} to linear, lower in {(linear > 0).sum()}"
+        )
+    curves = [np.array(numbers["two"][name]["curve"]["each_seed"], float) for name in ("gain 3/2", "beta .9")]
+    half = np.subtract(*curves)[:, (len(curves[0].T) - 1) // 2]
+    return "; ".join([*found, f"half way beta .9: {np.median(half):.2g} to its gain alone, lower in {(half > 0).sum()}"])
+
+
 def in_order(numbers: Numbers) -> Numbers:
     """The least of the steps down linear, gain 3/2, beta .6, beta .9, seed by seed."""
     rows = np.array([losses(numbers, "copy", name) for name in ("linear", "gain 3/2", "beta .6", "beta .9")])
@@ -97,6 +111,12 @@ def growing_momentum(numbers: Numbers) -> Numbers:
     return spread(each_seed(found) - each_seed(found, 2))
 
 
+def least_growth(numbers: Numbers) -> str:
+    """The least step of the learned momentum from one depth to the next, of all seeds."""
+    steps = np.diff(np.array(numbers["heavy ball"]["beta"]["each_seed"], float), axis=1)
+    return f"from depth to depth it grows by {steps.min():.2g} at least, in {(steps > 0).all(axis=1).sum()} of {len(steps)} seeds always"
+
+
 def adaptive_share(numbers: Numbers, kind: str = "adaptive") -> Numbers:
     """Of what the learned heavy ball gains over descent at 8 layers, how much the adaptive rule does, seed by seed."""
     depths = numbers["descent"]["loss"]["iterations"]
@@ -127,6 +147,7 @@ def claims() -> Iterator[Claim]:
     )  # fmt: skip
     yield Claim(
         id="momentum.depth", printed="the optimum is one of many steps", values=growing_momentum, rule=Above(0.2, 0.0),
+        aside=least_growth,
         statement="The learned momentum grows with the number of layers (16 layers' less 2 layers')", **theory,
     )  # fmt: skip
     yield Claim(
@@ -146,10 +167,12 @@ def claims() -> Iterator[Claim]:
     )  # fmt: skip
     yield Claim(
         id="momentum.copy.reweighting", printed="momentum better than linear (plot)", values=partial(less, "copy", "gain 3/2", "beta .9"),
+        aside=partial(of_every_seed, partial(less, "copy", "gain 3/2", "beta .9")),
         statement="At equal far gain 3/2, beta .9 has a lower loss than beta 0 (difference in nats)", rule=Above(0.05, 0.0), **figure1,
     )  # fmt: skip
     yield Claim(
         id="momentum.copy.order", printed="momentum better than linear (plot)", values=in_order, rule=Above(0.0, -0.02),
+        aside=partial(of_every_seed, in_order),
         statement="Linear, gain 3/2, beta .6, beta .9: each lower than the one before (least step in nats)", **figure1,
     )  # fmt: skip
     yield Claim(
@@ -160,6 +183,7 @@ def claims() -> Iterator[Claim]:
     )  # fmt: skip
     yield Claim(
         id="momentum.copy.softmax", printed="softmax converges fastest (plot)", values=behind_softmax, rule=Above(0.5, 0.0),
+        aside=partial(of_every_seed, behind_softmax),
         statement="Softmax attention has a lower loss than every linear form (difference to the best of them in nats)", **figure1,
     )  # fmt: skip
     yield Claim(
@@ -168,11 +192,13 @@ def claims() -> Iterator[Claim]:
     )  # fmt: skip
     yield Claim(
         id="momentum.near", printed="favours old tokens, the opposite of local attention", values=partial(less, "lag", "beta .9", "gain 3/2"),
+        aside=partial(of_every_seed, partial(less, "lag", "beta .9", "gain 3/2")),
         statement="Where the symbol asked for is 3 places back, beta .9 is worse than its gain alone (difference in nats)",
         rule=Above(0.15, 0.0), where="remark after (13)", **common,
     )  # fmt: skip
     yield Claim(
         id="momentum.two_layers", printed="momentum better than linear (plot)", values=partial(less, "two", "gain 3/2", "beta .9"),
+        aside=in_how_many,
         statement="With two layers and words of 8 to 14 symbols, at equal far gain, beta .9 has a lower loss than beta 0 (nats)",
         rule=Above(0.05, 0.0), **figure1,
     )  # fmt: skip

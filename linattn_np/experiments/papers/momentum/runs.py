@@ -25,7 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # what the attention of the network is
 }
 MAIN = tuple(VARIANTS)[:7]
 NEAR = ("softmax", "linear", "gain 3/2", "beta .9")  # of the control
-TWO = ("softmax", "linear", "gain 3/2", "beta .9")  # with two layers
+TWO = ("softmax", "linear", "gain 3/2", "beta .6", "beta .9")  # with two layers
 WINDOWS = 20  # of a loss curve
 
 
