@@ -114,7 +114,7 @@ def growing_momentum(numbers: Numbers) -> Numbers:
 def least_growth(numbers: Numbers) -> str:
     """The least step of the learned momentum from one depth to the next, of all seeds."""
     steps = np.diff(np.array(numbers["heavy ball"]["beta"]["each_seed"], float), axis=1)
-    return f"from depth to depth it grows by {steps.min():.2g} at least, in {(steps > 0).all(axis=1).sum()} of {len(steps)} seeds always"
+    return f"least step from one depth to the next {steps.min():+.2g}; it grows at every depth in {(steps > 0).all(axis=1).sum()} of {len(steps)} seeds"
 
 
 def adaptive_share(numbers: Numbers, kind: str = "adaptive") -> Numbers:
