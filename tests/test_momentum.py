@@ -239,7 +239,10 @@ def test_the_readers_of_the_claims_by_hand():
     }  # fmt: skip
     assert claims.over_heavy_ball(8, scalars_found)["each_seed"] == [4.0]
     assert np.allclose(claims.growing_momentum(scalars_found)["each_seed"], [0.3])
-    assert claims.least_growth(scalars_found) == "least step from one depth to the next +0.3; it grows at every depth in 1 of 1 seeds"
+    assert (
+        claims.least_growth(scalars_found)
+        == "least step from one depth to the next +0.3; it grows at every depth in 1 of 1 seeds"
+    )
     assert np.allclose(claims.adaptive_share(scalars_found)["each_seed"], [0.8])
     assert np.allclose(claims.beside_the_optimum(scalars_found)["each_seed"], [2.0])
 
