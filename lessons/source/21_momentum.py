@@ -469,7 +469,8 @@ for name in ("beta .6", "beta .9"):
         differences = np.array(to_gain)[:, at]
         rows.append((name, paper["two"][name]["curve"]["iterations"][at],
                      f"{np.median(differences):+.3f}", f"{(differences < 0).sum()} of 5"))
-table(("two layers", "iteration", "to the gain alone", "lower in"), rows, "nats, median of seeds")
+table(("two layers", "iteration", "to the gain alone", "lower in"), rows,
+      "nats, median of seeds")
 
 # %% [markdown]
 # With two layers the order is gone. After half of the iterations $\beta = .9$ is below its gain alone in every seed; at the end it is above it in all but one. And $\beta = .6$ is below in three of five, with seeds a tenth of a nat and more apart: five of them do not decide. So the reweighting helped early and not at the end; in one layer it helped to the end. Why it turns is open. A guess, not tested: once the network has found where to look, an opinion about distances is in its way.
