@@ -70,8 +70,8 @@ def plateaus(f: Array, M: Array, levels: Array, every: int) -> dict[str, Array]:
             continue
         at = inside[np.argmin(speed[inside])]
         same = np.abs(f / f[at] - 1) <= NEAR
-        begin, end = at - np.argmin(same[at::-1]) + 1, at + np.argmin(same[at:])
-        begin = 0 if same[: at + 1].all() else begin
+        begin = 0 if same[:at].all() else at - np.argmin(same[at::-1]) + 1
+        end = len(f) if same[at:].all() else at + np.argmin(same[at:])
         found[:, m] = at, f[at], f[at] / levels[m] - 1, end - begin, rank(M[min(round(at / every), len(M) - 1)])
     return dict(zip(("step", "loss", "error", "lasts", "rank"), found, strict=True))
 
