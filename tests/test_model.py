@@ -141,10 +141,10 @@ def test_a_model_that_a_worker_cannot_make_is_refused():
 def test_it_needs_no_numba():
     code = (
         "import sys; sys.modules['numba'] = None; sys.path.insert(0, 'tests')\n"
-        "import linattn_np as la; from third_model import Readout\n"
+        "import numpy as np, linattn_np as la; from third_model import Readout\n"
         "la.train(la.RegressionTask(n=5, d=3), la.optimizers.SGD(0.1), 2, batch=5, model=Readout(), progress=False)\n"
         "print(la.loss_and_grad(*((lambda r: (la.init_params(r), *la.RegressionTask().sample(3, r)))"
-        "(la.optimizers.np.random.default_rng(0))))[1].shape)"
+        "(np.random.default_rng(0))))[1].shape)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
     assert done.stdout.strip() == "(3, 1, 2, 5, 5)", done.stderr

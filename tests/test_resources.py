@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import linattn_np as la
@@ -114,7 +115,7 @@ def test_memory_grows_with_the_record_alone(found):
 @pytest.mark.parametrize("measure", ["train", "noise"])
 def test_a_batch_beyond_the_memory_is_refused_with_what_it_would_take(measure, monkeypatch):
     monkeypatch.setattr(_checks, "MEMORY", 2**36)
-    task, rng = la.RegressionTask(), la.optimizers.np.random.default_rng(0)
+    task, rng = la.RegressionTask(), np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"batch: expected less than would fill the memory, got 1000000000, which takes \d+ GiB"):
         if measure == "train":
             la.train(task, la.optimizers.SGD(0.1), 1, batch=10**9)
