@@ -4,6 +4,7 @@ from importlib import import_module as _import_module
 from types import ModuleType
 
 STUDIES: tuple[str, ...] = (  # one name a line, in the order of their lessons
+    "edge_of_stability",
     "saddle_to_saddle",
 )
 
