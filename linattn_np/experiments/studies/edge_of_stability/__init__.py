@@ -4,12 +4,12 @@
 flow; ``measurements`` the runs. Lesson 26.
 """
 
-from .cubic import balance, central_flow, grad_of_sharpness, gradient_flow
+from .cubic import Valley, balance, central_flow, grad_of_sharpness, gradient_flow
 from .edges import adam_edge, edge
 from .figure import ALT, CLAIMS, SECONDS, TITLE, draw, measure, sizes, summary
 
 __all__ = [
-    "ALT", "CLAIMS", "DERIVED", "SECONDS", "TITLE", "adam_edge", "balance", "central_flow", "draw", "edge", "grad_of_sharpness",
+    "ALT", "CLAIMS", "DERIVED", "SECONDS", "TITLE", "Valley", "adam_edge", "balance", "central_flow", "draw", "edge", "grad_of_sharpness",
     "gradient_flow", "measure", "sizes", "summary",
 ]  # fmt: skip
 DERIVED = ("edges", "cubic")

@@ -1,13 +1,13 @@
 """What the third derivative does at the edge: the force of an oscillation, its amplitude, and the flow of its middle.
 
-Iterates at the edge are m + c u and m - c u in turn, u the top unit eigenvector of H(m), S = u^T H u its eigenvalue. g is the gradient.
+Iterates at the edge are m + c u and m - c u in turn: u is the top unit eigenvector of H(m), lambda = u^T H u, g the gradient.
 
-    (26.8)   (g(m + c u) + g(m - c u)) / 2 = g(m) + (c^2 / 2) grad S + O(c^4)      grad S = third derivative along u, u
-    (26.9)   grad S = (g(m + h u) - 2 g(m) + g(m - h u)) / h^2 + O(h^2)            three gradients
-    (26.10)  a = -g . grad S,   b = |grad S|^2,        both without their parts along u
-    (26.11)  c^2 = 2 a / b                                                       where S neither rises nor falls
-    (26.12)  dm/dt = -eta (g + (a / b) grad S)   while S >= 2 / eta and a > 0, else -eta g     the central flow
-In the code a + K (S - 2 / eta) takes the place of a, which pulls S back to the edge at the rate eta K, and a / b is no less than 0.
+    (26.8)   (g(m + c u) + g(m - c u)) / 2 = g(m) + (c^2 / 2) grad lambda + O(c^4)
+    (26.9)   grad lambda = (g(m + h u) - 2 g(m) + g(m - h u)) / h^2 + O(h^2)          three gradients
+    (26.10)  a = -g . grad lambda,   b = |grad lambda|^2,        both without their parts along u
+    (26.11)  c^2 = 2 a / b                                     where lambda neither rises nor falls
+    (26.12)  dm/dt = -eta (g + (a / b) grad lambda)            at the edge, while a > 0; else -eta g: the central flow
+In the code a + K (lambda - 2/eta) takes the place of a where lambda >= 2/eta: it pulls lambda back to the edge at the rate eta K.
 Source: derived in lesson 26, after Damian, Nichani and Lee 2023 and Cohen et al. 2025.
 """
 
@@ -28,10 +28,10 @@ BLOCK = 3  # vectors that follow the top of the spectrum along a flow
 class Balance(NamedTuple):
     """The two sides of (26.11) at a point, and the vectors they are made of."""
 
-    a: float  # how fast the gradient flow would raise S
+    a: float  # how fast gradient flow would raise lambda
     b: float  # how fast the force (26.8) lowers it, for c^2 = 2
     grad: Array  # like params, without its part along u
-    grad_S: Array  # like params, without its part along u
+    grad_lambda: Array  # like params, without its part along u
 
     @property
     def amplitude_squared(self) -> float:
@@ -46,7 +46,7 @@ def top_pairs(H: Array, count: int = 2) -> tuple[Array, Array]:
 
 
 def grad_of_sharpness(surface: Any, x: Array, u: Array, h: float = STEP, middle: Array | None = None) -> Array:
-    """The gradient of S = u^T H u, u held fixed, which is that of the top eigenvalue for its eigenvector (26.9).
+    """The gradient of lambda = u^T H u, u held fixed, which is that of the top eigenvalue for its eigenvector (26.9).
 
     surface has ``grad``; x, u alike, u of length 1; middle: grad at x where it is known -> like x. Cost: three gradients.
     """
@@ -57,13 +57,13 @@ def grad_of_sharpness(surface: Any, x: Array, u: Array, h: float = STEP, middle:
 def balance(surface: Any, x: Array, u: Array, h: float = STEP) -> Balance:
     """a and b of (26.10) at x, for the top unit eigenvector u, like x."""
     grad = surface.grad(x)
-    grad_S = grad_of_sharpness(surface, x, u, h, grad)
-    grad, grad_S = grad - (grad * u).sum() * u, grad_S - (grad_S * u).sum() * u
-    return Balance(float(-(grad * grad_S).sum()), float((grad_S * grad_S).sum()), grad, grad_S)  # (26.10)
+    grad_lambda = grad_of_sharpness(surface, x, u, h, grad)
+    grad, grad_lambda = grad - (grad * u).sum() * u, grad_lambda - (grad_lambda * u).sum() * u
+    return Balance(float(-(grad * grad_lambda).sum()), float((grad_lambda * grad_lambda).sum()), grad, grad_lambda)  # (26.10)
 
 
 def followed(surface: Any, x: Array, basis: Array) -> tuple[float, Array]:
-    """The top eigenvalue at x from a basis (k, *x.shape) that was good nearby: one block power step. -> S, the new basis, top first"""
+    """The top eigenvalue at x from a basis (k, *x.shape) that was good nearby: one block power step. -> lambda, the new basis, top first"""
     products = surface.hvps(x, basis).reshape(len(basis), -1)
     q = np.linalg.qr(products.T)[0].T  # (k, p)
     small = q @ surface.hvps(x, q.reshape(basis.shape)).reshape(len(basis), -1).T
@@ -80,9 +80,9 @@ def central_flow(
     euler: float = 0.5,
     visit: Callable[[int, Array], None] | None = None,
 ) -> tuple[Array, float]:
-    """The middle of descent's oscillation after ``steps`` steps of descent, by Euler's method (26.12). -> like x, S at the end
+    """The middle of descent's oscillation after ``steps`` steps of descent, by Euler's method (26.12). -> like x, lambda at the end
 
-    basis (k, *x.shape): unit eigenvectors at x, top first; visit(t, x) at whole steps t. Cost: 3 gradients and 2k products an Euler step.
+    basis (k, *x.shape): unit eigenvectors at x, top first; visit(t, x) at whole steps t. Cost of an Euler step: 3 gradients, 2k products.
     """
     sharpness = 0.0
     for step in range(round(steps / euler)):
@@ -92,7 +92,7 @@ def central_flow(
         if sharpness >= 2 / rate:
             found = balance(surface, x, basis[0])
             force = max(0.0, (found.a + PULL / rate * (sharpness - 2 / rate)) / found.b)
-            x = x - euler * rate * (found.grad + force * found.grad_S)  # (26.12)
+            x = x - euler * rate * (found.grad + force * found.grad_lambda)  # (26.12)
         else:
             x = x - euler * rate * surface.grad(x)
     return x, sharpness
@@ -112,7 +112,7 @@ def gradient_flow(
 class Valley:
     """The smallest loss with an edge: f(x, s) = s x^2 / 2 + rho (s - target)^2 / 2, a valley along s of curvature s across.
 
-    On x = 0 the top eigenvector is that of x, S = s, grad S = (0, 1), a = rho (target - s), b = 1. Points are arrays (2,): x, s.
+    On x = 0 the top eigenvector is that of x, lambda = s, grad lambda = (0, 1), a = rho (target - s), b = 1. Points are arrays (2,): x, s.
     Its minimum has sharpness ``target``; where that is above 2/eta, descent ends in x, -x, .. with s = 2/eta instead (26.14).
     """
 
@@ -172,12 +172,12 @@ def error_of_gradient() -> float:
 
 
 def error_of_force() -> float:
-    """(26.10) and (26.11): with the amplitude that ``balance`` says, the mean of two gradients (26.8) leaves S where it is."""
-    surface, x, u, grad_S = at_a_point()
-    surface.c -= surface.grad(x) + 0.3 * grad_S  # so that sharpness rises by itself
+    """(26.10) and (26.11): with the amplitude that ``balance`` says, the mean of two gradients (26.8) leaves lambda where it is."""
+    surface, x, u, grad_lambda = at_a_point()
+    surface.c -= surface.grad(x) + 0.3 * grad_lambda  # so that sharpness rises by itself
     c = np.sqrt(balance(surface, x, u, 0.1).amplitude_squared)
     mean = 0.5 * (surface.grad(x + c * u) + surface.grad(x - c * u))
-    across = grad_S - (grad_S @ u) * u
+    across = grad_lambda - (grad_lambda @ u) * u
     return float(abs(mean @ across) / (across @ across))
 
 

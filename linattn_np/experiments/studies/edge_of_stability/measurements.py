@@ -124,7 +124,7 @@ def flows(seed: int, rate: float, size: Size) -> Arrays:
     """Descent, central flow and gradient flow from one midpoint: what they are apart after ``flow_steps``, if both ends are at the edge.
 
     edges: lambda_1 and lambda_2 midway at the start and at the end, over the edge (2, 2), NaN where the run diverged. moved: how far
-    the midpoint went. central, gradient: distances of the flows from it; losses of all three; S of the central flow at its end, over
+    the midpoint went. central, gradient: distances of the flows from it; losses of all three; lambda of the central flow at its end, over
     the edge. control: how far 200 steps with a rate a tenth larger go on the quadratic model of the loss at the first midpoint, how
     far descent with that rate goes, its lambda midway over its edge, and its loss over that at the start (4,). NaN: not at the edge.
     """
