@@ -219,13 +219,14 @@ table(("compared", "relative difference"), [
 
 # %%
 u, h = vectors[0].reshape(middle.shape), 1e-3
-three = (surface.grad(middle + h * u) - 2 * surface.grad(middle) + surface.grad(middle - h * u)) / h**2
+above, below = (surface.grad(middle + sign * h * u) for sign in (1, -1))
+three = (above - 2 * surface.grad(middle) + below) / h**2  # (26.9)
 library = study.grad_of_sharpness(surface, middle, u)
 exact = surface.hvps(middle + 1e-20j * u, u[None].astype(complex))[0].imag / 1e-20
-table(("compared", "relative difference"), [
-    ("three gradients and library", f"{np.abs(three - library).max() / np.abs(exact).max():.0e}"),
-    ("library and complex step", f"{np.abs(library - exact).max() / np.abs(exact).max():.0e}"),
-])
+table(("compared", "relative difference"),
+      [(words, f"{np.abs(one - two).max() / np.abs(exact).max():.0e}")
+       for words, one, two in (("three gradients and library", three, library),
+                               ("library and complex step", library, exact))])
 
 # %% [markdown]
 # ## 5. Audit it
@@ -265,7 +266,8 @@ print(f"the study's own checks, largest error: {worst:.0e}")
 
 # %%
 size = by_profile(measurements.Size(29, 60, 15, 30, 5, (9, 9, 9, 9), 20, 10),
-                  measurements.Size(every=51, steps=3060, adam_every=50, flow_start=1500, flow_steps=1000))
+                  measurements.Size(every=51, steps=3060, adam_every=50,
+                                    flow_start=1500, flow_steps=1000))
 runs = {}
 with bar(5, "descent") as shown:
     for seed in range(40, 45):
@@ -276,11 +278,11 @@ ratio = {seed: run["met"][quarter:] / limit for seed, run in runs.items()}
 near = {seed: float((np.abs(r[:, 0] - 1) <= 0.05).mean()) for seed, r in ratio.items()}
 show(pictures.draw_hover(runs[40]["times"], {s: r["met"] for s, r in runs.items()}, limit,
                          max(near, key=near.get)),
-     "Left, largest curvature over 2/eta midway between iterates, every seed: most rise to 1 and "
-     "stop. Right, one seed: at the iterates it scatters, midway it is 1.")
+     "Left, largest curvature over 2/eta midway between iterates, every seed: most rise to 1 "
+     "and stop. Right, one seed: at the iterates it scatters, midway it is 1.")
 rows = [(seed, *np.median(ratio[seed][:, [2, 0]], axis=0), near[seed], run["losses"][-1])
         for seed, run in runs.items()]
-table(("seed", "at the iterate, median", "midway, median", "midway within 5 %", "loss at the end"),
+table(("seed", "at the iterate, median", "midway, median", "midway within 5 %", "last loss"),
       rows, "over 2/eta, after the first quarter of the run")
 
 # %% [markdown]
@@ -290,7 +292,8 @@ table(("seed", "at the iterate, median", "midway, median", "midway within 5 %", 
 
 # %%
 keep = {seed: (np.abs(r[:, 0] - 1) <= 0.03) & (r[:, 1] < 0.9) for seed, r in ratio.items()}
-there = {seed: run["met"][quarter:][keep[seed]] for seed, run in runs.items() if keep[seed].any()}
+there = {seed: run["met"][quarter:][keep[seed]]
+         for seed, run in runs.items() if keep[seed].any()}
 show(pictures.draw_amplitude({s: met[:, 3] for s, met in there.items()},
                              {s: met[:, 4] for s, met in there.items()}),
      "Half the jump squared against 2a/b on logarithmic axes: the points lie on the diagonal.")
@@ -317,7 +320,8 @@ table(("from one midpoint", "distance from descent / way of descent", "loss"),
        ("gradient flow", float(found["gradient"] / found["moved"]), found["losses"][2])],
       f"seed {seed}, after {size.flow_steps} steps")
 table(("rate a tenth larger, 200 steps", "way"),
-      [("quadratic model", float(found["control"][0])), ("the loss", float(found["control"][1]))],
+      [("quadratic model", float(found["control"][0])),
+       ("the loss", float(found["control"][1]))],
       f"on the loss the curvature is then {found['control'][2]:.2f} of the new edge")
 
 # %% [markdown]
@@ -328,8 +332,8 @@ table(("rate a tenth larger, 200 steps", "way"),
 # %%
 full = loaded("edge_of_stability")
 show(pictures.draw_follow(full["follow"], full["seeds"], 0.06),
-     "Loaded. Largest curvature midway while the rate is halved at step 3000 and brought back by "
-     "a ramp: some seeds rise to the doubled edge and come back along 2/eta, others stay below.")
+     "Loaded. Largest curvature midway while the rate is halved at step 3000 and brought back "
+     "by a ramp: seeds rise to the doubled edge and come back along 2/eta, or stay below.")
 phases = claims.ends_of_phases(full)
 table(("seed", "rate 0.06", "rate 0.03", "back at 0.06"),
       [(s, *row) for s, row in zip(full["seeds"], phases, strict=True)],
@@ -352,8 +356,8 @@ with bar(4, "Adam") as shown:
         shown.update()
 ratios = np.array(ratios)
 show(pictures.draw_adam(claims.BETAS, ratios),
-     "Rate times preconditioned curvature against (2 + 2 beta1) / (1 - beta1), from 2 to 78: the "
-     "dots of every seed lie close to the diagonal.")
+     "Rate times preconditioned curvature against (2 + 2 beta1) / (1 - beta1), from 2 to 78: "
+     "the dots of every seed lie close to the diagonal.")
 table(("beta1", "predicted, times eta", *(f"seed {40 + k}" for k in range(ratios.shape[1])),
        "full run, beta2 = 0.99", "full run, beta2 = 0.9"),
       [(b, (2 + 2 * b) / (1 - b), *row, *(float(np.median(full["adam"][f"{b:g}, {b2:g}"]))
@@ -384,11 +388,14 @@ table(("batch", *(f"seed {s}" for s in full["seeds"])),
 paper_and_us([
     "edge_of_stability.ceiling.0.03", "edge_of_stability.ceiling.0.06",
     "edge_of_stability.ceiling.0.1", "edge_of_stability.hovers", "edge_of_stability.iterate",
-    "edge_of_stability.follows", "edge_of_stability.returns", "edge_of_stability.momentum.hovers",
+    "edge_of_stability.follows", "edge_of_stability.returns",
+    "edge_of_stability.momentum.hovers",
     "edge_of_stability.adam.0", "edge_of_stability.adam.0.5", "edge_of_stability.adam.0.9",
-    "edge_of_stability.adam.0.95", "edge_of_stability.amplitude", "edge_of_stability.flow.ratio",
+    "edge_of_stability.adam.0.95", "edge_of_stability.amplitude",
+    "edge_of_stability.flow.ratio",
     "edge_of_stability.flow.error", "edge_of_stability.control.quadratic",
-    "edge_of_stability.batch.256", "edge_of_stability.batch.64", "edge_of_stability.batch.order",
+    "edge_of_stability.batch.256", "edge_of_stability.batch.64",
+    "edge_of_stability.batch.order",
 ])
 
 # %% [markdown]

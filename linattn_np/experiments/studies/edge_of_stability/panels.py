@@ -35,13 +35,13 @@ def draw_seeds(ax: Axes, numbers: Numbers) -> None:
         ax.plot(found["times"], values, color=colour, linewidth=1, label=str(seed))
     level(ax)
     ax.set(
-        xlabel="step t", ylabel=r"$\lambda$ over $2/\eta$", ylim=(0, 1.6), title=r"(a) claims.midway, $\eta$ = 0.06, each seed"
+        xlabel="step t", ylabel=r"$\lambda$ over $2/\eta$", ylim=(0, 1.6), title=r"(a) midway, $\eta$ = 0.06, each seed"
     )
     ax.legend(frameon=False, fontsize=7, ncols=4, loc="upper right")
 
 
 def draw_one(ax: Axes, numbers: Numbers) -> None:
-    """At the iterates and claims.midway, for the seed that hovers most at the rate 0.1."""
+    """At the iterates and midway, for the seed that hovers most at the rate 0.1."""
     found = numbers["hover"]["0.1"]
     seed = int(np.nanargmax(claims.hovering("0.1", numbers)["each_seed"]))
     for key, label, style in (("iterate", "at the iterate", {"color": "#D55E00", "marker": "o", "markersize": 2.5, "linestyle": ":"}),
