@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...curves import Numbers, spread
-from ...rules import Above, Claim, Within
+from ...rules import Above, Row, Within, in_rows
 from .measurements import ALONE, NEAR, at_edge
 
 FIGURE = "edge_of_stability"
@@ -163,99 +163,68 @@ def lost_in_words(run: str, numbers: Numbers) -> str:
     return f"{int(np.isnan(values).any(axis=1).sum())} of {len(values)} runs diverged"
 
 
-def claims() -> Iterator[Claim]:
+def amplitude_in_words(numbers: Numbers) -> str:
+    """What the runs say for which a > 0 at most points, beside all: with a < 0 there is no oscillation to predict."""
+    values = np.array(amplitudes(AMPLITUDE_RATES, numbers)["each_seed"], float)
+    rising = values[values > 0.5]
+    if not len(rising):
+        return "0 runs chosen by the rule"
+    gone = len(values) - len(rising)
+    return f"{len(values)} runs chosen by the rule; {len(rising)} from {rising.min():.3f} to {rising.max():.3f}, {gone} beside the edge without a jump"
+
+
+def rows() -> Iterator[Row]:
     """The edge, that it follows the rate, momentum, Adam, the amplitude, the flow, and batches, each with its control."""
-    theory = "lesson 26"
-    for rate in RATES[:3]:
-        run = f"{rate:g}"
-        yield Claim(
-            id=f"edge_of_stability.ceiling.{rate:g}", where=f"{theory}, (26.2)", figure=FIGURE, values=partial(below_ceiling, run),
-            statement=f"Descent with rate {rate:g}: after the first quarter lambda midway is at most 1.1 of 2/eta at 95 % of the times, every seed",
-            predicted="1 at most, found on other seeds: never above 1.1", rule=Above(0.95, 0.5, statistic="smallest"), aside=partial(lost_in_words, run),
-        )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.hovers", where=f"{theory}, (26.2)", figure=FIGURE, values=partial(hovering, "0.06"), aside=partial(lost_in_words, "0.06"),
-        statement="Descent with rate 0.06: three of five seeds have lambda midway within 5 % of 2/eta at half of the times",
-        predicted="1; 4 of 5 other seeds", rule=Above(0.6, 0.25, statistic="share of seeds at half of the times"),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.iterate", where=f"{theory}, (26.3)", figure=FIGURE, values=partial(iterate_over_midpoint, "0.1"),
-        statement="Rate 0.1, seeds that hover: at the iterate lambda is at least twice as far from 2/eta as midway",
-        predicted="H beside the valley is not H in it", rule=Above(2.0, 1.0), aside=partial(runs_in_words, partial(iterate_over_midpoint, "0.1")),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.follows", where=f"{theory}, (26.2)", figure=FIGURE, values=reach_halved,
-        statement="When the rate 0.06 is halved, lambda midway rises to the new edge, within 5 %, in at least a quarter of the seeds",
-        predicted="2, in 2 of 6 other seeds", rule=Within(0.25, 1.0, statistic="mean"),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.returns", where=f"{theory}, (26.2)", figure=FIGURE, values=back_again,
-        statement="Those seeds are back within 5 % of the first edge after a ramp to 0.06 again, each of them",
-        predicted="1", rule=Within(0.0, 0.05, statistic="farthest from 1"), aside=partial(runs_in_words, back_again),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.ramp", where=f"{theory}, (26.2)", figure=FIGURE, values=ceiling_after_ramp,
-        statement="After the ramp no seed is above 1.1 of the first edge", predicted="1 at most", rule=Within(0.0, CEILING, statistic="largest"),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.momentum.ceiling", where=f"{theory}, (26.6)", figure=FIGURE, values=partial(below_ceiling, "momentum"),
-        statement="Heavy ball, mu = 0.5, rate 0.1: lambda midway is at most 1.1 of 3/eta at 95 % of the times, every seed",
-        predicted="1 at most", rule=Above(0.95, 0.5, statistic="smallest"), aside=partial(lost_in_words, "momentum"),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.momentum.hovers", where=f"{theory}, (26.6)", figure=FIGURE, values=partial(hovering, "momentum"),
-        statement="Heavy ball, mu = 0.5, rate 0.1: three of five seeds are within 5 % of 3/eta at half of the times",
-        predicted="1; 4 of 5 other seeds", rule=Above(0.6, 0.25, statistic="share of seeds at half of the times"), aside=partial(lost_in_words, "momentum"),
-    )  # fmt: skip
+    edge, every, half = (
+        "lesson 26, (26.2)",
+        Above(0.95, 0.5, statistic="smallest"),
+        Above(0.6, 0.25, statistic="share of seeds at half of the times"),
+    )
+    for run in (f"{rate:g}" for rate in RATES[:3]):
+        yield Row(f"ceiling.{run}", f"Descent with rate {run}: after the first quarter lambda midway is at most 1.1 of 2/eta at 95 % of the times, every seed",
+                  edge, "1 at most", partial(below_ceiling, run), every, partial(lost_in_words, run))  # fmt: skip
+    yield Row("hovers", "Descent with rate 0.06: three of five seeds have lambda midway within 5 % of 2/eta at half of the times",
+              edge, "1; 4 of 5 other seeds", partial(hovering, "0.06"), half, partial(lost_in_words, "0.06"))  # fmt: skip
+    read = partial(iterate_over_midpoint, "0.1")
+    yield Row("iterate", "Rate 0.1, seeds that hover: at the iterate lambda is at least twice as far from 2/eta as midway",
+              "lesson 26, (26.3)", "H beside the valley is not H in it", read, Above(2.0, 1.0), partial(runs_in_words, read))  # fmt: skip
+    yield Row("follows", "When the rate 0.06 is halved, lambda midway rises to the new edge, within 5 %, in at least a quarter of the seeds",
+              edge, "2; 2 of 6 other seeds", reach_halved, Within(0.25, 1.0, statistic="mean"))  # fmt: skip
+    yield Row("returns", "Those seeds are back within 5 % of the first edge after a ramp to 0.06 again, each of them",
+              edge, "1", back_again, Within(0.0, 0.05, statistic="farthest from 1"), partial(runs_in_words, back_again))  # fmt: skip
+    yield Row("ramp", "After the ramp no seed is above 1.1 of the first edge", edge, "1 at most", ceiling_after_ramp,
+              Within(0.0, CEILING, statistic="largest"))  # fmt: skip
+    ball = "Heavy ball, mu = 0.5, rate 0.1: "
+    yield Row("momentum.ceiling", f"{ball}lambda midway is at most 1.1 of 3/eta at 95 % of the times, every seed", "lesson 26, (26.6)",
+              "1 at most", partial(below_ceiling, "momentum"), every, partial(lost_in_words, "momentum"))  # fmt: skip
+    yield Row("momentum.hovers", f"{ball}three of five seeds are within 5 % of 3/eta at half of the times", "lesson 26, (26.6)",
+              "1; 4 of 5 other seeds", partial(hovering, "momentum"), half, partial(lost_in_words, "momentum"))  # fmt: skip
+    within = Within(0.0, 0.12, statistic="farthest from 1")
     for beta1 in BETAS:
-        yield Claim(
-            id=f"edge_of_stability.adam.{beta1:g}", where=f"{theory}, (26.7)", figure=FIGURE, values=partial(adam_ratio, beta1),
-            statement=f"Adam, beta1 = {beta1:g}, beta2 = 0.99: the median preconditioned lambda is within 12 % of "
-            f"{(2 + 2 * beta1) / (1 - beta1):.3g}/eta, every seed",
-            predicted=f"{(2 + 2 * beta1) / (1 - beta1):.3g}/eta", rule=Within(0.0, 0.12, statistic="farthest from 1"),
-        )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.adam.medians", where=f"{theory}, (26.7)", figure=FIGURE, values=adam_medians,
-        statement="Adam: the medians over seeds for the four beta1, 39-fold apart, are each within 12 % of (2 + 2 beta1)/((1 - beta1) eta)",
-        predicted="2, 6, 38, 78 over eta", rule=Within(0.0, 0.12, statistic="farthest from 1"),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.amplitude", where=f"{theory}, (26.11)", figure=FIGURE, values=partial(amplitudes, AMPLITUDE_RATES),
-        statement="Rates 0.06 and 0.14, runs with 20 points alone at the edge: half the jump, squared, is 2a/b within a tenth, every run",
-        predicted="1", rule=Within(0.0, 0.1, statistic="farthest from 1"), aside=partial(runs_in_words, partial(amplitudes, AMPLITUDE_RATES)),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.flow.ratio", where=f"{theory}, (26.12)", figure=FIGURE, values=flow_ratio,
-        statement="Runs alone at the edge at both ends of 2500 steps: gradient flow ends at least 20 times as far from descent as the "
-        "central flow, every run",
-        predicted="43 to 88 on other seeds", rule=Above(20.0, 5.0, statistic="smallest"), aside=partial(runs_in_words, flow_ratio),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.flow.error", where=f"{theory}, (26.12)", figure=FIGURE, values=flow_error,
-        statement="The same runs: the central flow ends within 1 % of the distance that descent went",
-        predicted=".002 to .004 on other seeds", rule=Within(0.0, 0.01, statistic="largest"), aside=partial(runs_in_words, flow_error),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.control.quadratic", where=f"{theory}, control", figure=FIGURE, values=quadratic,
-        statement="The same runs, rate raised by a tenth: on the quadratic model of the loss 200 steps go at least 1000 times as far as on the loss",
-        predicted="1.2^200 = 7e15", rule=Above(1000.0, 10.0, statistic="smallest"), aside=partial(runs_in_words, quadratic),
-    )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.control.raised", where=f"{theory}, control", figure=FIGURE, values=raised,
-        statement="The same runs, rate raised by a tenth: on the loss lambda midway has come down to at most 1.05 of the new edge after 200 steps",
-        predicted="1 at most", rule=Within(0.0, 1.05, statistic="largest"), aside=partial(runs_in_words, raised),
-    )  # fmt: skip
-    for batch, most in ((256, 0.75), (64, 0.35)):
-        yield Claim(
-            id=f"edge_of_stability.batch.{batch}", where=theory, figure=FIGURE, values=partial(at_batch, batch),
-            statement=f"Batches of {batch} out of 1024, rate 0.03: lambda of the whole set stays below {most:g} of 2/eta, every seed",
-            predicted="below the edge; .48 to .63 at 256, .16 to .21 at 64 on other seeds", rule=Within(0.0, most, statistic="largest"),
-        )  # fmt: skip
-    yield Claim(
-        id="edge_of_stability.batch.order", where=theory, figure=FIGURE, values=in_order,
-        statement="Batches of 1024, 256 and 64, rate 0.03: the smaller the batch, the lower lambda, every seed",
-        predicted="ordered, 3 of 3 other seeds", rule=Above(1.0, 1.0, statistic="smallest"),
-    )  # fmt: skip
+        size = f"{(2 + 2 * beta1) / (1 - beta1):.3g}/eta"
+        yield Row(f"adam.{beta1:g}", f"Adam, beta1 = {beta1:g}, beta2 = 0.99: the median preconditioned lambda is within 12 % of {size}, every seed",
+                  "lesson 26, (26.7)", size, partial(adam_ratio, beta1), within)  # fmt: skip
+    yield Row("adam.medians", "Adam: the medians over seeds for the four beta1, 39-fold apart, are each within 12 % of (2 + 2 beta1)/((1 - beta1) eta)",
+              "lesson 26, (26.7)", "2, 6, 38, 78 over eta", adam_medians, within)  # fmt: skip
+    yield Row("amplitude", "Rates 0.06 and 0.14, runs with 20 points alone at the edge: half the jump, squared, is 2a/b within a tenth, every run",
+              "lesson 26, (26.11)", "1", partial(amplitudes, AMPLITUDE_RATES), Within(0.0, 0.1, statistic="farthest from 1"),
+              amplitude_in_words)  # fmt: skip
+    yield Row("flow.ratio", "Runs alone at the edge at both ends of 2500 steps: gradient flow ends at least 20 times as far from descent as the "
+              "central flow, every run", "lesson 26, (26.12)", "43 to 88 on other seeds", flow_ratio, Above(20.0, 5.0, statistic="smallest"),
+              partial(runs_in_words, flow_ratio))  # fmt: skip
+    yield Row("flow.error", "The same runs: the central flow ends within 1 % of the distance that descent went", "lesson 26, (26.12)",
+              "0.002 to 0.004 on other seeds", flow_error, Within(0.0, 0.01, statistic="largest"), partial(runs_in_words, flow_error))  # fmt: skip
+    raise_it = "The same runs, rate raised by a tenth: on "
+    yield Row("control.quadratic", f"{raise_it}the quadratic model of the loss 200 steps go at least 1000 times as far as on the loss",
+              "lesson 26, control", "1.2^200 = 7e15", quadratic, Above(1000.0, 10.0, statistic="smallest"),
+              partial(runs_in_words, quadratic))  # fmt: skip
+    yield Row("control.raised", f"{raise_it}the loss lambda midway has come down to at most 1.05 of the new edge after 200 steps",
+              "lesson 26, control", "1 at most", raised, Within(0.0, 1.05, statistic="largest"), partial(runs_in_words, raised))  # fmt: skip
+    for batch, most, seen in ((256, 0.75, "0.48 to 0.63"), (64, 0.35, "0.16 to 0.21")):
+        yield Row(f"batch.{batch}", f"Batches of {batch} out of 1024, rate 0.03: lambda of the whole set stays below {most:g} of 2/eta, every seed",
+                  "lesson 26", f"below the edge; {seen} on other seeds", partial(at_batch, batch), Within(0.0, most, statistic="largest"))  # fmt: skip
+    yield Row("batch.order", "Batches of 1024, 256 and 64, rate 0.03: the smaller the batch, the lower lambda, every seed", "lesson 26",
+              "ordered, 3 of 3 other seeds", in_order, Above(1.0, 1.0, statistic="smallest"))  # fmt: skip
 
 
-CLAIMS = tuple(claims())
+CLAIMS = in_rows(FIGURE, "edge_of_stability.", "predicted", rows())

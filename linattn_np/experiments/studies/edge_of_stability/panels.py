@@ -34,9 +34,7 @@ def draw_seeds(ax: Axes, numbers: Numbers) -> None:
     for seed, values, colour in zip(numbers["seeds"], np.array(found["midpoint"], float), COLOURS, strict=False):
         ax.plot(found["times"], values, color=colour, linewidth=1, label=str(seed))
     level(ax)
-    ax.set(
-        xlabel="step t", ylabel=r"$\lambda$ over $2/\eta$", ylim=(0, 1.6), title=r"(a) midway, $\eta$ = 0.06, each seed"
-    )
+    ax.set(xlabel="step t", ylabel=r"$\lambda$ over $2/\eta$", ylim=(0, 1.6), title=r"(a) midway, $\eta$ = 0.06, each seed")
     ax.legend(frameon=False, fontsize=7, ncols=4, loc="upper right")
 
 
@@ -96,6 +94,7 @@ def draw_adam(ax: Axes, numbers: Numbers) -> None:
     """Adam's measured edge against the predicted one."""
     predicted = np.array([claims.ADAM_RATE * adam_edge(claims.ADAM_RATE, beta1) for beta1 in claims.BETAS])
     ax.plot([1.5, 110], [1.5, 110], color="0.6", linewidth=1)
+    style: dict[str, Any]
     for beta2, style in zip(
         claims.BETA2, ({"marker": "o", "color": "#0072B2"}, {"marker": "x", "color": "#D55E00"}), strict=True
     ):
