@@ -11,7 +11,6 @@ In the code a + K (lambda - 2/eta) takes the place of a where lambda >= 2/eta: i
 Source: derived in lesson 26, after Damian, Nichani and Lee 2023 and Cohen et al. 2025.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,31 +62,21 @@ def balance(surface: Any, x: Array, u: Array, h: float = STEP) -> Balance:
 
 
 def followed(surface: Any, x: Array, basis: Array) -> tuple[float, Array]:
-    """The top eigenvalue at x from a basis (k, *x.shape) that was good nearby: one block power step. -> lambda, the new basis, top first"""
+    """One block power step from a basis (k, *x.shape) that was good nearby. -> lambda at x, the new basis, top first"""
     products = surface.hvps(x, basis).reshape(len(basis), -1)
-    q = np.linalg.qr(products.T)[0].T  # (k, p)
+    q = np.linalg.qr(products.T)[0].T
     small = q @ surface.hvps(x, q.reshape(basis.shape)).reshape(len(basis), -1).T
     values, turns = np.linalg.eigh(0.5 * (small + small.T))
     return float(values[-1]), (turns[:, ::-1].T @ q).reshape(basis.shape)
 
 
-def central_flow(
-    surface: Any,
-    x: Array,
-    basis: Array,
-    rate: float,
-    steps: int,
-    euler: float = 0.5,
-    visit: Callable[[int, Array], None] | None = None,
-) -> tuple[Array, float]:
-    """The middle of descent's oscillation after ``steps`` steps of descent, by Euler's method (26.12). -> like x, lambda at the end
+def central_flow(surface: Any, x: Array, basis: Array, rate: float, steps: int, euler: float = 0.5) -> tuple[Array, float]:
+    """The middle of descent's oscillation after ``steps`` steps of descent, by Euler's method (26.12). -> like x, its lambda
 
-    basis (k, *x.shape): unit eigenvectors at x, top first; visit(t, x) at whole steps t. Cost of an Euler step: 3 gradients, 2k products.
+    basis (k, *x.shape): unit eigenvectors at x, top first. Cost of an Euler step: 3 gradients, 2k products.
     """
     sharpness = 0.0
-    for step in range(round(steps / euler)):
-        if visit and step * euler == int(step * euler):
-            visit(int(step * euler), x)
+    for _ in range(round(steps / euler)):
         sharpness, basis = followed(surface, x, basis)
         if sharpness >= 2 / rate:
             found = balance(surface, x, basis[0])
@@ -98,13 +87,9 @@ def central_flow(
     return x, sharpness
 
 
-def gradient_flow(
-    surface: Any, x: Array, rate: float, steps: int, euler: float = 0.25, visit: Callable[[int, Array], None] | None = None
-) -> Array:
+def gradient_flow(surface: Any, x: Array, rate: float, steps: int, euler: float = 0.25) -> Array:
     """dx/dt = -eta g by Euler's method, stable up to the curvature 2 / (euler rate). -> like x"""
-    for step in range(round(steps / euler)):
-        if visit and step * euler == int(step * euler):
-            visit(int(step * euler), x)
+    for _ in range(round(steps / euler)):
         x = x - euler * rate * surface.grad(x)
     return x
 
@@ -112,7 +97,7 @@ def gradient_flow(
 class Valley:
     """The smallest loss with an edge: f(x, s) = s x^2 / 2 + rho (s - target)^2 / 2, a valley along s of curvature s across.
 
-    On x = 0 the top eigenvector is that of x, lambda = s, grad lambda = (0, 1), a = rho (target - s), b = 1. Points are arrays (2,): x, s.
+    On x = 0 the top eigenvector is that of x, lambda = s, grad lambda = (0, 1), a = rho (target - s), b = 1. Points are (x, s).
     Its minimum has sharpness ``target``; where that is above 2/eta, descent ends in x, -x, .. with s = 2/eta instead (26.14).
     """
 
@@ -172,7 +157,7 @@ def error_of_gradient() -> float:
 
 
 def error_of_force() -> float:
-    """(26.10) and (26.11): with the amplitude that ``balance`` says, the mean of two gradients (26.8) leaves lambda where it is."""
+    """(26.10), (26.11): with the amplitude that ``balance`` says, the mean of two gradients (26.8) leaves lambda where it is."""
     surface, x, u, grad_lambda = at_a_point()
     surface.c -= surface.grad(x) + 0.3 * grad_lambda  # so that sharpness rises by itself
     c = np.sqrt(balance(surface, x, u, 0.1).amplitude_squared)

@@ -26,7 +26,7 @@ def edge(rate: float, momentum: float = 0.0) -> float:
 
 
 def adam_edge(rate: float, beta1: float) -> float:
-    """The largest preconditioned curvature at which Adam does not grow, its preconditioner held fixed (26.7). rate > 0 -> float"""
+    """The largest preconditioned curvature at which Adam with a fixed preconditioner does not grow (26.7). rate > 0 -> float"""
     rate, beta1 = as_real("rate", rate, above=0), as_real("beta1", beta1, least=0, below=1)
     return (2 + 2 * beta1) / ((1 - beta1) * rate)
 

@@ -1,4 +1,4 @@
-"""Midpoint Hessian at 2/eta, that it follows the rate, momentum and Adam, the cubic amplitude, the central flow, and small batches."""
+"""Midpoint Hessian at 2/eta, that it follows the rate, momentum and Adam, the cubic amplitude, the central flow, small batches."""
 
 from collections.abc import Callable
 from typing import Any

@@ -52,7 +52,7 @@ def start_of(seed: int) -> Array:
 
 
 def descent(grad: Callable[[Array], Array], x: Array, optimizer: Any, steps: int) -> Iterator[tuple[int, Array, Array, Any]]:
-    """Updates t = 0, 1, ..: yields t, x before, x after, the optimizer's state after; ends early where numbers are no longer finite."""
+    """Updates t = 0, 1, ..: yields t, x before, x after, the optimizer's state after; ends where numbers are no longer finite."""
     state = optimizer.init(x)
     with np.errstate(all="ignore"):
         for t in range(steps):
@@ -121,12 +121,12 @@ def adams(seed: int, rate: float, beta1: float, beta2: float, size: Size) -> Arr
 
 
 def flows(seed: int, rate: float, size: Size) -> Arrays:
-    """Descent, central flow and gradient flow from one midpoint: what they are apart after ``flow_steps``, if both ends are at the edge.
+    """Descent, central flow and gradient flow from one midpoint, ``flow_steps`` on; NaN where an end is not at the edge.
 
-    edges: lambda_1 and lambda_2 midway at the start and at the end, over the edge (2, 2), NaN where the run diverged. moved: how far
-    the midpoint went. central, gradient: distances of the flows from it; losses of all three; lambda of the central flow at its end, over
-    the edge. control: how far 200 steps with a rate a tenth larger go on the quadratic model of the loss at the first midpoint, how
-    far descent with that rate goes, its lambda midway over its edge, and its loss over that at the start (4,). NaN: not at the edge.
+    edges: lambda_1 and lambda_2 midway at the start and at the end, over the edge (2, 2). moved: how far the midpoint went.
+    central, gradient: distances of the flows from it. losses: of all three. central_sharpness: lambda of the central flow at its end, over
+    the edge. control: 200 steps with a rate a tenth larger, how far they go on the quadratic model of the loss at the first
+    midpoint and on the loss, and on the loss lambda midway over its edge, and the loss over that at the start (4,).
     """
     surface, wanted = surface_of(seed, size.prompts), (size.flow_start, size.flow_start + size.flow_steps)
     kept = {
@@ -154,7 +154,7 @@ def flows(seed: int, rate: float, size: Size) -> Arrays:
 
 
 def control(surface: Objective, middle: Array, x: Array, rate: float) -> Array:
-    """CONTROL_STEPS steps of descent from x on the quadratic model of the loss at ``middle``, and on the loss: as ``flows`` has it."""
+    """Steps of descent from x on the quadratic model of the loss at ``middle``, and on the loss: as ``flows`` has it. -> (4,)"""
     H, g, model = surface.hessian(middle), surface.grad(middle).ravel(), (x - middle).ravel()
     for _ in range(CONTROL_STEPS):
         model = model - rate * (g + H @ model)

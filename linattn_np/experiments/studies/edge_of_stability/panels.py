@@ -1,5 +1,7 @@
 """The figure, from its numbers alone."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
