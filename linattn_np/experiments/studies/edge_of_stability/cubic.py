@@ -193,7 +193,7 @@ def error_below() -> float:
 def error_of_valley() -> float:
     """The valley's gradient and curvature against a complex step of its loss and of its gradient."""
     valley, point, h = Valley(0.7, 2.3), np.array([0.6, -1.1]), 1e-30
-    stepped = point + 1j * h * np.eye(2)  # (2, 2), a row for each coordinate
+    stepped = point + 1j * h * np.eye(2)  # a row for each coordinate
     grad = np.array([valley.loss_and_grad(each)[0].imag / h for each in stepped])
     H = np.array([valley.grad(each).imag / h for each in stepped])
     return float(max(np.abs(valley.grad(point) - grad).max(), np.abs(valley.hvps(point, np.eye(2)) - H).max()))
