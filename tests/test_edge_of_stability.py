@@ -160,7 +160,7 @@ def made(**changes):
         "predicted": [[2.0] * 8] * 2,
     }
     numbers = {
-        "seeds": [20, 21], "hover": {f"{rate:g}": run for rate in claims.RATES} | {"momentum": run},
+        "run_seeds": [20, 21], "hover": {f"{rate:g}": run for rate in claims.RATES} | {"momentum": run},
         "follow": {"times": list(range(8)), "rates": [0.06, 0.06, 0.03, 0.03, 0.04, 0.05, 0.06, 0.06],
                    "midpoint": [[1, 1, 2, 2, 1.5, 1.2, 1, 1.04], [1, 1, 1.3, 1.3, 1.3, 1.2, 0.7, 0.7]]},
         "adam": {f"{b1:g}, {b2:g}": [1.0, 0.9] for b1 in claims.BETAS for b2 in claims.BETA2},

@@ -335,12 +335,12 @@ table(("rate a tenth larger, 200 steps", "way"),
 
 # %%
 full = loaded("edge_of_stability")
-show(pictures.draw_follow(full["follow"], full["seeds"], 0.06),
+show(pictures.draw_follow(full["follow"], full["run_seeds"], 0.06),
      "Loaded. Largest curvature midway while the rate is halved at step 3000 and brought back "
      "by a ramp: seeds rise to the doubled edge and come back along 2/eta, or stay below.")
 phases = claims.ends_of_phases(full)
 table(("seed", "rate 0.06", "rate 0.03", "back at 0.06"),
-      [(s, *row) for s, row in zip(full["seeds"], phases, strict=True)],
+      [(s, *row) for s, row in zip(full["run_seeds"], phases, strict=True)],
       "midpoint over the edge of rate 0.06, median of the last third of each phase")
 reached = np.array(claims.reach_halved(full)["each_seed"], bool)
 reveal("26.p1", float(np.median(phases[reached, 1] / phases[reached, 0])),
@@ -375,7 +375,7 @@ reveal("26.p2", study.adam_edge(1, 0.95) / study.adam_edge(1, 0), "By (26.7).")
 # **Small batches.** Batches drawn from 1024 fixed prompts, rate 0.03, loaded:
 
 # %%
-table(("batch", *(f"seed {s}" for s in full["seeds"])),
+table(("batch", *(f"seed {s}" for s in full["run_seeds"])),
       [(batch, *("lost" if v is None else f"{v:.2f}" for v in values))
        for batch, values in full["batches"].items()],
       "largest curvature of all 1024 prompts, midway, over 2/eta, second half of 6000 steps")

@@ -19,7 +19,7 @@ from .panels import draw
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "The edge of stability: where the largest curvature stops, why it stops there, and when it does not get there"
-SECONDS = {"paper": 420, "quick": 15}
+SECONDS = {"paper": 300, "quick": 12}
 ALT = (
     "Eight panels. The largest curvature over 2/eta along descent, each seed, midway between iterates: lines rise and stop at 1. The same "
     "for one seed at the iterates and midway: the iterates lie above and below, the midpoints on 1. Medians of each seed for four rates "
@@ -71,7 +71,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     batches = every(measurements.batches, "batches", *((claims.BATCH_RATE, batch) for batch in claims.BATCHES))
     return {
         "sizes": sizes(scale),
-        "seeds": list(seeds),
+        "run_seeds": list(seeds),
         "hover": {name: along(found, edge(*runs[name])) for name, found in zip(runs, hover, strict=True)},
         "follow": {
             "times": follow[0]["times"].tolist(), "rates": follow[0]["rates"].tolist(),
@@ -108,7 +108,7 @@ def summary(numbers: Numbers) -> str:
     def row(values: Any, digits: int = 2) -> str:
         return " ".join(f"{value:.{digits}f}" for value in np.array(values, float).ravel())
 
-    lines = [f"seeds {', '.join(map(str, numbers['seeds']))}"]
+    lines = [f"seeds {', '.join(map(str, numbers['run_seeds']))}"]
     for run in numbers["hover"]:
         share = claims.hovering(run, numbers)["each_seed"]
         lines.append(

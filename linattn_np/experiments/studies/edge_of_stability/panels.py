@@ -33,7 +33,7 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
 def draw_seeds(ax: Axes, numbers: Numbers) -> None:
     """Every seed's midpoints at the rate 0.06."""
     found = numbers["hover"]["0.06"]
-    for seed, values, colour in zip(numbers["seeds"], np.array(found["midpoint"], float), COLOURS, strict=False):
+    for seed, values, colour in zip(numbers["run_seeds"], np.array(found["midpoint"], float), COLOURS, strict=False):
         ax.plot(found["times"], values, color=colour, linewidth=1, label=str(seed))
     level(ax)
     ax.set(xlabel="step t", ylabel=r"$\lambda$ over $2/\eta$", ylim=(0, 1.6), title=r"(a) midway, $\eta$ = 0.06, each seed")
@@ -48,7 +48,7 @@ def draw_one(ax: Axes, numbers: Numbers) -> None:
                               ("midpoint", "midway", {"color": "#0072B2"})):  # fmt: skip
         ax.plot(found["times"], np.array(found[key], float)[seed], label=label, linewidth=1, **style)
     level(ax)
-    ax.set(xlabel="step t", ylim=(0, 2.2), title=rf"(b) two Hessians, $\eta$ = 0.1, seed {numbers['seeds'][seed]}")
+    ax.set(xlabel="step t", ylim=(0, 2.2), title=rf"(b) two Hessians, $\eta$ = 0.1, seed {numbers['run_seeds'][seed]}")
     ax.legend(frameon=False, fontsize=8, loc="lower right")
 
 
@@ -111,17 +111,22 @@ def draw_adam(ax: Axes, numbers: Numbers) -> None:
 
 def draw_amplitudes(ax: Axes, numbers: Numbers) -> None:
     """Both sides of (26.11), a point for each time at the edge."""
+    below = 0
     for rate, colour in zip(claims.AMPLITUDE_RATES, COLOURS, strict=False):
         found = {key: np.array(values, float) for key, values in numbers["hover"][f"{rate:g}"].items()}
         keep = (np.abs(found["midpoint"] - 1) <= 0.03) & (found["predicted"] > 0)
         alone = keep & (found["second"] < ALONE)
         ax.plot(found["predicted"][alone], found["measured"][alone], ".", color=colour, markersize=3, label=rf"$\eta$ = {rate:g}")
+        below += int((found["measured"][keep] < 1e-8).sum())
         crowded = keep & ~alone
         ax.plot(found["predicted"][crowded], found["measured"][crowded], "x", color="0.7", markersize=3, zorder=1)
     ax.plot([], [], "x", color="0.7", label="a second one near the edge")
     ax.axline((1e-3, 1e-3), (1e-2, 1e-2), color="0.4", linewidth=1)
-    ax.set(xscale="log", yscale="log", xlabel="2a/b", ylabel="half the jump along u, squared", title="(f) the amplitude")
-    ax.legend(frameon=False, fontsize=8)
+    ax.set(xscale="log", yscale="log", xlim=(1e-6, 1e-3), ylim=(1e-8, 1e-3), xlabel="2a/b", title="(f) the amplitude")
+    ax.set_ylabel("half the jump along u, squared")
+    if below:
+        ax.text(0.97, 0.03, f"{below} points lie below: no jump yet", transform=ax.transAxes, ha="right", fontsize=7)
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def draw_flows(ax: Axes, numbers: Numbers) -> None:
@@ -145,7 +150,7 @@ def draw_batches(ax: Axes, numbers: Numbers) -> None:
         ax.plot(claims.BATCHES, one, "o-", color=colour, markersize=4, linewidth=1)
     for batch, found in shown:
         if np.isnan(found).any():
-            ax.text(batch, 0.05, f"{int(np.isnan(found).sum())} lost", ha="center", fontsize=8)
+            ax.text(batch, 1.15, f"{int(np.isnan(found).sum())} lost", ha="center", fontsize=8)
     level(ax)
     ax.set(
         xscale="log",
