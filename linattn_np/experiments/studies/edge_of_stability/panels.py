@@ -1,7 +1,5 @@
 """The figure, from its numbers alone."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -96,14 +94,11 @@ def draw_adam(ax: Axes, numbers: Numbers) -> None:
     """Adam's measured edge against the predicted one."""
     predicted = np.array([claims.ADAM_RATE * adam_edge(claims.ADAM_RATE, beta1) for beta1 in claims.BETAS])
     ax.plot([1.5, 110], [1.5, 110], color="0.6", linewidth=1)
-    style: dict[str, Any]
-    for beta2, style in zip(
-        claims.BETA2, ({"marker": "o", "color": "#0072B2"}, {"marker": "x", "color": "#D55E00"}), strict=True
-    ):
+    for beta2, marker, colour in zip(claims.BETA2, "ox", COLOURS, strict=False):
         ratios = np.array([numbers["adam"][f"{beta1:g}, {beta2:g}"] for beta1 in claims.BETAS], float)
         spread = np.geomspace(0.93, 1.08, ratios.shape[1])
-        ax.plot(predicted[:, None] * spread, predicted[:, None] * ratios, linestyle="", markersize=4, **style)
-        ax.plot([], [], linestyle="", label=rf"$\beta_2$ = {beta2:g}", **style)
+        ax.plot(predicted[:, None] * spread, predicted[:, None] * ratios, marker, color=colour, markersize=4)
+        ax.plot([], [], marker, color=colour, label=rf"$\beta_2$ = {beta2:g}")
     ax.set(xscale="log", yscale="log", xlabel=r"$(2 + 2\beta_1)/(1 - \beta_1)$", ylabel=r"$\eta\lambda$ of $S^{-1/2} H S^{-1/2}$")
     ax.set(title=r"(e) Adam's edge, $\beta_1$ = 0, 0.5, 0.9, 0.95")
     ax.legend(frameon=False, fontsize=8, loc="upper left")
