@@ -54,9 +54,9 @@ symbols("B n N d D L x w y Z P Q M A W V")
 # %% [markdown]
 # ## 1. Predict
 #
-# A prompt holds $n = 20$ pairs $(x_i, y_i)$ with $y_i = \langle w, x_i \rangle$, drawn from $N(0, I_5)$, and one more $x$ whose label is
-# asked for. A model that always answers 0 has a mean squared error of 5. A model with one layer and a single free number, its step
-# length $\eta$, does better. Guess before you read on: write numbers in place of the dots.
+# A prompt holds $n = 20$ pairs $(x_i, y_i)$ with $y_i = \langle w, x_i \rangle$, and one more $x$ whose label is asked for. All $x$ and $w$ are drawn from
+# $N(0, I_5)$. A model that always answers 0 has the mean squared error $\mathbb{E} \langle w, x \rangle^2 = 5$. A model with one layer and a single free number,
+# its step length $\eta$, does better. Guess before you read on: write numbers in place of the dots.
 
 # %%
 ### BEGIN SOLUTION
@@ -136,13 +136,18 @@ moving(
 # $$ u_{l+1} = u_l + \frac{\eta}{n} \sum_{j=1}^{n} \left( y_j - \langle u_l, x_j \rangle \right) x_j \tag{1.7} $$
 #
 # Compare the two for $l = 0$. The vector inside (1.6) is $u_1$. So after one layer the label slot of example $i$ holds
-# $y_i - \langle u_1, x_i \rangle$, its *residual*, and the query's slot, which began at 0, holds $0 - \langle u_1, x_{n+1} \rangle$. Now suppose that after $l$ layers the slots hold
+# $y_i - \langle u_1, x_i \rangle$, its *residual*, and the query's slot, which began at 0, holds $0 - \langle u_1, x_{n+1} \rangle$.
+#
+# Now suppose that after $l$ layers the slots hold
 # $y_i - \langle u_l, x_i \rangle$ and $-\langle u_l, x_{n+1} \rangle$. The next layer does (1.6) with these in place of the labels: it subtracts
 # $\langle \frac{\eta}{n} \sum_j (y_j - \langle u_l, x_j \rangle)\, x_j,\; x_i \rangle$, and the vector in it is $u_{l+1} - u_l$ by (1.7). So the slots then hold
 # $y_i - \langle u_l, x_i \rangle - \langle u_{l+1} - u_l, x_i \rangle = y_i - \langle u_{l+1}, x_i \rangle$, and likewise the query's. By induction that is so for every number of layers.
+#
 # **That is what the minus sign is for:** minus the slot is the fitted answer. The weights have not moved. What learned is $u$, and it
-# lives in the tokens. The picture shows 300 prompts: each dot is one, its true answer to the right, the model's upwards, on the dashed line where it is perfect. Turn $\eta$ and
-# the number of layers; what leaves the page is drawn at its edge.
+# lives in the tokens.
+#
+# The picture shows 300 prompts: each dot is one, its true answer to the right, the model's upwards, on the dashed line where it is perfect. Run the cell, then
+# turn $\eta$ and the number of layers; what leaves the page is drawn at its edge.
 
 # %%
 def step_params(eta, layers, d=5):
@@ -172,7 +177,8 @@ slider(
 
 # %% [markdown]
 # **The best step.** Write $C = \frac{1}{n} \sum_j x_j x_j^\top$. After one layer $u_1 = \eta\, C w$, so the error is
-# $\langle (\eta C - I) w, x_{n+1} \rangle$. Average its square over $x_{n+1}$ and $w$, which are both $N(0, I)$:
+# $\langle (\eta C - I) w, x_{n+1} \rangle$. Average its square: over $x_{n+1}$, which is $N(0, I)$, it is $\|(\eta C - I) w\|^2$; over $w$, which is $N(0, I)$ too, that is
+# the sum of the squared entries of $\eta C - I$, the trace of its square; and over the examples:
 #
 # $$ f(\eta) = \mathrm{tr}\, \mathbb{E}\big[ (I - \eta C)^2 \big] = d - 2 \eta\, d + \eta^2\, \mathrm{tr}\, \mathbb{E}[C^2] \tag{1.8} $$
 #
@@ -364,9 +370,9 @@ reveal("01.p1", d * (d + 1) / (n + d + 1),
        f"Measured: {best[1]:.2f} at eta = {best[0]:.2f}. One step cannot reach 0: C is not I.")
 
 # %% [markdown]
-# The number to keep: $30/26 \approx 1.15$. More examples bring $C$ closer to $I$ and the loss down like $1/n$; more covariates raise it like
-# $d^2$. And since $1/n$ stands in the layer, the best step $n / (n + d + 1)$ stays between 0 and 1 and tends to 1 as examples are added: 0.45 for $n = 5$ (exercise 01.6), 0.77 for 20, 0.94 for 100. Without it the best step
-# would be $1 / (n + d + 1)$, and weights that suit one length of prompt would suit no other. That is what $1/n$ is for.
+# The number to keep: $30/26 \approx 1.15$. As long as $n$ is much larger than $d$, more examples bring $C$ closer to $I$ and the loss down like $1/n$, and more covariates
+# raise it like $d^2$. And since $1/n$ stands in the layer, the best step $n / (n + d + 1)$ stays between 0 and 1 and tends to 1 as examples are added: 0.77 for $n = 20$, 0.94 for 100;
+# exercise 01.6 measures another. Without it the best step would be $1 / (n + d + 1)$, and weights that suit one length of prompt would suit no other. That is what $1/n$ is for.
 
 # %% [markdown]
 # ## 7. The paper and us

@@ -12,7 +12,7 @@
 # %% [markdown]
 # # Lesson 02. The backward pass
 #
-# **Claim.** The exact gradient of a layer of linear attention is nine lines, one product each, and every use of the tokens has a line of its own.
+# **Claim.** The exact gradient of a layer of linear attention is nine short lines, and every use of the tokens has a line of its own.
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
@@ -80,7 +80,7 @@ predict("02.p2", "Reader's term forgotten: percent by which the gradient changes
 # *Rule 2, several uses.* If $X$ is used in several places, change it in one of them at a time. The changes of the loss add up, so $dX$ is
 # the *sum* of one term for each use.
 #
-# **The forward pass**, one operation a line, from lesson 01. Prompts $b$ and heads $h$ carry the same lines; they meet in the last one.
+# **The forward pass**, one operation a line, from lesson 01. Each prompt $b$ and each head $h$ has its own copy of these lines; the heads of a prompt meet in the last one.
 #
 # $$ A = Z Q^\top Z^\top \tag{2.1} $$
 # $$ W = A M \tag{2.2} $$
@@ -100,10 +100,10 @@ moving(
 )
 
 # %% [markdown]
-# **In scalars.** Let one token's label be $y_i' = y_i + \frac{1}{n} \sum_j w_{ij} v_j$ with $w_{ij} = q\, x_i x_j$, and let $dy_i'$ be given.
-# Undo it from the end. The sum hands $dy_i'$ to $y_i$ unchanged. It gives $dw_{ij} = dy_i' v_j / n$ and
-# $dv_j = \sum_i w_{ij}\, dy_i' / n$. The score is a product of three factors, so $dq = \sum_{ij} dw_{ij}\, x_i x_j$, and $x_k$ gets a term as
-# reader, $\sum_j dw_{kj}\, q x_j$, and one as what is read, $\sum_i dw_{ik}\, q x_i$. These two sums run along different axes of $dw$. That is
+# **In scalars.** Let $d = 1$. Token $i$'s label becomes $y_i' = y_i + \frac{1}{n} \sum_{j \le n} W_{ij} V_j$, with the score $W_{ij} = q\, x_i x_j$ and the value $V_j = y_j$. Let all $dy_i'$ be
+# given, and undo it from the end. The sum hands $dy_i'$ to $y_i$ unchanged. It gives $dW_{ij} = dy_i' V_j / n$ and $dV_j = \sum_i W_{ij}\, dy_i' / n$; since $V_j = y_j$, that is
+# a second term for $y_j$. The score is a product of three factors, so $dq = \sum_{ij} dW_{ij}\, x_i x_j$, and $x_k$ gets a term as
+# reader, $\sum_j dW_{kj}\, q x_j$, and one as what is read, $\sum_i dW_{ik}\, q x_i$. These two sums run along different axes of $dW$. That is
 # the whole derivation; what follows dresses it in indices.
 #
 # **Undo (2.4).** In indices $Z'_{ic} = Z_{ic} + \frac{1}{n} \sum_j W_{ij} V_{jc}$. Rule 1 for the product $W V$, and the residual as it is:
@@ -148,7 +148,7 @@ params = la.init_params(np.random.default_rng(SEED), layers=3, d=5, std=0.05)
 _, grad = la.loss_and_grad(params, Z, y, backend="numpy")  # (3, 1, 2, 5, 5)
 show(pictures.signed_blocks(grad),
      "Six 5 by 5 blocks of the gradient in signed logarithmic colours with a key. The blocks "
-     "of Q' have a dark red diagonal near 2; those of P' in layers 0 and 1 are a hundred "
+     "of Q' have a dark red diagonal near 2; those of P' in layers 0 and 1 are some fifty "
      "times smaller and of mixed signs; that of P' in the last layer is zero.")
 reveal("02.p1", int((grad == 0).sum()), "The last layer's P', 25 of the 150.")
 
@@ -165,7 +165,10 @@ reveal("02.p1", int((grad == 0).sum()), "The last layer's P', 25 of the 150.")
 # $$ dQ' = \frac{2}{B} \sum_b y_b\, r_b\, x_b^\top, \qquad r_b = \frac{1}{n} \sum_{j=1}^n y_j x_j = C w, \quad C = \frac{1}{n} \sum_j x_j x_j^\top . $$
 #
 # With $y_b = \langle w, x_b \rangle = w^\top x_b$ the mean over prompts is $\mathbb{E}[dQ'] = 2\, \mathbb{E}[C]\, \mathbb{E}[w w^\top]\, \mathbb{E}[x_b x_b^\top] = 2 I$. **The first step of gradient descent moves every $Q'$ from 0 towards $-\eta I$.** That is the
-# construction of lesson 01: a layer that takes a step of gradient descent on its examples. Nobody put it in; it is the direction of steepest descent. With a large batch:
+# construction of lesson 01: a layer that takes a step of gradient descent on its examples. Nobody put it in; it is the direction of steepest descent.
+#
+# The claim that could fail: it is the data that choose this direction. Multiply the last covariate of every token by 2 and leave the labels as they are. Then that covariate's entry of $r_b$
+# and its entry of $x_b$ are both doubled, so the last diagonal entry of $\mathbb{E}[dQ']$ must be 8 and not 2. With a large batch:
 
 # %%
 rng, size = np.random.default_rng(SEED), by_profile(2000, 20_000)
@@ -178,6 +181,9 @@ print(f"diagonal of dQ' from {Q_blocks[:, on].min():+.2f} to {Q_blocks[:, on].ma
       f"{np.abs(first[:, 0, 0]).max():.0e}")
 start = la.loss_and_grad(params, *many)[1][:, 0, 1][:, on]
 print(f"from the paper's random weights: from {start.min():+.2f} to {start.max():+.2f}")
+longer = many.Z * [1, 1, 1, 1, 2, 1]  # the last covariate twice as long
+_, other = la.loss_and_grad(0 * params, longer, many.y)
+print("last covariate doubled: diagonal", *other[:, 0, 1][:, on].mean(axis=0).round(2).tolist())
 for rate in (0.05, 0.1, 0.15):
     print(f"one step from 0 with rate {rate}: loss {at_zero:.2f} ->",
           f"{la.loss(-rate * first, *many):.2f}; Q' is about {-2 * rate:.1f} I")
@@ -442,7 +448,7 @@ reveal("02.p2", 100 * reader[0], f"The first layer's P' alone: {100 * reader[1]:
 # The slopes say why. Near $\sigma = 0$ a layer is nearly the identity, and a path through $k$ small matrices counts as $\sigma^k$. The
 # residual needs none. The value's path needs one: the scores' $Q'$. Its $P$ costs nothing, since a label passes through $P$'s corner, which is fixed at 1 and not small. A path through scores needs two: the $Q'$ that turns a label's gradient into
 # a covariate's, and one more below, since a covariate has been moved by small matrices only. But $P'$ of an early layer reaches the label by later scores *only*.
-# A test at small weights, or one number for the whole gradient, hides exactly this. Turn $\sigma$ and look at every block:
+# A test at small weights, or one number for the whole gradient, hides exactly this. Run the cell, turn $\sigma$ and look at every block:
 
 # %%
 def draw_blocks(sigma):
@@ -461,8 +467,8 @@ def draw_blocks(sigma):
 
 slider(draw_blocks, "Table of percentages: at sigma 0.05 dropping the reader or the read "
                     "changes P' of layers 0 and 1 by 46 to 126 percent, Q' of these layers by "
-                    "1 to 3, and Q' of layer 2 not at all; dropping the residual, whole "
-                    "blocks.",
+                    "1 to 3, and Q' of layer 2 not at all; dropping the residual changes P' "
+                    "and Q' of layer 0 and Q' of layer 1 by 100 percent.",
        sigma=knob(np.geomspace(0.005, 0.5, 21).round(4), 0.05, "sigma"))
 
 # %% [markdown]

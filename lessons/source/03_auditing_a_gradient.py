@@ -112,7 +112,7 @@ predict("03.p2", "Right digits of a difference quotient at its best h", digits_g
 # In the real part $10^{-60}$ vanishes beside $ab$, which is therefore the plain forward pass, to the last bit. The imaginary part
 # is the product rule, with a factor $h$ that is common to all its terms. A common factor costs no digits.
 #
-# Here are the three as code, and their errors on the loss of a three-layer model along a random line. The reference is $\langle g, v \rangle$ from lesson 02. Turn $h$.
+# Here are the three as code, and the loss of a three-layer model along a random line.
 
 # %%
 def forward_difference(phi, h):
@@ -136,7 +136,7 @@ single = [array.astype(np.float32) for array in (params, v, Z, y)]  # 32 bits, 7
 phi32 = lambda t: np.float32(la.loss(single[0] + np.float32(t) * single[1], *single[2:]))
 
 # %% [markdown]
-# The error of each against $h$. The reference is $\langle g, v \rangle$ from lesson 02. Turn $h$.
+# The error of each against $h$. The reference is $\langle g, v \rangle$ with the gradient of lesson 02, whose audit is still to come. Run the cell and turn $h$ to read the numbers.
 
 # %%
 steps, slope = np.logspace(0, -30, 61), (g * v).sum()
@@ -419,7 +419,7 @@ show(pictures.caught_and_missed([in_words(m) for m in asked], answers, TESTS),
 
 # %% [markdown]
 # A disc is a mistake caught, a cross one that passes. "The loss falls" is nearly no test at all. The cosine forgives every factor and every
-# small mistake. A percent, which is what 32 bits allow, and an absolute tolerance miss a few each, and *which* ones
+# small mistake. A percent, which is what 32 bits allow, lets a third of them pass, and an absolute tolerance a few; *which* ones
 # depends on the weights, as section 6 shows. The command `python -m linattn_np audit --mutate` runs this on the full audit,
 # which must also name the wrong line.
 #
@@ -427,9 +427,8 @@ show(pictures.caught_and_missed([in_words(m) for m in asked], answers, TESTS),
 # catches and that another check, asked about the same code, misses:
 
 # %%
-rows = [(one.check, one.mutation, one.named, one.other, one.why)
-        for one in what_each_check_adds()]
-table(("check", "catches", "and names", "missed by", "because"), rows)
+rows = [pictures.added_in_words(one) for one in what_each_check_adds()]
+table(("this check", "catches", "which is missed by", "because"), rows)
 
 # %% [markdown]
 # **How the best test is deceived, 1: a function that is not analytic.** The same mean square, written in four ways:
@@ -541,9 +540,9 @@ show(pictures.caught_against_size(sigmas, counts, names, deltas, chosen, seeds),
 
 # %% [markdown]
 # What a loose tolerance lets pass is not a small mistake. It is a large mistake at small weights. As in lesson 02, a path through $k$
-# small matrices counts as $\sigma^k$, and who transposes $P$ in the value's path changes the gradient by $\sigma^4$ only (exercise 03.6). At the paper's
+# small matrices counts as $\sigma^k$, and who transposes $P$ in the value's path changes the gradient by a high power of $\sigma$ only (exercise 03.6 finds it). At the paper's
 # initial weights, the grey line, that is of the order of $10^{-4}$. Training makes the weights grow, and at $\sigma = 0.5$ the same line is wrong
-# by tens of percent. The complex step sees it at every $\sigma$. Turn $\sigma$ and read the names:
+# by tens of percent. The complex step sees it at every $\sigma$. Run the cell, turn $\sigma$ and read the names:
 
 # %%
 def draw_names(sigma):

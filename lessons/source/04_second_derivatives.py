@@ -156,7 +156,8 @@ show(pictures.arrows_on_tokens(path, after_two(1e-30j).imag / 1e-30, 0.15),
 # Go down the layers with $dZ$ and $hZ$ side by side. The top-left blocks of all $hP$ and $hQ$ are $H v$.
 #
 # **What it costs.** Count the matrix products of a layer. The gradient takes 4 forward and 10 backward. The tangent of a product of two factors takes two products and that of a product of three takes six in place of two: 10 forward,
-# 26 backward, and the 6 of the gradient that they need ($A$, $V$, $dA$, $dV$). So 42 against 14: a product $H v$ costs three gradients, whatever the number of parameters. Section 4 counts by machine.
+# 26 backward, and the 6 of the gradient that they need ($A$, $V$, $W V$, $dA$, $dV$). So 42 against 14, and where another layer lies below, $dZ$ takes 5 more: a product $H v$ costs about three gradients,
+# whatever the number of parameters. Section 4 counts by machine.
 #
 # **What $H$ is made of.** Write $p_b$ for the predictions and $e_b = p_b - y_b$. Then $\nabla f = \frac{2}{B} \sum_b e_b \nabla p_b$, and once more by
 # the product rule:
@@ -425,7 +426,7 @@ reveal("04.p2", counts[0], f"The rank of K in (4.19) is {np.linalg.matrix_rank(K
 # The tests, in mathematics. The gradient of lesson 02 has been audited, so its complex step is an oracle for $H v$. A Hessian is
 # symmetric. And along a line the remainder after *two* terms must fall with slope 3, one more than in (3.7) of lesson 03:
 #
-# $$ H v = \frac{1}{h} \mathrm{Im}\, \nabla f(\theta + i h v), \qquad u^\top H w = w^\top H u \tag{4.20} $$
+# $$ H v = \frac{1}{h} \mathrm{Im}\, \nabla f(\theta + i h v), \qquad u^\top H v = v^\top H u \tag{4.20} $$
 # $$ R_2(t) = \Big| \varphi(t) - \varphi(0) - t \langle g, v \rangle - \frac{t^2}{2} v^\top H v \Big| \sim t^3 \tag{4.21} $$
 #
 # We run them on your product, then leave out the $d$ term of one line after the other. The weights are larger here, so that every line counts.
@@ -433,7 +434,7 @@ reveal("04.p2", counts[0], f"The rank of K in (4.19) is {np.linalg.matrix_rank(K
 # %%
 rng = np.random.default_rng(SEED)
 few = la.RegressionTask(n=20, d=5).sample(30, rng)
-theta, u, v, w = 0.3 * rng.standard_normal((4, 3, 1, 2, 5, 5))
+theta, u, v = 0.3 * rng.standard_normal((3, 3, 1, 2, 5, 5))
 gradient = lambda at: la.loss_and_grad(at, *few, backend="numpy")[1]
 oracle = gradient(theta + 1e-30j * v).imag / 1e-30
 t = 2.0 ** -np.arange(9, 15)
@@ -442,8 +443,8 @@ rise -= t * (gradient(theta) * v).sum()
 
 
 def judged(drop):
-    Hv, Hu, Hw = (product(theta, *few, x, drop) for x in (v, u, w))
-    left, right = (u * Hw).sum(), (w * Hu).sum()
+    Hv, Hu = (product(theta, *few, x, drop) for x in (v, u))
+    left, right = (u * Hv).sum(), (v * Hu).sum()
     R = np.abs(rise - t**2 / 2 * (v * Hv).sum())
     error, uneven = gap(Hv, oracle), abs(left - right) / max(abs(left), abs(right))
     return error, f"{uneven:.0e}", f"{np.polyfit(np.log(t), np.log(R), 1)[0]:.2f}"
@@ -741,7 +742,7 @@ check("04.t3", t3)
 # **Further reading**
 #
 # - Pearlmutter, *Fast exact multiplication by the Hessian*, Neural Computation 6, 1994. The product as the derivative of a backward
-#   pass: (4.14), for networks of the time.
+#   pass, for networks of the time.
 # - Martens, *New insights and perspectives on the natural gradient method*, JMLR 21, 2020. What the Gauss-Newton part of (4.17) is good for.
 # - Benzi, Golub and Liesen, *Numerical solution of saddle point problems*, Acta Numerica 14, 2005. Matrices such as the one in (4.19), and their
 #   eigenvalues of both signs.

@@ -117,7 +117,7 @@ moving(
 # $Z^\top O^\top O Z = G$. Softmax takes the exponential of each score, which does not come out of the sum. It has no such state.
 #
 # What does a state look like? Divided by $n$ it is the covariance of the examples, and its last column an estimate of the task: as $n$
-# grows, the mean of $x_j x_j^\top$ tends to $I$ and that of $y_j x_j = x_j x_j^\top w$ to $w$. Turn $n$.
+# grows, the mean of $x_j x_j^\top$ tends to $I$ and that of $y_j x_j = x_j x_j^\top w$ to $w$. Run the cell and turn $n$.
 
 # %%
 def draw_state(n):
@@ -138,7 +138,7 @@ slider(draw_state, "Two 6 by 6 tables of numbers: the state divided by n, and it
 # %% [markdown]
 # All that a layer will ever know of $w$ is in the last column, and the upper left is there to take the unevenness of the examples out of it.
 #
-# **Backward.** Rule 1 (product) and rule 2 (several uses) of lesson 02. Undo (5.5), where $T$ is used for the first time from the end. In indices
+# **Backward.** Rule 1 (product) and rule 2 (several uses) of lesson 02. Undo (5.5), the last use of $T$. In indices
 # $G'_{ik} = \sum_j X_{ij} T_{kj}$, so $dX_{ij} = \sum_k dG'_{ik}\, T_{kj}$ and $dT_{kj} = \sum_i dG'_{ik}\, X_{ij}$:
 #
 # $$ dX = dG'\, T \tag{5.6} $$
@@ -192,7 +192,7 @@ show(pictures.mean_squares((R**2).mean(axis=0), 20),
 #
 # > **Where people slip**
 # > - *A use of $T$.* $T G T^\top$ has two, the query a third. With a single layer nobody misses the first two (section 5).
-# > - *The query in $G$.* The mask is now just where the sum ends. The symmetry tests above do not notice.
+# > - *The query in $G$.* The mask is now just where the sum ends. The symmetry tests of section 5 do not notice.
 # > - *$2\, Z\, dG$ for (5.17).* Right only if $dG$ is symmetric, and nothing above makes it so.
 # > - *$\chi^2(n)$ everywhere.* Each $\xi_i$ has lost one dimension to each one before it.
 
@@ -383,14 +383,14 @@ table(("moment", "derived", "from tokens", "drawn by (5.18)", "with the mistake"
 reveal("05.p2", numbers, "15 for R, 5 for the task, 5 for the query. The law is the same.")
 
 # %% [markdown]
-# The first column's moments are right even with the mistake. Only what involves later columns shows it: a test of one entry is no test of a law.
+# The moments of the first covariate, $S_{00}$ and $(S^2)_{00}$, are right even with the mistake in all others. Only what involves later ones shows it: a test of one entry is no test of a law.
 #
 # ## 6. Experiment
 #
 # One question: how does the time of one gradient grow with $n$? One knob: $n$, with $B = 16$ prompts, $L = 3$, $d = 5$, several seeds. Four ways: tokens in
-# NumPy, which forms the scores; state in NumPy; tokens to state to gradient in Numba; and Numba on states drawn by (5.18), which never sees $n$
-# at all, the drawing included. Beside them the multiply-adds, counted: by tokens the 14 products of lesson 02's lines in each layer, seven of them with $N^2 D$
-# and seven with $N D^2$; by the state $n D (D + 1) / 2$ for the sum, then 12 products of $D \times D$ matrices in each layer.
+# NumPy, which forms the scores; state in NumPy; tokens to state to gradient in Numba; and Numba on states drawn by (5.18), whose work
+# does not grow with $n$, the drawing included. Beside them the multiply-adds, counted: by tokens the 14 products of lesson 02's lines in each layer, seven of them with $N^2 D$
+# and seven with $N D^2$; by the state one sum over the examples, which exercise 05.1 counts, then 12 products of $D \times D$ matrices in each layer.
 
 # %%
 la.kernels.set_threads(1)  # so that the processor's own clock counts all of the work
@@ -415,11 +415,6 @@ def by_draws(task, rng):
     return la.kernels.loss_and_grad(model, lanes)
 
 
-def counted(n, N, D=6, L=3):
-    """Multiply-adds of a gradient of one prompt, by tokens and by the state."""
-    return 7 * L * (N * N * D + N * D * D), n * D * (D + 1) / 2 + 12 * L * D**3
-
-
 # %%
 def measure(n, seed):
     """Seconds of the four ways; NaN where a way would take too long."""
@@ -442,7 +437,7 @@ with bar(len(sizes) * seeds, "measurements", unit="run") as shown:
             shown.update()
 quartiles = 1e3 * np.quantile(measured, [0.25, 0.5, 0.75], axis=0)  # milliseconds
 NAMES = ("tokens, NumPy", "state, NumPy", "state, Numba", "state drawn, Numba")
-counts = np.array([counted(int(n), int(n) + 1) for n in sizes])  # (sizes, 2)
+counts = np.array([pictures.gradient_counts(int(n)) for n in sizes])  # (sizes, 2)
 la.kernels.set_threads(None)
 figure, exponents = pictures.times_and_counts(sizes, quartiles, NAMES, counts, seeds)
 show(figure, "Time of a gradient against n on logarithmic axes. Tokens rise along the line of "
@@ -456,9 +451,9 @@ table(("way", "at its largest n, time grows like n to the", "multiply-adds, coun
 ])
 
 # %% [markdown]
-# Tokens pay for $N^2$ scores in every layer, forward and backward. The state pays for one sum over the examples, once; exercise 05.1
-# counts it. While that is small against the layers, the curve is flat; then it is a straight line of slope 1. A measured exponent somewhat above its counted one is the
-# computer's memory: where the scores outgrow a cache, each multiply-add waits longer.
+# Tokens pay for $N^2$ scores in every layer, forward and backward. The state pays for one sum over the examples, once. While that is small against the layers, the curve is
+# flat; then it is a straight line of slope 1. The measured exponents differ from the counted ones by a tenth or two. The computer's memory may be why: where the scores outgrow a cache, each
+# multiply-add waits longer. This lesson does not test that, so it stays open.
 #
 # At the size of the paper, $n = 20$, no exponent matters yet. What makes the state fast there is lesson 05b.
 

@@ -100,6 +100,7 @@ predict("05b.p2", "Two pieces in place of one: entries of 150 with the same bits
 #
 # The corner $c$ stands in no other line: the model never sees the size of the labels by itself. And in the last layer only (5b.2) and the label are read.
 # Here is a gradient of two such layers with $d = 1$, one operation after the other. Move through it once before you derive it; section 3 does the same numbers by hand.
+# (A program counts layers from 1, so its $P_1$, $Q_1$, $Q_2$ are the $p_0$, $q_0$, $q_1$ of section 3, and its $b_2$ is the $b_1$ there.)
 
 # %%
 running = pictures.Running(np.array([1.0, 1, 0, -1]), S=2, s=2, x=1, y=1, n=2)
@@ -332,19 +333,6 @@ rows = [(name, gap(work(), by_tokens)) for name, work in ways.items()]
 table(("gradient of three layers", "against tokens"), rows)
 
 # %% [markdown]
-# In Numba a step is three loops, `i`, `j`, `lane`, with a sum inside: `total += a[i, m] * b[m, j]`. $k$ is the length of a tuple, so the compiler
-# knows it and unrolls the sum. Its `total` stays in registers, several lanes in each. A block holds 64 prompts: with fewer, each operation of the list
-# costs more than its work, and with more, the numbers of a block fall out of the caches.
-#
-# *Chunks.* Threads take pieces of the batch and their sums are added. Rounded addition is not associative, $(a + b) + c \ne a + (b + c)$, so the last
-# digits depend on the pieces. If there are as many pieces as threads, another computer gives other bits, and training lets such a
-# difference grow. So the pieces are *fixed*: 256 prompts each, whatever the number of threads, each summed in a fixed order, and the sums of pieces
-# added in their order. Threads decide only who computes a piece.
-
-# %% [markdown]
-# The random numbers go into lanes as well. Here are (5b.14) and (5b.15) as they stand; how many candidates are lost?
-
-# %% [markdown]
 # In Numba a step is three loops, `i`, `j`, `lane`, with a sum inside: `total += a[i, m] * b[m, j]`. The number of terms is the length of a tuple, so the compiler
 # knows it and unrolls the sum. Its `total` stays in registers, several lanes in each. A block holds 64 prompts: with fewer, each operation of the list
 # costs more than its work, and with more, the numbers of a block fall out of the caches.
@@ -408,7 +396,7 @@ print(f"a normal from NumPy's generator takes {slow / fast:.0f} times as long as
 # %% [markdown]
 # ## 5. Audit it
 #
-# **The gradient.** The complex step, (2.16) of lesson 02, knows nothing of (5b.6) to (5b.12). We run models of one to three layers, and plant four
+# **The gradient.** The complex step, (2.16) of lesson 02, knows nothing of (5b.6) to (5b.12). We run models of one to four layers, and plant four
 # mistakes: a factor 2, the symmetry, $b$ in $r$, and $Q$ in $b$.
 
 # %%

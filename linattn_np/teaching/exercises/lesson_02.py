@@ -53,6 +53,11 @@ def _error_and_read(Q, Z, y):
     return -np.einsum("ba,ac,bc->b", read, Q, Z[:, -1, :-1]) - y, read
 
 
+def _plus_inside(Q, Z, y):
+    error, read = _error_and_read(-Q, Z, y)
+    return 2 / len(y) * np.einsum("b,ba,bc->ac", error, read, Z[:, -1, :-1])
+
+
 def _without_labels(Q, Z, y):
     error, _ = _error_and_read(Q, Z, y)
     return -2 / len(y) * np.einsum("b,ba,bc->ac", error, Z[:, :-1, :-1].mean(axis=1), Z[:, -1, :-1])
@@ -102,6 +107,7 @@ EXERCISES = (
             Slip("the mean over the batch is missing", lambda Q, Z, y: len(y) * one_layer_dQ(Q, Z, y)),
             Slip("1/n is missing: it is the mean over the examples", lambda Q, Z, y: (Z.shape[1] - 1) * one_layer_dQ(Q, Z, y)),
             Slip("the labels of the examples are missing: they are what is read", _without_labels),
+            Slip("the prediction has a sign in the error too: it is minus what the query has read", _plus_inside),
         ),
     ),
     Exercise(

@@ -87,5 +87,5 @@ def loss_against_step(etas: Array, theory: Array, quartiles: Array, best: float,
     ax.axvline(best, color="0.6", linewidth=1)
     ax.set(xlabel="step length of the layer, eta", ylabel="loss, f", ylim=(0, 8))
     ax.text(best + 0.02, 5.2, "best step, (1.10)", fontsize=9)
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=False, fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return figure

@@ -13,12 +13,12 @@ from ..._types import Array
 PLACES = {"Z": (0.0, 1.0), "A": (1.3, 1.75), "W": (2.4, 1.75), "V": (1.85, 0.55), "Z'": (3.6, 1.0)}
 EDGES = {  # from, to, how much the arrow bends, where its name stands
     "reader": ("Z", "A", 0.25, (0.42, 1.66)),
-    "read": ("Z", "A", -0.15, (0.78, 1.2)),
+    "read": ("Z", "A", -0.15, (0.98, 1.17)),
     "value": ("Z", "V", 0.0, (0.85, 0.62)),
     "residual": ("Z", "Z'", -0.45, (1.8, -0.03)),
     "mask": ("A", "W", 0.0, (1.85, 1.87)),
     "weights": ("W", "Z'", 0.0, (3.05, 1.55)),
-    "what is read": ("V", "Z'", 0.0, (2.8, 0.62)),
+    "what is read": ("V", "Z'", 0.0, (2.5, 0.84)),
 }
 LINES: tuple[tuple[str, tuple[str, ...], str], ...] = (  # node or nodes that come to be, arrows that are lit, words
     (

@@ -1,16 +1,20 @@
 """What lesson 03 draws and runs: errors of derivatives, angle and length of a gradient, wrong derivations before weak tests."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from ... import plotting
 from ..._types import Array
-from ...audit.mutation import CATALOGUE, Mutation, apply
+from ...audit.mutation import CATALOGUE, EVERY, Mutation, apply
+from ...audit.mutation.adds import Added
 from ...layers import linear_attention
 from ...models import stack
 
@@ -40,6 +44,26 @@ def in_words(mutation: Mutation) -> str:
     """The line and what is wrong with it: "dP (2.8): dP^T in place of dP"."""
     number = f" ({mutation.equation})" if mutation.equation else ""
     return f"{mutation.line}{number}: {mutation.slip}"
+
+
+CHECKS = {
+    "complex": "each entry by complex step, (3.8)",
+    "probe": "each line by itself, (3.11)",
+    "dot": "dot test, (3.9)",
+    "taylor": "order of the remainder, (3.7)",
+    "second": "H v of the whole gradient (lesson 04)",
+    "tangent": "each layer's second derivatives (lesson 04)",
+    "purity": "are the inputs left alone?",
+    "point": "is the point generic?",
+    "kernel": "each line of the compiled code",
+}
+
+
+def added_in_words(one: Added) -> tuple[str, str, str, str]:
+    """A mistake that one check catches and another misses: the check, the mistake, the other check, and why it misses it."""
+    slips = {mutation.id: mutation.slip for mutation in EVERY}
+    slip = slips.get(one.mutation, f"a factor is lost in {one.mutation}, in the compiled code only")
+    return CHECKS[one.check], slip, CHECKS[one.other], one.why
 
 
 # ---------------------------------------------------------------- pictures
@@ -91,12 +115,12 @@ def angle_and_length(angle: int, length: float) -> tuple[Figure, str]:
             va="center",
             fontsize=12,
         )
-    ax.set(xlim=(-2.3, 4.8), ylim=(-1.0, 2.3), aspect="equal")
+    ax.set(xlim=(-1.3, 5.8), ylim=(-2.3, 2.3), aspect="equal")
     for k, (name, yes) in enumerate(passes.items()):
-        ax.text(2.5, 1.9 - 0.55 * k, f"{name}: {'passes' if yes else 'caught'}", color=MISSED if yes else CAUGHT, fontsize=10)
+        ax.text(2.7, 1.0 - 0.65 * k, f"{name}: {'passes' if yes else 'caught'}", color=MISSED if yes else CAUGHT, fontsize=10)
     wrong = "right" if apart < 1e-12 else f"wrong by {100 * apart:.0f} % of |c|"
     let = [name for name, yes in passes.items() if yes]
-    said = f"g is {wrong}; {', '.join(let) if let else 'no test'} {'lets' if len(let) < 2 else 'let'} it pass."
+    said = f"g is {wrong}. Tests that it passes: {', '.join(let) if let else 'none'}."
     return figure, said
 
 
@@ -138,18 +162,36 @@ def caught_against_size(
     return figure
 
 
+STRIP, SIDE, BELOW, ABOVE, SCALE = 15, 380, 52, 30, 100  # pixels of a name's row, of the margins, and of an inch
+
+
+@lru_cache(maxsize=1)
+def written(names: tuple[str, ...]) -> Array:
+    """The names as pixels (names, STRIP, SIDE, 4). Letters take most of the time that a picture takes, so they are drawn once."""
+    figure = plotting.SelfShowing(figsize=(SIDE / SCALE, STRIP * len(names) / SCALE), dpi=SCALE)
+    for k, name in enumerate(names):
+        figure.text(0.99, 1 - (k + 0.5) / len(names), name, ha="right", va="center_baseline", fontsize=8)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba()).reshape(len(names), STRIP, SIDE, 4)
+
+
 def errors_by_name(names: Sequence[str], delta: Array, noticed: Array, sigma: float) -> Figure:
     """A dot for the relative error of each wrong gradient, sorted; blue where the cosine notices it."""
-    order = np.argsort(delta)
-    figure, axes = plotting.new_figure(width=8.6, height=6.6)
-    figure.set_layout_engine("none")  # margins by hand, so that it redraws faster
-    ax: Axes = axes[0, 0]
-    ax.set_position((0.46, 0.08, 0.52, 0.87))
+    order, rows = np.argsort(delta), STRIP * len(names)
+    width, height = 830, BELOW + rows + ABOVE
+    figure = plotting.SelfShowing(figsize=(width / SCALE, height / SCALE), dpi=SCALE)
+    figure.figimage(np.concatenate(written(tuple(names))[order[::-1]]), 0, BELOW)  # the largest error at the top
+    ax: Axes = figure.add_axes((SIDE / width, BELOW / height, 1 - (SIDE + 20) / width, rows / height))
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.hlines(range(len(order)), 1e-9, 1e4, color="0.93", linewidth=0.6)
     for yes, colour, mark in ((True, CAUGHT, "o"), (False, MISSED, "x")):
         chosen = [k for k, i in enumerate(order) if noticed[i] == yes]
         ax.plot(delta[order[chosen]], chosen, mark, color=colour, markersize=6)
-    ax.set_yticks(range(len(order)), [names[k] for k in order], fontsize=8)
-    ax.set(xscale="log", xlim=(1e-9, 1e4), ylim=(-0.7, len(order) - 0.3))
+    ax.set_yticks([])
+    ax.set(xscale="log", xlim=(1e-9, 1e4), ylim=(-0.5, len(order) - 0.5))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xticks([1e-8, 1e-6, 1e-4, 1e-2, 1, 100, 1e4], ["1e-8", "1e-6", "1e-4", "0.01", "1", "100", "1e4"])
     ax.axvline(0.01, color="k", linestyle=":", linewidth=1)
     ax.set_xlabel("relative error of the gradient (dotted: 1 %)")
     ax.set_title(f"sigma = {sigma:.3g}: the cosine misses the {int((~noticed).sum())} crosses", fontsize=10)

@@ -20,6 +20,12 @@ def layer_by_state(n: int, D: int = 6) -> int:
     return n * D * (D + 1) // 2 + 4 * D**3 + D * D
 
 
+def gradient_counts(n: int, D: int = 6, L: int = 3) -> tuple[float, float]:
+    """Multiply-adds of a gradient of one prompt: by tokens, 14 products in each layer; by the state, its sum (5.16), then 12 in each."""
+    N = n + 1
+    return 7 * L * (N * N * D + N * D * D), n * D * (D + 1) / 2 + 12 * L * D**3
+
+
 def brackets(n: int, D: int = 6) -> tuple[Figure, str]:
     """The scores and the state of a prompt to scale, and beside them what a layer costs against n."""
     figure, axes = plotting.new_figure(columns=2, width=3.8, height=3.2)
@@ -30,14 +36,15 @@ def brackets(n: int, D: int = 6) -> tuple[Figure, str]:
     shapes.set(xlim=(-2, ROOM + 42), ylim=(-28, ROOM + 2), aspect="equal")
     shapes.grid(False)
     shapes.set_axis_off()
-    sizes = 2 ** np.arange(1, 11)
+    sizes = 2 ** np.arange(11)
     for count, label, look in ((layer_by_tokens, "by scores", TOKENS), (layer_by_state, "by the state", STATE)):
         costs.plot(sizes, [count(int(m)) for m in sizes], label=label, **look)
         costs.plot(n, count(n), "o", color=look["color"])
     costs.set(xscale="log", yscale="log", xlabel="examples in a prompt, n", ylabel="multiply-adds of a layer")
+    costs.set(xlim=(0.8, 1300), ylim=(1e2, 2e7))
     costs.legend(frameon=False, fontsize=9)
     both = f"{layer_by_tokens(n):,} multiply-adds by scores, {layer_by_state(n):,} by the state"
-    return figure, f"{n} examples: {(n + 1) ** 2:,} scores, or the {D * D} numbers of the state; {both}."
+    return figure, f"{n} example{'s' * (n > 1)}: {(n + 1) ** 2:,} scores, or the {D * D} numbers of the state; {both}."
 
 
 def state_beside_limit(state: Array, limit: Array, n: int) -> Figure:
@@ -93,7 +100,7 @@ def times_and_counts(
 
     -> the figure, and for each way the exponents at its largest n: of the time and of its count (that of drawn states is constant).
     """
-    figure, axes = plotting.new_figure(width=6.6, height=4.2)
+    figure, axes = plotting.new_figure(width=8.4, height=4.0)
     ax, exponents = axes[0, 0], []
     for k, (name, look) in enumerate(zip(names, LOOKS, strict=True)):
         seen = np.isfinite(quartiles[1, :, k])
@@ -107,5 +114,5 @@ def times_and_counts(
             )
     ax.set(xscale="log", yscale="log", xlabel="examples in a prompt, n")
     ax.set_ylabel(f"milliseconds for 16 prompts ({seeds} seeds)")
-    ax.legend(frameon=False, fontsize=9, title="way: growth at its largest n")
+    ax.legend(frameon=False, fontsize=9, title="way: growth at its largest n", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure, exponents
