@@ -49,12 +49,14 @@ def copied(variant: dict[str, Any], task: CopyTask, iterations: int, seed: int) 
     """
     model = CopyNetwork(**variant)
     found = train(model, task, iterations, seed)
-    recurrent = CopyNetwork(**{**variant, "released": False})
+    parallel = recurrent = unseen_loss(model, found["params"], task)
+    if model.released:
+        recurrent = unseen_loss(CopyNetwork(**{**variant, "released": False}), found["params"], task)
     windows = np.array_split(found["loss"], min(WINDOWS, iterations))
     return {
         "windows": np.array([window.mean() for window in windows]),
         "loss": np.array(at_the_end(found["loss"])), "accuracy": np.array(at_the_end(found["accuracy"])),
-        "parallel": np.array(unseen_loss(model, found["params"], task)), "recurrent": np.array(unseen_loss(recurrent, found["params"], task)),
+        "parallel": np.array(parallel), "recurrent": np.array(recurrent),
     }  # fmt: skip
 
 
