@@ -46,14 +46,17 @@ def test_same_bits_here_in_threads_and_in_processes(tmp_path, wanted):
         assert bits(dict(sweeps.sweep(RUNS, runs.RunFolder(tmp_path / "processes"), executor))) == wanted
 
 
-def test_workers_multiply_matrices_on_one_thread_unless_told(monkeypatch):
+def test_workers_multiply_matrices_on_one_thread_and_keep_memory_unless_told(monkeypatch):
     """Waiting BLAS threads keep the processors busy. Here nothing is changed, and what the user has set stands."""
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    for name in ("OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     with sweeps.Processes(1) as executor:
         assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
         assert executor.submit(os.getenv, "OMP_NUM_THREADS").result() == "3"
-    assert "OPENBLAS_NUM_THREADS" not in os.environ and os.environ["OMP_NUM_THREADS"] == "3"
+        assert int(executor.submit(os.getenv, "MALLOC_TRIM_THRESHOLD_").result()) >= 1 << 28
+    assert "OPENBLAS_NUM_THREADS" not in os.environ and "MALLOC_TRIM_THRESHOLD_" not in os.environ
+    assert os.environ["OMP_NUM_THREADS"] == "3"
 
 
 def test_results_come_one_by_one_and_are_kept_before_they_are_shown(tmp_path):

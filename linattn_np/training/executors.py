@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SECONDS_LOST = 10.0  # how long a scheduler may be silent
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # read when NumPy loads
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": 1 << 25, "MALLOC_TRIM_THRESHOLD_": 1 << 28}  # bytes; read by glibc when a process begins
+WORKERS_HAVE = {**dict.fromkeys(BLAS_THREADS, "1"), **{name: str(size) for name, size in KEPT_MEMORY.items()}}
 
 
 class Inline(Executor):
@@ -54,7 +56,7 @@ class Processes(Executor):
             self.done = threading.Event()
             self.watcher = threading.Thread(target=_watch, args=(self.pool, self.done), daemon=True)
             self.watcher.start()
-        with _no_interrupts(), _one_blas_thread():  # a submit may start a worker
+        with _no_interrupts(), _workers_environment():  # a submit may start a worker
             return self.pool.submit(function, *arguments, **named)
 
     def restart(self) -> None:
@@ -130,13 +132,15 @@ def _no_interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Processes that are started in it multiply matrices on one thread, unless the environment says how many.
+def _workers_environment() -> Iterator[None]:
+    """What is said to processes that are started in it, unless the environment says it already.
 
-    With more threads than processors those that wait keep the processors busy: small products take ten times as long.
+    They multiply matrices on one thread: with more threads than processors those that wait keep the processors busy, and small
+    products take ten times as long. And they keep memory that they free for the next array of that size: handing a megabyte back
+    to the system and asking for it again takes as long as what is computed in it.
     """
-    unsaid = [name for name in BLAS_THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(unsaid, "1"))
+    unsaid = [name for name in WORKERS_HAVE if name not in os.environ]
+    os.environ.update({name: WORKERS_HAVE[name] for name in unsaid})
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from .text import SYMBOLS, counting_reader, floor
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "Finetuning pretrained Transformers into RNNs: a learned feature map in place of softmax"
-SECONDS = {"paper": 350, "quick": 15}
+SECONDS = {"paper": 240, "quick": 15}
 SEEDS = 5
 STYLES: dict[str, dict[str, Any]] = {
     "softmax": {"color": "#000000", "linestyle": "-."},
