@@ -44,7 +44,7 @@ def train(
     """
     params = params.astype(np.float32)
     free = np.concatenate([np.full(int(np.prod(s)), not only or name in only) for name, s in model.shapes.items()])
-    optimizer = Scheduled(Adam(rate, beta1=0.9, beta2=0.99), Cosine(iterations))
+    optimizer = Scheduled(Adam(rate, beta1=0.9, beta2=0.99), Cosine(max(1, iterations)))  # of no iterations none asks
     state, found = optimizer.init(params), np.full(len(marks), np.nan)
     for t in range(iterations + 1):
         if t in marks and measured is not None:
