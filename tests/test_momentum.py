@@ -1,4 +1,4 @@
-"""Momentum between layers and within attention: by hand, the construction, both roads of attention, gradients, the task, the claims."""
+"""Momentum between layers and within attention: by hand, construction, both roads, gradients, the task, the claims."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_its_two_gradients_by_hand():
 
 
 def test_attention_by_hand():
-    """phi(0) = 1. beta = 1/2 and gamma = 2 weight a token by 2 at distance 0 and by 3 at distance 1: O = 2 and (3 + 2 * 3) / 2."""
+    """phi(0) = 1. beta = 1/2, gamma = 2 weight a token by 2 at distance 0 and by 3 at distance 1: O = 2 and (3 + 2 * 3) / 2."""
     q, v = np.zeros((2, 1)), np.array([[1.0], [3.0]])
     for road in (la.papers.momentum.attention, la.papers.momentum.attention_recurrent):
         assert road(q, q, v, 0.5, 2.0).tolist() == [[2.0], [4.5]]
@@ -267,9 +267,11 @@ def test_what_must_come_out_does():
 @pytest.mark.parametrize("call, says", [
     (lambda: layers.heavy_ball_params(0, 0.5, 2), "d: expected an integer of at least 1"),
     (lambda: layers.heavy_ball_params(2, [0.5], 2), "eta: expected a number or one for each of 2 layers, got shape"),
-    (lambda: layers.predict(np.zeros((2, 1, 2, 2, 2)), np.zeros((1, 3, 3)), [0.1]), "beta: expected a number or one for each of 2 layers"),
+    (lambda: layers.predict(np.zeros((2, 1, 2, 2, 2)), np.zeros((1, 3, 3)), [0.1]),
+     "beta: expected a number or one for each of 2 layers"),
     (lambda: layers.predict(np.zeros((2, 1, 2, 4, 4)), np.zeros((1, 3, 3)), 0.1), "params: expected k = d = 2 or d.1 = 3"),
-    (lambda: causal_attention.attention(np.zeros((3, 2)), np.zeros((4, 2)), np.zeros((3, 2)), 0.1, 1.0), "q, k, v: expected shapes"),
+    (lambda: causal_attention.attention(np.zeros((3, 2)), np.zeros((4, 2)), np.zeros((3, 2)), 0.1, 1.0),
+     "q, k, v: expected shapes"),
     (lambda: causal_attention.attention(*np.zeros((3, 3, 2)), 1.0, 1.0), "beta: expected"),
     (lambda: causal_attention.attention_recurrent(np.zeros(3), np.zeros(3), np.zeros(3), 0.5, 1.0), "q, k, v: expected shapes"),
     (lambda: CopyNetwork("relu"), "kind: expected one of 'softmax', 'linear'"),

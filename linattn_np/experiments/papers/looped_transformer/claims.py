@@ -59,8 +59,9 @@ def how_it_falls(numbers: Numbers) -> str:
     """The errors themselves: below the number of examples in training some prompts diverge."""
     values = numbers["examples"]["pre + 8 loops"]["median"]
     return (
-        f"error {values[1]:.3g} with 10 examples, {values[-1]:.3g} with 30, which is what it was trained with; the variance of the labels is "
-        f"{numbers['raw']['variance']['median']:.3g}: with fewer examples the step is too long for some prompts, which diverge"
+        f"error {values[1]:.3g} with 10 examples, {values[-1]:.3g} with 30, which is what it was trained with; the variance "
+        f"of the labels is {numbers['raw']['variance']['median']:.3g}: with fewer examples the step is too long for some "
+        "prompts, which diverge"
     )
 
 
@@ -72,12 +73,14 @@ def claims() -> Iterator[Claim]:
         values=lambda numbers: ratio(numbers, "raw loop", "pre + 8 loops"), rule=Above(2.0, 1.0),
     )  # fmt: skip
     yield Claim(
-        id="looped_transformer.same_size", where=TASK, figure=FIGURE, reported="lower error than a standard transformer of the same size",
+        id="looped_transformer.same_size", where=TASK, figure=FIGURE,
+        reported="lower error than a standard transformer of the same size",
         statement="Pre-network and one layer looped 8 times beat 4 untied layers of as many parameters, 1.5 times",
         values=lambda numbers: ratio(numbers, "4 full layers, untied", "pre + 8 loops"), rule=Above(1.5, 1.0),
     )  # fmt: skip
     yield Claim(
-        id="looped_transformer.same_layer", where=TASK, figure=FIGURE, reported="lower error than a standard transformer of the same size",
+        id="looped_transformer.same_layer", where=TASK, figure=FIGURE,
+        reported="lower error than a standard transformer of the same size",
         statement="The same with layers of full matrices on both sides",
         values=lambda numbers: ratio(numbers, "4 full layers, untied", "full layer, 8 loops"), rule=Above(1.5, 1.0),
     )  # fmt: skip
@@ -111,7 +114,8 @@ def claims() -> Iterator[Claim]:
         }
         yield Claim(
             id=f"looped_transformer.smarter.{which.split()[-1].lower()}.{sigma}", figure=FIGURE,
-            where="abstract of the first version; that noise is meant is our reading", reported="smarter than human-designed algorithms",
+            where="abstract of the first version; that noise is meant is our reading",
+            reported="smarter than human-designed algorithms",
             statement=f"With noise {sigma} the risk of {words[which]} is at least {least} times that of the trained loop",
             values=lambda numbers, which=which, sigma=sigma: risk_over_loop(numbers, which, sigma), rule=Above(least, 1.0),
         )  # fmt: skip

@@ -19,12 +19,12 @@ __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "sum
 TITLE = "Pre-network and one looped layer: features first, then as many steps of descent as there are loops"
 SECONDS = {"paper": 180, "quick": 10}
 ALT = (
-    "Six panels. Test errors of nine models on a logarithmic axis: the raw loop at the error of least squares on the covariates, "
-    "pre-network with 1, 4, 8 loops ever lower, untied steps and full layers beside them. Error against loops in the test: the raw loop "
-    "stays level; the models with a pre-network improve a little beyond the loops they were trained with and then get worse, steeply; the "
-    "one trained with random loops does so later and far less, and it too ends above its error at 8 loops. The same for prompts apart, "
-    "those whose step is too long diverge. Error against number of examples. Excess risk over ridge against noise. The "
-    "learned step, which falls with noise."
+    "Six panels. Test errors of nine models on a logarithmic axis: the raw loop at the error of least squares on the "
+    "covariates, pre-network with 1, 4, 8 loops ever lower, untied steps and full layers beside them. Error against loops "
+    "in the test: the raw loop stays level; the models with a pre-network improve a little beyond the loops they were "
+    "trained with and then get worse, steeply; the one trained with random loops does so later and far less, and it too "
+    "ends above its error at 8 loops. The same for prompts apart, those whose step is too long diverge. Error against "
+    "number of examples. Excess risk over ridge against noise. The learned step, which falls with noise."
 )
 SIGMAS = (0.0, 0.5, 1.0, 2.0)
 NOISE_LOOPS = (8, 20)
@@ -48,8 +48,9 @@ def sizes(scale: Scale) -> str:
     """What is run at this scale."""
     at = sized(scale)
     return (
-        f"{len(training.models())} models, {counted(at['steps'], 'iteration')}, batch {at['batch']}, {counted(at['seeds'], 'seed')}, "
-        f"{counted(at['prompts'], 'prompt')} for the test; {counted(at['noise_steps'], 'iteration')} for each noisy loop"
+        f"{len(training.models())} models, {counted(at['steps'], 'iteration')}, batch {at['batch']}, "
+        f"{counted(at['seeds'], 'seed')}, {counted(at['prompts'], 'prompt')} for the test; "
+        f"{counted(at['noise_steps'], 'iteration')} for each noisy loop"
     )
 
 
@@ -69,7 +70,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         for key in ("after", "stable", "unstable")
     }
     return {
-        "sizes": sizes(scale), "sizes_used": at, "parameters": {name: training.size_of(which) for name, which in training.models().items()},
+        "sizes": sizes(scale), "sizes_used": at,
+        "parameters": {name: training.size_of(which) for name, which in training.models().items()},
         "errors": {name: spread([run["error"] for run in each]) for name, each in runs.items()},
         "share": {name: spread([run["share"] for run in runs[name]]) for name in CURVES},
         "eta": {name: spread([run["eta"] for run in runs[name]]) for name in CURVES},
@@ -201,7 +203,8 @@ def summary(numbers: Numbers) -> str:
         line = f"  {name} ({numbers['parameters'][name]} parameters): error {values['median']:.3g}"
         if name in CURVES:
             after = numbers["after"][name]["median"]
-            line += f"; after 8, 16, 24, 32 loops {', '.join(f'{after[t]:.3g}' for t in (8, 16, 24, 32))}, step {numbers['eta'][name]['median']:.3g}"
+            later = ", ".join(f"{after[t]:.3g}" for t in (8, 16, 24, 32))
+            line += f"; after 8, 16, 24, 32 loops {later}, step {numbers['eta'][name]['median']:.3g}"
         lines.append(line)
     apart = {key: numbers[key]["pre + 8 loops"]["median"][24] for key in ("stable", "unstable")}
     share = numbers["share"]["pre + 8 loops"]["median"]
@@ -212,7 +215,8 @@ def summary(numbers: Numbers) -> str:
         safe = ", ".join(f"{found[f'T = {loops}'][sigma]['stable']['median']:.3g}" for loops in NOISE_LOOPS)
         steps = ", ".join(f"{found[f'T = {loops}'][sigma]['eta']['median']:.3g}" for loops in NOISE_LOOPS)
         lines.append(
-            f"noise {sigma}: {loops} (steps {steps}; where the step is safe {safe}); least squares {values['least squares']:.3g}, ridge {values['ridge']:.3g}, Newton "
-            f"{values['Newton']:.3g}, stopped after {values['stopped at']} {values['Newton, stopped']:.3g}"
+            f"noise {sigma}: {loops} (steps {steps}; where the step is safe {safe}); least squares "
+            f"{values['least squares']:.3g}, ridge {values['ridge']:.3g}, Newton {values['Newton']:.3g}, "
+            f"stopped after {values['stopped at']} {values['Newton, stopped']:.3g}"
         )
     return "\n".join(lines)

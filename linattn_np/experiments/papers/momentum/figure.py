@@ -21,11 +21,12 @@ __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "sum
 TITLE = "Momentum between layers is the heavy ball; momentum within attention prefers old tokens"
 SECONDS = {"paper": 170, "quick": 12}
 ALT = (
-    "Six panels. Loss against the number of layers: descent falls slowly, learned steps of their own faster, the heavy ball fast, descent on "
-    "whitened covariates fastest, the adaptive rule between. The learned momentum grows with depth. The weight of a token against its distance "
-    "for four pairs of beta and gamma, which all rise. Loss on the copy task against iteration: softmax far below, the linear forms "
-    "close together. Loss at the end for each seed and variant, in steps down from linear to beta .9. What beta .6 and beta .9 change at "
-    "equal gain: lower losses on the copy task, either with two layers, higher ones where the symbol is near. Lines are medians over seeds, bands quartiles."
+    "Six panels. Loss against the number of layers: descent falls slowly, learned steps of their own faster, the heavy ball "
+    "fast, descent on whitened covariates fastest, the adaptive rule between. The learned momentum grows with depth. The "
+    "weight of a token against its distance for four pairs of beta and gamma, which all rise. Loss on the copy task against "
+    "iteration: softmax far below, the linear forms close together. Loss at the end for each seed and variant, in steps "
+    "down from linear to beta .9. What beta .6 and beta .9 change at equal gain: lower losses on the copy task, either with "
+    "two layers, higher ones where the symbol is near. Lines are medians over seeds, bands quartiles."
 )
 LOOK: dict[str, dict[str, Any]] = {
     "descent": {"color": "#D55E00", "linestyle": "--"}, "heavy ball": {"color": "#0072B2", "linestyle": "-"},
@@ -65,7 +66,8 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     used = sized(scale)
     limits = differences(scale, limited(scale, seeds=used.seeds, steps=used.copy, batch=BATCH))
     return {
-        "limits": limits, "seeds_used": [used.seeds, used.few], "iterations": {"copy": used.copy, "lag": used.lag, "two": used.two},
+        "limits": limits, "seeds_used": [used.seeds, used.few],
+        "iterations": {"copy": used.copy, "lag": used.lag, "two": used.two},
         **scalar_runs(folder, used, progress), **copy_runs(folder, used, progress),
     }  # fmt: skip
 
@@ -133,7 +135,7 @@ def draw_weights(ax: Axes, T: int = 25) -> None:
 
 
 def draw_differences(ax: Axes, numbers: Numbers) -> None:
-    """The loss of beta .9, and of beta .6 where it was trained, less that of their far gain alone, seed by seed, on the three tasks."""
+    """The loss of beta .9, and of beta .6 where it was trained, less that of their far gain alone, seed by seed, by task."""
     parts = {"copy": "copy task,\n12 back", "two": "two layers,\n8 to 14 back", "lag": "control,\n3 back"}
     for k, part in enumerate(parts):
         for name, aside, marker in (("beta .9", 0.1, "o"), ("beta .6", -0.1, "s")):

@@ -45,7 +45,8 @@ class Sizes(NamedTuple):
 def copied(variant: dict[str, Any], task: CopyTask, iterations: int, seed: int) -> dict[str, Array]:
     """One training run: the loss in windows, loss and accuracy at the end, and the losses of the network run on unseen texts.
 
-    Where the weights are those of the released parallel code, "recurrent" is the loss of the same params run as its recurrent code does.
+    Where the weights are those of the released parallel code, "recurrent" is the loss of the same params run as its
+    recurrent code does.
     """
     model = CopyNetwork(**variant)
     found = train(model, task, iterations, seed)
@@ -69,7 +70,7 @@ def runs(
     label: str,
     progress: bool | None,
 ) -> Numbers:
-    """Every variant on a task with every seed. -> for each its loss curve, loss and accuracy at the end, losses of unseen texts"""
+    """Every variant on a task with every seed. -> for each its loss curve, loss and accuracy at the end, loss on unseen texts"""
     asked = [(variant, task, iterations, seed) for variant in variants.values() for seed in range(seeds)]
     descriptions = [{"variant": v, "task": vars(t), "iterations": i, "seed": s} for v, t, i, s in asked]
     found = kept_each(folder, "momentum-copy", descriptions, copied, asked, label, progress)
