@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import random
-import resource
 import shutil
 import signal
 import struct
@@ -251,6 +250,8 @@ def test_a_worker_that_ends_in_the_midst_of_a_result_leaves_nobody_waiting(tmp_p
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
+    resource = pytest.importorskip("resource")  # Windows has none
+
     def limit():  # a file that grows beyond this fails as on a full disk
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
