@@ -32,7 +32,8 @@ def prompts(seed=0):
 def test_two_loops_by_hand():
     """Examples 1 -> 2 and 3 -> 4, query 2, eta = 1/5: G = 5, c = 7; a = 0, 7/5, 7/5; predictions 0, 14/5, 14/5.
 
-    With dp = (0, 0, 1): da_2 = 2, deta_1 = 2 g_1 = 0, dg_1 = 2/5, dc = 2/5, dG = -2/5 7/5, da_1 = 2 - 5 2/5 = 0, so loop 0 adds 0.
+    With dp = (0, 0, 1): da_2 = 2, deta_1 = 2 g_1 = 0, dg_1 = 2/5, dc = 2/5, dG = -2/5 7/5, da_1 = 2 - 5 2/5 = 0, so loop 0 adds
+    0.
     """
     F, y, f = np.array([[[1.0], [3]]]), np.array([[2.0, 4]]), np.array([[2.0]])
     p, tape = loop.forward(F, y, f, np.array([0.2, 0.2]))

@@ -192,7 +192,9 @@ def read(path):
 
 
 def unknown_in(command):
-    """What a workflow's command names and the repository does not have: files, steps of .ci/run, commands and extras of the package."""
+    """What a workflow's command names and the repository does not have: files, steps of .ci/run, commands and extras of the
+    package.
+    """
     steps = re.search(r"^ALL=\((.*)\)$", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.M)[1].split()
     asked = re.search(r"\.ci/run((?: [a-z]+)*)$", command)
     found = [name for name in (asked[1].split() if asked else []) if name not in steps]

@@ -1,4 +1,6 @@
-"""Saddle to saddle: moments and levels by hand, separate heads beside the library, laws of waiting, what is conserved, the claims' readers."""
+"""Saddle to saddle: moments and levels by hand, separate heads beside the library, laws of waiting, what is conserved, the
+claims' readers.
+"""
 
 import json
 from pathlib import Path
@@ -41,7 +43,9 @@ def test_the_levels_of_the_study():
 
 
 def test_every_level_is_a_saddle_and_the_last_a_minimum():
-    """M diagonal with the m largest best entries: no gradient in v, a, b; one more head lowers the loss, though only at third order."""
+    """M diagonal with the m largest best entries: no gradient in v, a, b; one more head lowers the loss, though only at third
+    order.
+    """
     best = np.diag(moments.LAMBDA) / np.diag(moments.second_moment(moments.LAMBDA, 31))
     for m, level in enumerate(study.levels(moments.LAMBDA, 31)):
         v, a, b = np.zeros((1, 5)), np.zeros((1, 5, 4)), np.zeros((1, 5, 4))
@@ -84,7 +88,10 @@ def test_heads_are_the_librarys_layer():
 
 
 def test_a_gradient_in_small_integers():
-    """Lambda = diag(1, 2), n = 1: C = diag(5, 14). One head v = -1, a = (1, 0), b = (1, 0): dM = 2 (C M Lambda - Lambda^2) = diag(8, -8)."""
+    """Lambda = diag(1, 2), n = 1: C = diag(5, 14).
+
+    One head v = -1, a = (1, 0), b = (1, 0): dM = 2 (C M Lambda - Lambda^2) = diag(8, -8).
+    """
     one = moments.exact(np.diag([1.0, 2.0]), 1)
     f, dv, da, db = heads.separate_loss_and_grad(np.array([[-1.0]]), np.array([[[1.0, 0]]]), np.array([[[1.0, 0]]]), one)
     assert (f, dv) == (6.0, -8.0) and da.tolist() == db.tolist() == [[[8.0, 0.0]]]
@@ -198,12 +205,14 @@ def test_the_claims_read_their_numbers():
         [[0, 9], [1.0, 0.6], [-0.003, None], [250, None], [1, None]],
     ]
     numbers = {
-        "separate": {"flat": flat}, "prompts": {"flat": flat, "own": [[1.0, 0.6], [0.99, 0.6]]}, "levels": [1, 0.6, 0.4, 0.2, 0.1],
+        "separate": {"flat": flat}, "prompts": {"flat": flat, "own": [[1.0, 0.6], [0.99, 0.6]]},
+        "levels": [1, 0.6, 0.4, 0.2, 0.1],
         "counts": {"last": [[0.6, 0.4, 0.2, 0.1, 0.15]], "later": [[0.6, 0.4, 0.2, 0.1, 0.1]], "steps": [20, 100]},
         "merged": {"begin": [[10, 41, 73], [20, 52, None]], "falls": [[60, 61, 62]] * 2, "near": [[[1, 2], [3, 4], [5, 6]]] * 2},
         "stds": {"merged": [1e-1, 1e-2, 1e-3]}, "decade": 31.7, "drops": [[100, 201, 390]],
         "conserved": [{"count": 3, "predicted": 3, "gap": [0.1, 1e-16]}, {"count": 9, "predicted": 6, "gap": [0.2, 0]}],
-        "library": {"gap": [1e-15, 2e-15]}, "without_p": {"by_P": [0.2, 0.1], "by_Q": [1e-6, 1e-7], "best": [0.1, 0.2], "crossings": [[9, 10], [30, 20]]},
+        "library": {"gap": [1e-15, 2e-15]}, "without_p": {"by_P": [0.2, 0.1], "by_Q": [1e-6, 1e-7], "best": [0.1, 0.2],
+                                                          "crossings": [[9, 10], [30, 20]]},
         "drift": {"drift": [[[8, 8], [4, 2]], [[6, 9], [2, 3]]], "moved": [[[1, 1], [1, 1]]] * 2, "last": [[0, 1e-16], [0, 0]]},
     }  # fmt: skip
     read = {claim.id.split(".")[1]: claim.values(numbers) for claim in study.CLAIMS}
@@ -222,7 +231,9 @@ def test_the_claims_read_their_numbers():
 
 
 def test_what_must_come_out_does():
-    """The acceptance lines on the committed figure, seeds from 100; what does not agree stands in the scorecard and is named here."""
+    """The acceptance lines on the committed figure, seeds from 100; what does not agree stands in the scorecard and is named
+    here.
+    """
     numbers = json.loads(FIGURE.read_text())
     assert len(numbers["seeds_used"]) == 8 and min(numbers["seeds_used"]) == 100
     verdicts = {claim.id.split(".")[1]: claim.rule.verdict(claim.values(numbers)) for claim in study.CLAIMS}

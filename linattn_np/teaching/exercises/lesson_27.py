@@ -74,16 +74,19 @@ def models(rng, s):
 
 EXERCISES = (
     Exercise(
-        "27.1", "Write second_moment(lam, n): E s^2 for d = 1, x ~ N(0, lam), w ~ N(0, 1).", second_moment, one_covariate, ("E s^2",),
+        "27.1", "Write second_moment(lam, n): E s^2 for d = 1, x ~ N(0, lam), w ~ N(0, 1).", second_moment, one_covariate,
+        ("E s^2",),
         (
             Slip("the n examples are not all different pairs: x_i meets itself, and E x^4 = 3 lam^2", lambda lam, n: lam**2),
-            Slip("of the three pairs in E x^4 one is already counted among the different examples", lambda lam, n: lam**2 * (1 + 3 / n)),
+            Slip("of the three pairs in E x^4 one is already counted among the different examples",
+                 lambda lam, n: lam**2 * (1 + 3 / n)),
             Slip("s is a mean: its square has n^2 pairs, n of them equal", lambda lam, n: lam**2 * 3),
             Slip("(27.5) has two terms with 1/n, and for d = 1 they are alike", lambda lam, n: lam**2 * (1 + 1 / n)),
         ),
     ),
     Exercise(
-        "27.2", "Write levels(lam, n): the d + 1 losses (27.12), from nothing learned to all, for eigenvalues lam (d,) in any order.",
+        "27.2", "Write levels(lam, n): the d + 1 losses (27.12), from nothing learned to all, for eigenvalues lam (d,) in any "
+                "order.",
         levels, spectrum, ("levels",),
         (
             Slip("the largest eigenvalue is learned first: sort before you add up", _levels(order=1)),
@@ -94,18 +97,21 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "27.3", "Repair head_gradient(v, a, b, dM): dv, da, db of one head with M = -v a b^T.", head_gradient, head, ("dv", "da", "db"),
+        "27.3", "Repair head_gradient(v, a, b, dM): dv, da, db of one head with M = -v a b^T.", head_gradient, head,
+        ("dv", "da", "db"),
         (
             Slip("da: a is a column on the left of b^T, so dM meets b on its right", lambda v, a, b, dM: (
                 -(a @ dM @ b), -v * dM.T @ b, -v * dM.T @ a)),
             Slip("db: b^T stands on the right of a, so dM is met from the left", lambda v, a, b, dM: (
                 -(a @ dM @ b), -v * dM @ b, -v * dM @ a)),
-            Slip("dv: M has a minus, and dM is on the way to v too", lambda v, a, b, dM: (a @ dM @ b, -v * dM @ b, -v * dM.T @ a)),
+            Slip("dv: M has a minus, and dM is on the way to v too",
+                 lambda v, a, b, dM: (a @ dM @ b, -v * dM @ b, -v * dM.T @ a)),
             Slip("da, db: v multiplies a b^T, so it multiplies both", lambda v, a, b, dM: (-(a @ dM @ b), -dM @ b, -dM.T @ a)),
         ),
     ),
     Exercise(
-        "27.4", "Write wait(lam, u, eta): the steps until (27.15) is infinite, from a head of size u along an eigenvector.", wait, waiting, ("steps",),
+        "27.4", "Write wait(lam, u, eta): the steps until (27.15) is infinite, from a head of size u along an eigenvector.", wait,
+        waiting, ("steps",),
         (
             Slip("u is squared in (27.15): its solution is no exponential",
                  lambda lam, u, eta: np.log(1 / u) / np.log(1 + 2 * eta * lam**2)),
@@ -125,7 +131,8 @@ EXERCISES = (
                 conserved(layers, heads, d, True) if full else
                 conserved(layers, heads, d, False) + (layers - 1) * heads)),
             Slip("the paper's form: in the last layer all differences of Q stand still, and so do their products",
-                 lambda layers, heads, d, full: conserved(layers, heads, d, full) if full else float(layers * heads * (heads - 1) // 2)),
+                 lambda layers, heads, d, full: conserved(layers, heads, d,
+                                                          full) if full else float(layers * heads * (heads - 1) // 2)),
             Slip("the differences that stand still are numbers; the forms are their products, squares included",
                  lambda layers, heads, d, full: conserved(layers, heads, d, full) if full else
                  float((layers - 1) * heads * (heads - 1) // 2 + (heads - 1) * d * d)),
@@ -154,7 +161,8 @@ EXERCISES = (
         d="prompts were replaced by their moments, so nothing is drawn",
     ),
     choice(
-        "27.t3", "One head in the paper's form, P = diag(P', 1), Q = diag(Q', 0): which quadratic forms does gradient flow keep?", "d",
+        "27.t3", "One head in the paper's form, P = diag(P', 1), Q = diag(Q', 0): which quadratic forms does gradient flow keep?",
+        "d",
         a="that is the form for full matrices: here P' is not all of P",
         b="a difference of heads needs two of them",
         c="the corner is not trained, so it has no gradient to balance",

@@ -63,7 +63,10 @@ def pencil_prompt(step: int) -> tuple[Figure, str]:
 
 
 def answers_against_labels(y: Array, answers: Array, title: str, limit: float = 8.0) -> Figure:
-    """A dot for each prompt: its label to the right, the prediction upwards. What lies outside is drawn at the edge, and counted."""
+    """A dot for each prompt: its label to the right, the prediction upwards.
+
+    What lies outside is drawn at the edge, and counted.
+    """
     figure, axes = plotting.new_figure(width=5.0, height=3.8)
     ax = axes[0, 0]
     outside = np.abs(answers) > limit

@@ -95,7 +95,8 @@ def angle_and_length(angle: int, length: float) -> tuple[Figure, str]:
     c, g = np.array([1.0, 0.0]), length * np.array([np.cos(turn), np.sin(turn)])
     apart = float(np.sqrt(((g - c) ** 2).sum()))
     passes = {
-        "loss falls": g @ c > 0, "cosine > 0.99": g @ c > 0.99 * length, "difference of 1 %": apart < 0.01, "complex step": apart < 1e-12,
+        "loss falls": g @ c > 0, "cosine > 0.99": g @ c > 0.99 * length, "difference of 1 %": apart < 0.01,
+        "complex step": apart < 1e-12,
     }  # fmt: skip
     figure, axes = plotting.new_figure(width=5.4, height=3.0)
     ax = axes[0, 0]
@@ -141,7 +142,10 @@ def caught_and_missed(names: Sequence[str], answers: Array, tests: Sequence[str]
 def caught_against_size(
     sigmas: Array, counts: Array, tests: Sequence[str], deltas: Array, shown: dict[str, Array], seeds: int
 ) -> Figure:
-    """Left: how many each test catches, quartiles (3, sigmas, tests). Right: relative errors (sigmas, mutations), a few by name."""
+    """Left: how many each test catches, quartiles (3, sigmas, tests).
+
+    Right: relative errors (sigmas, mutations), a few by name.
+    """
     figure, axes = plotting.new_figure(columns=2, width=4.7, height=3.9)
     left, right = axes[0]
     order = (0, 1, 2, 4, 3)

@@ -21,7 +21,9 @@ def layer_by_state(n: int, D: int = 6) -> int:
 
 
 def gradient_counts(n: int, D: int = 6, L: int = 3) -> tuple[float, float]:
-    """Multiply-adds of a gradient of one prompt: by tokens, 14 products in each layer; by the state, its sum (5.16), then 12 in each."""
+    """Multiply-adds of a gradient of one prompt: by tokens, 14 products in each layer; by the state, its sum (5.16), then 12 in
+    each.
+    """
     N = n + 1
     return 7 * L * (N * N * D + N * D * D), n * D * (D + 1) / 2 + 12 * L * D**3
 
@@ -98,7 +100,8 @@ def times_and_counts(
 ) -> tuple[Figure, list[list[float]]]:
     """Measured times, quartiles (3, sizes, ways), over thin lines in proportion to the counted multiply-adds (sizes, 2).
 
-    -> the figure, and for each way the exponents at its largest n: of the time and of its count (that of drawn states is constant).
+    -> the figure, and for each way the exponents at its largest n: of the time and of its count (that of drawn states is
+    constant).
     """
     figure, axes = plotting.new_figure(width=8.4, height=4.0)
     ax, exponents = axes[0, 0], []

@@ -9,7 +9,8 @@ from .edges import adam_edge, edge
 from .figure import ALT, CLAIMS, SECONDS, TITLE, draw, measure, sizes, summary
 
 __all__ = [
-    "ALT", "CLAIMS", "DERIVED", "SECONDS", "TITLE", "Valley", "adam_edge", "balance", "central_flow", "draw", "edge", "grad_of_sharpness",
+    "ALT", "CLAIMS", "DERIVED", "SECONDS", "TITLE", "Valley", "adam_edge", "balance", "central_flow", "draw", "edge",
+    "grad_of_sharpness",
     "gradient_flow", "measure", "sizes", "summary",
 ]  # fmt: skip
 DERIVED = ("edges", "cubic")

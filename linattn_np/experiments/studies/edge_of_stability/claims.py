@@ -28,7 +28,8 @@ def extended(values: Any) -> Numbers:
     values = np.asarray(values, float)
     lost = ~np.isfinite(values)
     return {
-        **spread(values), "smallest": float(np.where(lost, -np.inf, values).min()), "largest": float(np.where(lost, np.inf, values).max()),
+        **spread(values), "smallest": float(np.where(lost, -np.inf, values).min()),
+        "largest": float(np.where(lost, np.inf, values).max()),
         "farthest from 1": float(np.where(lost, np.inf, np.abs(values - 1)).max()),
         "share of seeds at half of the times": float((np.where(lost, 0.0, values) >= 0.5).mean()),
     }  # fmt: skip
@@ -170,7 +171,10 @@ def amplitude_in_words(numbers: Numbers) -> str:
     if not len(rising):
         return "0 runs chosen by the rule"
     gone = len(values) - len(rising)
-    return f"{len(values)} runs chosen by the rule; {len(rising)} from {rising.min():.3f} to {rising.max():.3f}, {gone} beside the edge without a jump"
+    return (
+        f"{len(values)} runs chosen by the rule; {len(rising)} from {rising.min():.3f} to {rising.max():.3f}, {gone} beside the "
+        "edge without a jump"
+    )
 
 
 def rows() -> Iterator[Row]:
@@ -181,49 +185,66 @@ def rows() -> Iterator[Row]:
         Above(0.6, 0.25, statistic="share of seeds at half of the times"),
     )
     for run in (f"{rate:g}" for rate in RATES[:3]):
-        yield Row(f"ceiling.{run}", f"Descent with rate {run}: after the first quarter lambda midway is at most 1.1 of 2/eta at 95 % of the times, every seed",
+        yield Row(f"ceiling.{run}", f"Descent with rate {run}: after the first quarter lambda midway is at most 1.1 of 2/eta at "
+                                    "95 % of the times, every seed",
                   edge, "1 at most", partial(below_ceiling, run), every, partial(lost_in_words, run))  # fmt: skip
     yield Row("hovers", "Descent with rate 0.06: three of five seeds have lambda midway within 5 % of 2/eta at half of the times",
               edge, "1; 4 of 5 other seeds", partial(hovering, "0.06"), half, partial(lost_in_words, "0.06"))  # fmt: skip
     read = partial(iterate_over_midpoint, "0.1")
     yield Row("iterate", "Rate 0.1, seeds that hover: at the iterate lambda is at least twice as far from 2/eta as midway",
-              "lesson 26, (26.3)", "H beside the valley is not H in it", read, Above(2.0, 1.0), partial(runs_in_words, read))  # fmt: skip
-    yield Row("follows", "When the rate 0.06 is halved, lambda midway rises to the new edge, within 5 %, in at least a quarter of the seeds",
+              "lesson 26, (26.3)", "H beside the valley is not H in it", read, Above(2.0, 1.0),
+              partial(runs_in_words, read))  # fmt: skip
+    yield Row("follows", "When the rate 0.06 is halved, lambda midway rises to the new edge, within 5 %, in at least a quarter "
+                         "of the seeds",
               edge, "2; 2 of 6 other seeds", reach_halved, Within(0.25, 1.0, statistic="mean"))  # fmt: skip
     yield Row("returns", "Those seeds are back within 5 % of the first edge after a ramp to 0.06 again, each of them",
-              edge, "1", back_again, Within(0.0, 0.05, statistic="farthest from 1"), partial(runs_in_words, back_again))  # fmt: skip
+              edge, "1", back_again, Within(0.0, 0.05, statistic="farthest from 1"),
+              partial(runs_in_words, back_again))  # fmt: skip
     yield Row("ramp", "After the ramp no seed is above 1.1 of the first edge", edge, "1 at most", ceiling_after_ramp,
               Within(0.0, CEILING, statistic="largest"))  # fmt: skip
     ball = "Heavy ball, mu = 0.5, rate 0.1: "
-    yield Row("momentum.ceiling", f"{ball}lambda midway is at most 1.1 of 3/eta at 95 % of the times, every seed", "lesson 26, (26.6)",
+    yield Row("momentum.ceiling",
+              f"{ball}lambda midway is at most 1.1 of 3/eta at 95 % of the times, every seed", "lesson 26, (26.6)",
               "1 at most", partial(below_ceiling, "momentum"), every, partial(lost_in_words, "momentum"))  # fmt: skip
     yield Row("momentum.hovers", f"{ball}three of five seeds are within 5 % of 3/eta at half of the times", "lesson 26, (26.6)",
               "1; 4 of 5 other seeds", partial(hovering, "momentum"), half, partial(lost_in_words, "momentum"))  # fmt: skip
     within = Within(0.0, 0.12, statistic="farthest from 1")
     for beta1 in BETAS:
         size = f"{(2 + 2 * beta1) / (1 - beta1):.3g}/eta"
-        yield Row(f"adam.{beta1:g}", f"Adam, beta1 = {beta1:g}, beta2 = 0.99: the median preconditioned lambda is within 12 % of {size}, every seed",
+        yield Row(f"adam.{beta1:g}", f"Adam, beta1 = {beta1:g}, beta2 = 0.99: the median preconditioned lambda is within 12 % of "
+                                     f"{size}, every seed",
                   "lesson 26, (26.7)", size, partial(adam_ratio, beta1), within)  # fmt: skip
-    yield Row("adam.medians", "Adam: the medians over seeds for the four beta1, 39-fold apart, are each within 12 % of (2 + 2 beta1)/((1 - beta1) eta)",
+    yield Row("adam.medians", "Adam: the medians over seeds for the four beta1, 39-fold apart, are each within 12 % of (2 + 2 "
+                              "beta1)/((1 - beta1) eta)",
               "lesson 26, (26.7)", "2, 6, 38, 78 over eta", adam_medians, within)  # fmt: skip
-    yield Row("amplitude", "Rates 0.06 and 0.14, runs with 20 points alone at the edge: half the jump, squared, is 2a/b within a tenth, every run",
+    yield Row("amplitude", "Rates 0.06 and 0.14, runs with 20 points alone at the edge: half the jump, squared, is 2a/b within a "
+                           "tenth, every run",
               "lesson 26, (26.11)", "1", partial(amplitudes, AMPLITUDE_RATES), Within(0.0, 0.1, statistic="farthest from 1"),
               amplitude_in_words)  # fmt: skip
-    yield Row("flow.ratio", "Runs alone at the edge at both ends of 2500 steps: gradient flow ends at least 20 times as far from descent as the "
-              "central flow, every run", "lesson 26, (26.12)", "43 to 88 on other seeds", flow_ratio, Above(20.0, 5.0, statistic="smallest"),
+    yield Row("flow.ratio", "Runs alone at the edge at both ends of 2500 steps: gradient flow ends at least 20 times as far from "
+                            "descent as the "
+              "central flow, every run", "lesson 26, (26.12)", "43 to 88 on other seeds", flow_ratio,
+              Above(20.0, 5.0, statistic="smallest"),
               partial(runs_in_words, flow_ratio))  # fmt: skip
-    yield Row("flow.error", "The same runs: the central flow ends within 1 % of the distance that descent went", "lesson 26, (26.12)",
-              "0.002 to 0.004 on other seeds", flow_error, Within(0.0, 0.01, statistic="largest"), partial(runs_in_words, flow_error))  # fmt: skip
+    yield Row("flow.error", "The same runs: the central flow ends within 1 % of the distance that descent went",
+              "lesson 26, (26.12)",
+              "0.002 to 0.004 on other seeds", flow_error, Within(0.0, 0.01, statistic="largest"),
+              partial(runs_in_words, flow_error))  # fmt: skip
     raise_it = "The same runs, rate raised by a tenth: on "
-    yield Row("control.quadratic", f"{raise_it}the quadratic model of the loss 200 steps go at least 1000 times as far as on the loss",
+    yield Row("control.quadratic", f"{raise_it}the quadratic model of the loss 200 steps go at least 1000 times as far as on the "
+                                   "loss",
               "lesson 26, control", "1.2^200 = 7e15", quadratic, Above(1000.0, 10.0, statistic="smallest"),
               partial(runs_in_words, quadratic))  # fmt: skip
     yield Row("control.raised", f"{raise_it}the loss lambda midway has come down to at most 1.05 of the new edge after 200 steps",
-              "lesson 26, control", "1 at most", raised, Within(0.0, 1.05, statistic="largest"), partial(runs_in_words, raised))  # fmt: skip
+              "lesson 26, control", "1 at most", raised, Within(0.0, 1.05, statistic="largest"),
+              partial(runs_in_words, raised))  # fmt: skip
     for batch, most, seen in ((256, 0.75, "0.48 to 0.63"), (64, 0.35, "0.16 to 0.21")):
-        yield Row(f"batch.{batch}", f"Batches of {batch} out of 1024, rate 0.03: lambda of the whole set stays below {most:g} of 2/eta, every seed",
-                  "lesson 26", f"below the edge; {seen} on other seeds", partial(at_batch, batch), Within(0.0, most, statistic="largest"))  # fmt: skip
-    yield Row("batch.order", "Batches of 1024, 256 and 64, rate 0.03: the smaller the batch, the lower lambda, every seed", "lesson 26",
+        yield Row(f"batch.{batch}", f"Batches of {batch} out of 1024, rate 0.03: lambda of the whole set stays below {most:g} of "
+                                    "2/eta, every seed",
+                  "lesson 26", f"below the edge; {seen} on other seeds", partial(at_batch, batch),
+                  Within(0.0, most, statistic="largest"))  # fmt: skip
+    yield Row("batch.order", "Batches of 1024, 256 and 64, rate 0.03: the smaller the batch, the lower lambda, every seed",
+              "lesson 26",
               "ordered, 3 of 3 other seeds", in_order, Above(1.0, 1.0, statistic="smallest"))  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""Midpoint Hessian at 2/eta, that it follows the rate, momentum and Adam, the cubic amplitude, the central flow, small batches."""
+"""Midpoint Hessian at 2/eta, that it follows the rate, momentum and Adam, the cubic amplitude, the central flow, small
+batches.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,12 +23,12 @@ __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "sum
 TITLE = "The edge of stability: where the largest curvature stops, why it stops there, and when it does not get there"
 SECONDS = {"paper": 300, "quick": 12}
 ALT = (
-    "Eight panels. The largest curvature over 2/eta along descent, each seed, midway between iterates: lines rise and stop at 1. The same "
-    "for one seed at the iterates and midway: the iterates lie above and below, the midpoints on 1. Medians of each seed for four rates "
-    "and for the heavy ball: dots at 1 or below. The curvature while the rate is halved and brought back, with 2/eta as a staircase. "
-    "Adam's preconditioned curvature against its predicted edge for four beta1, dots on the diagonal over a factor of 39. Half the jump "
-    "squared against 2a/b, dots on the diagonal. Distances of central flow and gradient flow from descent for each run. The curvature "
-    "over 2/eta against the batch size: it falls as batches get smaller."
+    "Eight panels. The largest curvature over 2/eta along descent, each seed, midway between iterates: lines rise and stop at 1. "
+    "The same for one seed at the iterates and midway: the iterates lie above and below, the midpoints on 1. Medians of each "
+    "seed for four rates and for the heavy ball: dots at 1 or below. The curvature while the rate is halved and brought back, "
+    "with 2/eta as a staircase. Adam's preconditioned curvature against its predicted edge for four beta1, dots on the diagonal "
+    "over a factor of 39. Half the jump squared against 2a/b, dots on the diagonal. Distances of central flow and gradient flow "
+    "from descent for each run. The curvature over 2/eta against the batch size: it falls as batches get smaller."
 )
 FIRST_SEED = 20  # 0 to 5 were used to find the effects
 
@@ -44,9 +46,10 @@ def sizes(scale: Scale) -> str:
     """What is run at this scale."""
     size, seeds = size_of(scale)
     return (
-        f"{counted(size.steps, 'step')} of descent on a fixed batch of {size.prompts}, {len(claims.RATES)} rates and the heavy ball; Adam, "
-        f"{len(claims.BETAS)} beta1, {counted(size.adam_steps, 'step')}; flows over {counted(size.flow_steps, 'step')}; "
-        f"{counted(size.batch_steps, 'step')} on batches out of {size.many:,}; {counted(seeds, 'seed')} from {FIRST_SEED}"
+        f"{counted(size.steps, 'step')} of descent on a fixed batch of {size.prompts}, {len(claims.RATES)} rates and the heavy "
+        f"ball; Adam, {len(claims.BETAS)} beta1, {counted(size.adam_steps, 'step')}; flows over "
+        f"{counted(size.flow_steps, 'step')}; {counted(size.batch_steps, 'step')} on batches out of {size.many:,}; "
+        f"{counted(seeds, 'seed')} from {FIRST_SEED}"
     )
 
 
@@ -82,8 +85,10 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
             "rates": [rate for rate in claims.FLOW_RATES for _ in seeds], "seeds": [*seeds] * len(claims.FLOW_RATES),
             **{name: numbers_of([one[name] for one in flows]) for name in flows[0]},
         },
-        "batches": {str(batch): numbers_of([np.median(one["ratio"]) for one in f]) for batch, f in zip(claims.BATCHES, batches, strict=True)},
-        "batch_losses": {str(batch): numbers_of([one["losses"][-1] for one in f]) for batch, f in zip(claims.BATCHES, batches, strict=True)},
+        "batches": {str(batch): numbers_of([np.median(one["ratio"]) for one in f]) for batch, f in zip(claims.BATCHES, batches,
+            strict=True)},
+        "batch_losses": {str(batch): numbers_of([one["losses"][-1] for one in f]) for batch, f in zip(claims.BATCHES, batches,
+            strict=True)},
     }  # fmt: skip
 
 
@@ -91,7 +96,8 @@ def along(found: list[dict[str, Array]], limit: float) -> Numbers:
     """The runs of one rate: curvatures over the edge, the two sides of (26.11), and losses, each (seeds, T)."""
     met = np.array([one["met"] for one in found])
     return {
-        "times": found[0]["times"].tolist(), "midpoint": numbers_of(met[..., 0] / limit), "second": numbers_of(met[..., 1] / limit),
+        "times": found[0]["times"].tolist(), "midpoint": numbers_of(met[..., 0] / limit),
+        "second": numbers_of(met[..., 1] / limit),
         "iterate": numbers_of(met[..., 2] / limit), "measured": numbers_of(met[..., 3]), "predicted": numbers_of(met[..., 4]),
         "loss": numbers_of([one["losses"] for one in found]),
     }  # fmt: skip
@@ -112,7 +118,8 @@ def summary(numbers: Numbers) -> str:
     for run in numbers["hover"]:
         share = claims.hovering(run, numbers)["each_seed"]
         lines.append(
-            f"descent {run}: median midpoint over the edge {row(np.median(claims.midway(numbers, run), axis=1))}; within 5 %: {row(share)}"
+            f"descent {run}: median midpoint over the edge {row(np.median(claims.midway(numbers, run), axis=1))}; within 5 %: "
+            f"{row(share)}"
         )
     lines.append(f"halved and back, over the first edge: {'; '.join(row(one) for one in claims.ends_of_phases(numbers))}")
     lines += [f"Adam, beta1, beta2 = {key}, over its edge: {row(values)}" for key, values in numbers["adam"].items()]

@@ -124,9 +124,9 @@ def flows(seed: int, rate: float, size: Size) -> Arrays:
     """Descent, central flow and gradient flow from one midpoint, ``flow_steps`` on; NaN where an end is not at the edge.
 
     edges: lambda_1 and lambda_2 midway at the start and at the end, over the edge (2, 2). moved: how far the midpoint went.
-    central, gradient: distances of the flows from it. losses: of all three. central_sharpness: lambda of the central flow at its end, over
-    the edge. control: 200 steps with a rate a tenth larger, how far they go on the quadratic model of the loss at the first
-    midpoint and on the loss, and on the loss lambda midway over its edge, and the loss over that at the start (4,).
+    central, gradient: distances of the flows from it. losses: of all three. central_sharpness: lambda of the central flow at its
+    end, over the edge. control: 200 steps with a rate a tenth larger, how far they go on the quadratic model of the loss at the
+    first midpoint and on the loss, and on the loss lambda midway over its edge, and the loss over that at the start (4,).
     """
     surface, wanted = surface_of(seed, size.prompts), (size.flow_start, size.flow_start + size.flow_steps)
     kept = {

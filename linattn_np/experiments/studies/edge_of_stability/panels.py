@@ -42,7 +42,8 @@ def draw_one(ax: Axes, numbers: Numbers) -> None:
     """At the iterates and midway, for the seed that hovers most at the rate 0.1."""
     found = numbers["hover"]["0.1"]
     seed = int(np.nanargmax(claims.hovering("0.1", numbers)["each_seed"]))
-    for key, label, style in (("iterate", "at the iterate", {"color": "#D55E00", "marker": "o", "markersize": 2.5, "linestyle": ":"}),
+    for key, label, style in (("iterate", "at the iterate",
+                               {"color": "#D55E00", "marker": "o", "markersize": 2.5, "linestyle": ":"}),
                               ("midpoint", "midway", {"color": "#0072B2"})):  # fmt: skip
         ax.plot(found["times"], np.array(found[key], float)[seed], label=label, linewidth=1, **style)
     level(ax)

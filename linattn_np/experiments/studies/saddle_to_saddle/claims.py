@@ -1,4 +1,6 @@
-"""What the derivations of lesson 27, or runs on other seeds (0 to 4), predict, and the rules that judge it, written before the full run."""
+"""What the derivations of lesson 27, or runs on other seeds (0 to 4), predict, and the rules that judge it, written before the
+full run.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,7 +26,9 @@ def lasting(flat: Array) -> Array:
 
 
 def extreme(rows: Any, pick: Callable[[Array], Any], name: str) -> Numbers:
-    """The one number that is picked from each seed's row, and ``name``: the one picked of them all, so that a rule holds for all."""
+    """The one number that is picked from each seed's row, and ``name``: the one picked of them all, so that a rule holds for
+    all.
+    """
     rows = [row[np.isfinite(row)] for row in (np.asarray(row, float).ravel() for row in rows)]
     every = np.concatenate(rows)
     return spread([pick(row) if len(row) else np.nan for row in rows]) | {name: float(pick(every)) if len(every) else None}
@@ -88,8 +92,8 @@ def counts_in_time(numbers: Numbers) -> str:
     wanted = np.array(numbers["levels"])[[1, 2, 3, 4, 4]]
     late, later = (np.abs(of_seeds(found[name]) / wanted - 1) > 0.001 for name in ("last", "later"))
     return (
-        f"{late.sum()} of {late.size} networks are not there after {found['steps'][0]:,} steps (by heads: {', '.join(map(str, late.sum(axis=0)))}), "
-        f"{later.sum()} after {found['steps'][1]:,}"
+        f"{late.sum()} of {late.size} networks are not there after {found['steps'][0]:,} steps (by heads: "
+        f"{', '.join(map(str, late.sum(axis=0)))}), {later.sum()} after {found['steps'][1]:,}"
     )
 
 
@@ -106,7 +110,10 @@ def decade(numbers: Numbers) -> Numbers:
 def decades_in_words(numbers: Numbers) -> str:
     """Their range."""
     found = decades(numbers)
-    return f"mean {np.nanmean(found):.2f}, {np.nanmin(found):.0f} to {np.nanmax(found):.0f} steps; ln 10 / ln(1 + 2 eta |Lambda^2|) = {numbers['decade']:.2f}"
+    return (
+        f"mean {np.nanmean(found):.2f}, {np.nanmin(found):.0f} to {np.nanmax(found):.0f} steps; ln 10 / ln(1 + 2 eta |Lambda^2|) "
+        f"= {numbers['decade']:.2f}"
+    )
 
 
 def halvings(numbers: Numbers) -> Array:
@@ -162,8 +169,8 @@ def drift_in_words(numbers: Numbers) -> str:
     drift, moved = (np.abs(of_seeds(numbers["drift"][name]))[:, -1] for name in ("drift", "moved"))
     second = drift_ratios(numbers)[:, 1]
     return (
-        f"{np.median(drift[:, 0]):.1e} while |P1 - P2|^2 moves by {np.median(moved[:, 0]):.2g}; second layer {np.median(second):.3g} "
-        f"({second.min():.3g} to {second.max():.3g})"
+        f"{np.median(drift[:, 0]):.1e} while |P1 - P2|^2 moves by {np.median(moved[:, 0]):.2g}; second layer "
+        f"{np.median(second):.3g} ({second.min():.3g} to {second.max():.3g})"
     )
 
 
@@ -193,15 +200,18 @@ def claims() -> Iterator[Claim]:
     """Levels, heads one by one, waiting, what is conserved, and where there is no saddle."""
     one: dict[str, Any] = {"figure": FIGURE, "where": "lesson 27"}
     yield Claim(
-        id=f"{FIGURE}.levels", statement="Separate heads: every plateau of at least 200 steps lies on its level (largest relative distance)",
-        predicted="0 by (27.12); at most 0.0016 on seeds 0 to 4", values=level_error, aside=levels_in_words, rule=Within(0.0, 0.005, statistic="largest"), **one,
+        id=f"{FIGURE}.levels", statement="Separate heads: every plateau of at least 200 steps lies on its level (largest "
+                                         "relative distance)",
+        predicted="0 by (27.12); at most 0.0016 on seeds 0 to 4", values=level_error, aside=levels_in_words,
+        rule=Within(0.0, 0.005, statistic="largest"), **one,
     )  # fmt: skip
     yield Claim(
         id=f"{FIGURE}.rank", statement="On the level m such a plateau has a model M of rank m (share of the plateaus)",
         predicted="1", values=rank_share, rule=Above(0.95, 0.5, statistic="mean"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.heads", statement="Control: H = 1, 2, 3, 4, 5 heads end on level H and stay, the fifth adds nothing (largest relative distance)",
+        id=f"{FIGURE}.heads", statement="Control: H = 1, 2, 3, 4, 5 heads end on level H and stay, the fifth adds nothing "
+                                        "(largest relative distance)",
         predicted="0", values=count_error, aside=counts_in_time, rule=Within(0.0, 0.001, statistic="largest"), **one,
     )  # fmt: skip
     yield Claim(
@@ -213,23 +223,30 @@ def claims() -> Iterator[Claim]:
         predicted="at most 5 on seeds 0 to 4", values=merged_stays, rule=Within(0.0, 10.0, statistic="largest"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.decade", statement="Merged heads wait so many steps more for first weights a tenth as large (farthest decade, 0.1 to 1e-5)",
-        predicted="31.7 = ln 10 / ln(1 + 2 eta |Lambda^2|)", values=decade, aside=decades_in_words, rule=Within(30.7, 32.7, statistic="farthest"), **one,
+        id=f"{FIGURE}.decade", statement="Merged heads wait so many steps more for first weights a tenth as large (farthest "
+                                         "decade, 0.1 to 1e-5)",
+        predicted="31.7 = ln 10 / ln(1 + 2 eta |Lambda^2|)", values=decade, aside=decades_in_words,
+        rule=Within(30.7, 32.7, statistic="farthest"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.halving", statement="Separate heads wait twice as long for first weights half as large (ratio farthest from 2)",
+        id=f"{FIGURE}.halving", statement="Separate heads wait twice as long for first weights half as large (ratio farthest "
+                                          "from 2)",
         predicted="2; 2.00 to 2.03 on seeds 0 to 4", values=halving, rule=Within(1.88, 2.12, statistic="farthest"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.prompts", statement="4096 prompts in the place of the moments: lasting plateaus near the same levels (largest distance)",
-        predicted="0.047 on seeds 0 to 4", values=level_error_on_prompts, aside=prompts_in_words, rule=Within(0.0, 0.06, statistic="largest"), **one,
+        id=f"{FIGURE}.prompts", statement="4096 prompts in the place of the moments: lasting plateaus near the same levels "
+                                          "(largest distance)",
+        predicted="0.047 on seeds 0 to 4", values=level_error_on_prompts, aside=prompts_in_words,
+        rule=Within(0.0, 0.06, statistic="largest"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.library", statement="The library's gradients on prompts give the losses of their moments (largest relative difference)",
+        id=f"{FIGURE}.library", statement="The library's gradients on prompts give the losses of their moments (largest relative "
+                                          "difference)",
         predicted="0 but for rounding", values=library_gap, rule=Within(0.0, 1e-10, statistic="largest"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.conserved", statement="The null space of g^T A theta = 0 has the dimension that the symmetries give (largest difference over the sizes)",
+        id=f"{FIGURE}.conserved", statement="The null space of g^T A theta = 0 has the dimension that the symmetries give "
+                                            "(largest difference over the sizes)",
         predicted="0", values=counts_wrong, aside=counts_in_words, rule=Within(0.0, 0.0), **one,
     )  # fmt: skip
     yield Claim(
@@ -237,16 +254,21 @@ def claims() -> Iterator[Claim]:
         predicted="2", values=drift_halves, aside=drift_in_words, rule=Within(1.9, 2.1), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.last", statement="Last layer of the paper's form: Q1 - Q2 does not move at any rate (largest relative change)",
+        id=f"{FIGURE}.last", statement="Last layer of the paper's form: Q1 - Q2 does not move at any rate (largest relative "
+                                       "change)",
         predicted="0 but for rounding", values=last_layer, rule=Within(0.0, 1e-12, statistic="largest"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.no_saddle", statement="The paper's form: the best point with P' = 0 is no saddle (smallest gradient by P' there)",
-        predicted="0.11 to 0.18 on three other seeds", values=slope_without_p, aside=slope_in_words, rule=Above(0.05, 0.01, statistic="smallest"), **one,
+        id=f"{FIGURE}.no_saddle", statement="The paper's form: the best point with P' = 0 is no saddle (smallest gradient by P' "
+                                            "there)",
+        predicted="0.11 to 0.18 on three other seeds", values=slope_without_p, aside=slope_in_words,
+        rule=Above(0.05, 0.01, statistic="smallest"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.no_waiting", statement="So it costs nothing to start at P' of 1e-5 in place of 0.1 (ratio of the steps to that loss)",
-        predicted="1; 10,000 if it were a saddle with the law of separate heads", values=crossing_ratio, rule=Within(0.5, 1.5), **one,
+        id=f"{FIGURE}.no_waiting", statement="So it costs nothing to start at P' of 1e-5 in place of 0.1 (ratio of the steps to "
+                                             "that loss)",
+        predicted="1; 10,000 if it were a saddle with the law of separate heads", values=crossing_ratio, rule=Within(0.5, 1.5),
+        **one,
     )  # fmt: skip
 
 
