@@ -398,7 +398,7 @@ print(f"gradient there: {tried['by_P']:.2f} by P', {tried['by_Q']:.0e} by Q'")
 print(f"steps to that loss from P' of 0.1: {usual:.0f}; of 0.00001: {tiny:.0f}")
 
 # %% [markdown]
-# A slope, not a saddle; and a start ten thousand times nearer to it costs nothing. So this lesson is about one layer with separate keys and queries, and its plateaus are not an explanation of anything in lessons 07 to 15.
+# A slope, not a saddle; and a start ten thousand times nearer to it costs next to nothing. So this lesson is about one layer with separate keys and queries, and its plateaus are not an explanation of anything in lessons 07 to 15.
 
 # %% [markdown]
 # ## 7. The paper and us
