@@ -278,15 +278,15 @@ ratio = {seed: run["met"][quarter:] / limit for seed, run in runs.items()}
 near = {seed: float((np.abs(r[:, 0] - 1) <= 0.05).mean()) for seed, r in ratio.items()}
 show(pictures.draw_hover(runs[40]["times"], {s: r["met"] for s, r in runs.items()}, limit,
                          max(near, key=near.get)),
-     "Left, largest curvature over 2/eta midway between iterates, every seed: most rise to 1 "
-     "and stop. Right, one seed: at the iterates it scatters, midway it is 1.")
+     "Left, largest curvature over 2/eta midway between iterates, every seed: some rise to 1 "
+     "and stay. Right, one seed: at the iterates it scatters, midway it is 1.")
 rows = [(seed, *np.median(ratio[seed][:, [2, 0]], axis=0), near[seed], run["losses"][-1])
         for seed, run in runs.items()]
 table(("seed", "at the iterate, median", "midway, median", "midway within 5 %", "last loss"),
       rows, "over 2/eta, after the first quarter of the run")
 
 # %% [markdown]
-# Two of the five seeds rise to $2 / \eta$ and stay there, two more touch it and leave, one never gets there. None stays above. Nothing pulls the curvature *up* to the edge but the sharpening of descent itself, $a > 0$; where that ends, the curvature may stop short or fall again. So the edge is a ceiling for all, and a place to stay for some. At the iterates the same run shows a cloud on both sides of 1.
+# Two of the five seeds rise to $2 / \eta$ and stay there. Seed 41 touches it and leaves, seed 44 leaves it early and is back at the very end, seed 43 never gets there. None stays above. Nothing pulls the curvature *up* to the edge but the sharpening of descent itself, $a > 0$; where that ends, the curvature may stop short or fall again. So the edge is a ceiling for all, and a place to stay for some. At the iterates the same run shows a cloud on both sides of 1.
 #
 # **The amplitude.** The same runs, at the times at which $\lambda$ is within 3 % of the edge and the second eigenvalue is below 0.9 of it: does half the jump, squared, equal $2a / b$? Nothing is fitted.
 
@@ -329,7 +329,7 @@ table(("rate a tenth larger, 200 steps", "way"),
       f"on the loss the curvature is then {found['control'][2]:.2f} of the new edge")
 
 # %% [markdown]
-# The central flow stays where descent is, to less than a thousandth of the way that descent went. Without its force the flow from the same point ends more than a hundred times as far off. The three losses hardly differ: who looks at the loss alone sees nothing of this. And the control: the quadratic model has no $\nabla \lambda$, and there a rate a tenth too large ends in overflow. On the loss the same rate brings the curvature down to the new edge, and descent goes on.
+# The central flow stays where descent is, to less than a thousandth of the way that descent went. Without its force the flow from the same point ends more than a hundred times as far off. The three losses hardly differ: who looks at the loss alone sees nothing of this. And the control: the quadratic model has no $\nabla \lambda$, so nothing there brings the curvature down, and a rate a tenth too large carries descent away. On the loss the same rate brings the curvature down to the new edge, and descent goes on.
 #
 # **It follows the rate.** The full run of the study, eight seeds that were not used to find any of this, is loaded:
 

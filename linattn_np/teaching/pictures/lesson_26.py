@@ -69,10 +69,15 @@ def draw_amplitude(measured: Mapping[int, Array], predicted: Mapping[int, Array]
     ax = axes[0, 0]
     for k, seed in enumerate(measured):
         ax.plot(predicted[seed], measured[seed], ".", markersize=5, color=f"C{k}", label=f"seed {seed}")
-    values = np.concatenate([*measured.values(), *predicted.values(), [1e-3]])
-    ends = [0.7 * values.min(), 1.4 * values.max()]
+    values = np.concatenate([np.maximum(each, 1e-9) for each in predicted.values()] or [np.ones(1)])
+    ends = [0.3 * values.min(), 3 * values.max()]
+    below = sum(int((each < ends[0]).sum()) for each in measured.values())
     ax.plot(ends, ends, color="0.6", linewidth=1)
-    ax.set(xscale="log", yscale="log", xlabel="2a / b, from three gradients", ylabel="half the jump, squared")
+    ax.set(
+        xscale="log", yscale="log", xlim=ends, ylim=ends, xlabel="2a / b, from three gradients", ylabel="half the jump, squared"
+    )
+    if below:
+        ax.text(0.97, 0.03, f"{below} points lie below: no jump yet", transform=ax.transAxes, ha="right", fontsize=8)
     if measured:
         ax.legend(frameon=False, fontsize=8)
     return figure
