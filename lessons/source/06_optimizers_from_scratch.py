@@ -27,7 +27,7 @@
 # | symbol | meaning |
 # |---|---|
 # | $x$ (here) | the vector of all parameters |
-# | $g$, $t$ (here) | the gradient there; the number of updates, the present one included |
+# | $g$, $t$ (here) | the gradient at $x$; the number of updates, the present one included |
 # | $m$, $v$ (here) | running sum or mean of gradients; of their squares |
 # | $\mu$ (here) | how much of the running sum momentum keeps |
 # | $\alpha$, $\beta_1$, $\beta_2$ (here) | how much of a running mean is kept |
@@ -152,7 +152,7 @@ show(pictures.steps_on_slope(),
 #
 # $$ g \leftarrow g\; \min\Big( 1, \frac{\mathrm{threshold}}{\|g\|} \Big), \qquad \|g\| \text{ of all of } g \text{, of each block } P \text{ or } Q \text{, or } |g_i| \text{ for each coordinate} \tag{6.8} $$
 #
-# Clipped globally, a gradient keeps its direction. Let the threshold tend to 0 and the rate grow in proportion. Without momentum, global clipping becomes normalized
+# Clipped globally, a gradient keeps its direction. Let the threshold tend to 0 and the rate grow so that their product stays. Without momentum, global clipping becomes normalized
 # descent and clipping by coordinates sign descent: the choice of idea 2 returns. With momentum it becomes neither, since the buffer then adds up unit vectors or signs, where (6.3) and (6.2)
 # take the length or the sign of a sum of gradients.
 #
@@ -171,7 +171,7 @@ show(pictures.steps_on_slope(),
 #
 # Try $x_t = \rho^t$. Then $\rho^2 - (1 + \mu - \mathrm{lr}\, \lambda)\, \rho + \mu = 0$, two roots with product $\mu$. While they are complex, they are conjugate and both have size
 # $\sqrt{\mu}$, *whatever the curvature*. They are complex where $|1 + \mu - \mathrm{lr}\, \lambda| < 2 \sqrt{\mu}$, that is for $(1 - \sqrt{\mu})^2 < \mathrm{lr}\, \lambda < (1 + \sqrt{\mu})^2$. Put
-# $\lambda_{\min}$ and $\lambda_{\max}$ on the ends of this interval and divide one by the other:
+# $\lambda_{\min}$ and $\lambda_{\max}$ on the ends of this interval and divide one by the other: $\sqrt{\kappa} = (1 + \sqrt{\mu}) / (1 - \sqrt{\mu})$, or
 #
 # $$ \sqrt{\mu} = \frac{\sqrt{\kappa} - 1}{\sqrt{\kappa} + 1}, \qquad \mathrm{lr} = \frac{(1 + \sqrt{\mu})^2}{\lambda_{\max}} \tag{6.11} $$
 #
@@ -192,7 +192,7 @@ def draw_momentum(lr, mu):
     return pictures.momentum_path(lr, mu, curvature, largest)
 
 
-slider(draw_momentum, "Left, a path that spirals into the minimum of an elongated bowl. Right, "
+slider(draw_momentum, "Left, a path that zigzags into the minimum of an elongated bowl. Right, "
                       "its distance falls by ten orders in 60 steps, along the root's power.",
        lr=knob(np.arange(0.01, 0.161, 0.01).round(2), 0.11, "learning rate"),
        mu=knob(np.arange(0, 1, 0.05).round(2), 0.45, "momentum"))
@@ -414,7 +414,8 @@ for ax, degrees in zip(axes[0], (0, 30), strict=True):
         ax.semilogy(losses + 1e-12, label=name, **pictures.LOOKS[name])
     ax.set(ylim=(1e-6, 3e4), xlabel="step", title=f"bench turned by {degrees} degrees")
 axes[0, 0].set_ylabel("loss")
-axes[0, 1].legend(frameon=False, fontsize=9)
+figure.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, fontsize=9, ncols=6,
+              loc="outside lower center")
 show(figure, "Losses of six methods on the bench, straight and turned by 30 degrees. Gradient "
              "descent and momentum have the same curves on both; the others fall as if there "
              "were one curvature on the straight bench, and slow down on the turned one.")
@@ -663,7 +664,7 @@ table(("method", "learning rate", "final test loss", "times Adam's"), rows)
 # lesson 07 measures the gap properly.
 #
 # **The rotation, on the real model.** Draw a random rotation $R$ of the 150 parameters. The optimizer sees $Rx$ and $Rg$; the model is given $x$. Nothing else changes: the same seeds, the same
-# batches. If Adam were SGD with a cleverly chosen rate, it could not notice. But a rate that suits Adam on the model's axes need not suit it on others. So each method runs at five rates, and is
+# batches. If Adam were SGD with a cleverly chosen rate, it could not notice. But a rate that suits Adam on the model's axes need not suit it on others. So each method runs at six rates, and is
 # judged at its own best one, over seven seeds.
 
 # %%
@@ -689,7 +690,7 @@ def rotation(seed):
 
 
 # %%
-FEW_RATES, TURNS = (0.01, 0.02, 0.04, 0.08, 0.16), by_profile(2, 7)
+FEW_RATES, TURNS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32), by_profile(2, 7)
 NAMES = ("momentum", "Adam", "Adam on rotated parameters")
 ends = {name: np.zeros((len(FEW_RATES), TURNS)) for name in NAMES}
 with bar(len(FEW_RATES) * TURNS, "rates", unit="rate") as shown:
@@ -736,6 +737,10 @@ for name, settings in clippings.items():
     finals = [last(METHODS["momentum"](0.02), seed, **settings) for seed in range(SEEDS)]
     rows.append((name, *("diverged" if loss == np.inf else f"{loss:.3f}" for loss in finals)))
 table(("clipping", *(f"seed {seed}" for seed in range(SEEDS))), rows, "Final test loss of SGD")
+norms, k = la.train(task, METHODS["momentum"](0.02), STEPS, batch=by_profile(250, 1000), seed=0,
+                    progress=False).grad_norm, STEPS // 10
+print(f"gradients longer than 1, clipped globally: {100 * np.mean(norms[:k] > 1):.0f} % of the "
+      f"first {k}, {100 * np.mean(norms[k:] > 1):.0f} % of the others")
 
 # %% [markdown]
 # Where it says *diverged*, a step in proportion to a long gradient has led to a longer gradient, until the numbers were no longer finite. Any of the three

@@ -32,7 +32,7 @@
 # | $\beta$ | weight of Adam's averages, $\beta_1 = \beta_2$ |
 # | $m$, $\hat m$, $\hat v$ | momentum buffer; Adam's mean of gradients and of their squares |
 # | $g$, $h$ | gradient and curvature of one coordinate |
-# | $r$ (here) | root of (7.3) |
+# | $r$ (here) | a root of (7.3), $\rho$ in lesson 06 |
 # | $\sigma$, $\hat\sigma$ | standard deviation of one prompt's gradient, and of the last gradients |
 # | $\ell$ | squared error of one prompt |
 # | $\phi$, $b$ (here) | share of rare prompts, and how much more they cost |
@@ -114,13 +114,12 @@ reveal("07.p1", pictures.gap(at, *curves, 10_000),
 #
 # so $\eta / (1 - \mu)$ is the *effective* rate: with $\mu = 0.9$, ten times $\eta$.
 #
-# **What limits it.** Take one coordinate of a quadratic, $f = \frac{1}{2} h x^2$, so $g = h x$. Since $\eta\, m_t = x_{t-1} - x_t$,
+# **What limits it.** Take one coordinate of a quadratic, $f = \frac{1}{2} h x^2$, so $g = h x$. For it lesson 06 found (6.10), with solutions $x_t = r^t$ where
 #
-# $$ x_{t+1} = (1 + \mu - \eta h)\, x_t - \mu\, x_{t-1} \tag{7.3} $$
+# $$ r^2 - (1 + \mu - \eta h)\, r + \mu = 0 \tag{7.3} $$
 #
-# Try $x_t = r^t$. Then $r^2 - (1 + \mu - \eta h)\, r + \mu = 0$, two roots with product $\mu$. If they are complex, both
-# have length $\sqrt{\mu} < 1$. If they are real, one of them can leave the unit interval at $r = 1$, which needs $\eta h = 0$, or at
-# $r = -1$, where $1 + (1 + \mu - \eta h) + \mu = 0$. So the iteration converges if and only if
+# The two roots have the product $\mu$. If they are complex, both have length $\sqrt{\mu} < 1$. If they are real, one of them can leave
+# the unit interval at $r = 1$, which needs $\eta h = 0$, or at $r = -1$, the border of exercise 06.1. So the iteration converges if and only if
 #
 # $$ 0 < \eta h < 2 (1 + \mu) \tag{7.4} $$
 #
@@ -129,8 +128,7 @@ reveal("07.p1", pictures.gap(at, *curves, 10_000),
 # $$ r \approx 1 - \frac{\eta h}{1 - \mu} \tag{7.5} $$
 #
 # the effective rate again. Momentum 0.9 speeds up the slow coordinates tenfold, and lifts the ceiling, which the
-# *largest* curvature sets, from 2 to 3.8 only. One rate serves all coordinates, and the steepest one bounds it. Whether a run is anywhere near that
-# bound is to be measured, in section 6. First turn the two knobs, on a valley with curvatures $1$ and $\frac{1}{50}$; the dotted line is predicted from (7.3), not fitted.
+# *largest* curvature sets, from 2 to 3.8 only. One rate serves all coordinates, and the steepest bounds it; section 6 measures how near a run comes. First turn the two knobs, on a valley with curvatures $1$ and $\frac{1}{50}$; the dotted line is predicted from (7.3), not fitted.
 
 # %%
 curvature = np.array([1.0, 1 / 50])
@@ -163,7 +161,7 @@ slider(
 #
 # $$ \frac{\eta\, \sigma^2}{4 B} \;\text{ for SGD}, \qquad \frac{\eta\, \sigma}{4 \sqrt{B}} \;\text{ for Adam,} $$
 #
-# since down there $\sqrt{\hat v}$ is about $\sigma / \sqrt{B}$, which makes Adam SGD at the rate $\eta \sqrt{B} / \sigma$. No noise, no floor: that was the fixed batch. And when the rate is lowered, the floor must sink with it. Section 6 tries.
+# since down there $\sqrt{\hat v}$ is about $\sigma / \sqrt{B}$, which makes Adam SGD at the rate $\eta \sqrt{B} / \sigma$. Without noise only steps across the bottom are left, as in the valley above, at most of order $h \eta^2$: that was the fixed batch. And when the rate is lowered, the floor must sink. Section 6 tries.
 #
 # **What a fresh batch measures.** Let $\ell(x)$ be the squared error of one random prompt, $f(x) = \mathbb{E}\,\ell(x)$, and $f_t$ the mean over the $B$ prompts of step $t$. The weights $x_t$ were made from earlier batches only, so
 #
@@ -237,7 +235,7 @@ for name, summary in (("mean", np.mean), ("median", np.median)):
 # %% [markdown]
 # ## 4. Code it
 #
-# The two updates, coordinate by coordinate as (7.1) and (7.6) say them, from the whole list of gradients and with no state at all.
+# The two updates, coordinate by coordinate as (7.1) and (7.6) say them, from the whole list of gradients, without a state.
 
 # %%
 def sgd_by_sums(x, gradients, lr, mu):
@@ -262,7 +260,7 @@ def adam_by_sums(x, gradients, lr, beta):
 
 
 # %% [markdown]
-# Then the training loop, with everything in its place: a fresh batch, its loss and gradient *at the parameters before it*, clipping, one update.
+# Then the training loop: a fresh batch, its loss and gradient *at the parameters before it*, clipping, one update.
 
 # %%
 def train_by_hand(x, batches, optimizer, threshold=1.0):
@@ -282,24 +280,23 @@ def batches_of(task, batch, steps, rng):
 
 
 # %% [markdown]
-# And the library's `la.train`. It draws its prompts in chunks of up to 256, each chunk from a random state of its own (lesson 05);
-# so one chunk can be drawn again here, and all three must agree.
+# And the library's `la.train`. Its prompts are drawn again here, from the same random state (lesson 05); all three must agree.
 
 # %%
-heavy = la.papers.maybe_all_you_need.SETTINGS["setting3"].task
+heavy, T = la.papers.maybe_all_you_need.SETTINGS["setting3"].task, by_profile(8, 30)
+start = la.init_params(la.batches.generators(SEED, 1)[0])
+chunk = random_numpy.chunk_states(SEED, 1)[0]
+batches = [draws_numpy.prompts(heavy, 200, chunk) for _ in range(T)]
 rows = []
 for name, optimizer in (("SGD", SGD(0.02, 0.9)), ("Adam", Adam(0.02, 0.9, 0.9))):
-    start = la.init_params(la.batches.generators(SEED, 1)[0])
-    chunk = random_numpy.chunk_states(SEED, 1)[0]
-    batches = [draws_numpy.prompts(heavy, 200, chunk) for _ in range(30)]
     x, losses, gradients = train_by_hand(start, batches, optimizer)
     by_sums = {"SGD": sgd_by_sums, "Adam": adam_by_sums}[name]
-    sums = by_sums(start.ravel(), gradients.reshape(30, -1), 0.02, 0.9).reshape(x.shape)
-    library = la.train(heavy, optimizer, 30, batch=200, seed=SEED, progress=False)
+    sums = by_sums(start.ravel(), gradients.reshape(T, -1), 0.02, 0.9).reshape(x.shape)
+    library = la.train(heavy, optimizer, T, batch=200, seed=SEED, progress=False)
     gap = lambda a, b: f"{np.abs(a - b).max():.0e}"
     rows.append((name, gap(sums, x), gap(x, library.params), gap(losses, library.loss)))
 table(("optimizer", "sums and updates", "by hand and la.train", "their losses"), rows,
-      "largest difference after 30 steps")
+      f"largest difference after {T} steps")
 
 # %% [markdown]
 # **The formulas against the code.** Each line computes the two sides separately.
@@ -332,7 +329,7 @@ table(("formula", "by code", "by formula"), [
 # %% [markdown]
 # ## 5. Audit it
 #
-# A training loop can be wrong and still train. Three statements that a right one cannot break, whatever the data:
+# A training loop can be wrong and still train. Three statements that a right one cannot break:
 #
 # 1. **Bounded.** By (7.7) no coordinate of Adam moves by more than $\eta$, for any gradients.
 # 2. **Path.** By (7.1) gradient $k$ is used at every later step, $\mu^{t-k}$ times. Summed over all $T$ steps:
@@ -340,7 +337,7 @@ table(("formula", "by code", "by formula"), [
 # 3. **Fresh.** Given $x_t$, the loss of its batch and the loss of any other batch have the *same law*, (7.8). So which of the two is smaller
 #    is the toss of a fair coin. In 1,000 steps the number of heads is within a few times $\sqrt{1000} / 2$ of 500.
 #
-# The third only asks which loss is smaller and adds none up, for a reason that section 6 makes plain. Three planted mistakes: Adam without the correction
+# The third adds no losses up, for a reason that section 6 makes plain. Three planted mistakes: Adam without the correction
 # of $\hat v$; a damped buffer, $\mu m + (1 - \mu) g$; and a loop that records the loss after the update.
 
 # %%
@@ -418,9 +415,9 @@ table(("test", "of", "verdict", "what it saw"), rows)
 # %% [markdown]
 # ## 6. Experiment
 #
-# One question: does Adam end below SGD? Two knobs that must not be left where they happen to stand: the rate and the horizon.
+# One question: does Adam end below SGD? Two knobs: the rate and the horizon.
 #
-# **The rate.** Setting 1, batches of 128, many rates and several momenta, scored by the median of the last fresh losses. To the right the same scores against the effective rate (7.2).
+# **The rate.** Setting 1, batches of 128, many rates and several momenta, scored by the median of the last fresh losses. Right, the same against the effective rate (7.2).
 
 # %%
 task, batch = la.RegressionTask(), 128
@@ -453,7 +450,7 @@ racers = {"cautious": lambda k: SGD(0.02 / k, 0.9), "SGD": lambda k: SGD(lr_best
           "Adam": lambda k: Adam(best["Adam"][1] / k, 0.9, 0.9)}
 labels = {"cautious": "SGD, lr 0.02", "SGD": f"SGD, lr {lr_best:g}",
           "Adam": f"Adam, lr {best['Adam'][1]:g}"}
-race = {name: [] for name in racers}
+race, arrived = {name: [] for name in racers}, {}
 with bar(3 * seeds, "race", unit="run") as shown:
     for name, seed in product(racers, range(seeds)):
         run = la.train(task, racers[name](1), lowered, batch, seed=seed, progress=False)
@@ -461,6 +458,7 @@ with bar(3 * seeds, "race", unit="run") as shown:
                         params=run.params, progress=False)
         losses = np.concatenate([run.loss, rest.loss]).reshape(-1, width)
         race[name].append(np.median(losses, axis=1))
+        arrived[name, seed] = run.params
         shown.update()
 race = {name: np.array(found) for name, found in race.items()}
 at = np.arange(0, steps, width) + width // 2
@@ -478,12 +476,18 @@ floors = {name: [np.median(curve[:, (at > a) & (at < b)]) for a, b in
           for name, curve in race.items()}
 table(("run", "last quarter at the full rate", "end, at a tenth of it", "factor"),
       [(labels[name], a, b, a / b) for name, (a, b) in floors.items()])
+rest = lambda k, seed: la.train(task, racers["Adam"](k), steps - lowered, batch,
+                                seed=seed + 100, params=arrived["Adam", seed], progress=False)
+lower = {k: [np.median(rest(k, seed).loss[(steps - lowered) // 2 :]) for seed in range(seeds)]
+         for k in (1, 3, 10, 30)}
+table(("Adam's rate divided by", *map(str, lower)),
+      [("loss at the end", *map(np.median, lower.values()))])
 
 # %% [markdown]
 # At 0.02 SGD looks many times worse than Adam, and most of that is its rate. At the best rates SGD is ahead at first, Adam several times lower in the middle, and before the rates are lowered the two are level. Then Adam's loss falls to about a third, SGD's at its best rate by less, and that of the cautious SGD hardly:
-# who gains from a lower rate was on a floor, and who does not was still on its way.
+# who gains from a lower rate was on a floor, and who does not was still on its way. The last table goes on: at the same rate Adam stays where it was, at a third of it its loss is halved, and below a tenth it hardly changes. So about two thirds of its level were floor; the rest is what the weights still get wrong, and no rate removes it in this time.
 #
-# **The ceilings.** How near is each to what limits it? For SGD that is $\eta \lambda_{max}(H) < 3.8$, (7.4). Adam's $\hat m$ is $1 - \beta$ times a momentum buffer, and its coordinates are divided by $\sqrt{\hat v}$, so with $S = \mathrm{diag}(\sqrt{\hat v})$ its bound is $\eta \lambda_{max}(S^{-1/2} H S^{-1/2}) < 2 (1 + \beta) / (1 - \beta) = 38$. Lesson 10 derives it; here it is measured along the runs.
+# **The ceilings.** How near is each to what limits it? For SGD that is $\eta \lambda_{max}(H) < 3.8$, (7.4). Adam's $\hat m$ is $1 - \beta$ times a momentum buffer, and its coordinates are divided by $\sqrt{\hat v}$, so with $S = \mathrm{diag}(\sqrt{\hat v})$ its bound is $\eta \lambda_{max}(S^{-1/2} H S^{-1/2}) < 2 (1 + \beta) / (1 - \beta) = 38$. Lesson 10 derives it.
 
 # %%
 surface = la.landscape.Objective(*task.sample(by_profile(50, 400), np.random.default_rng(99)))
@@ -512,7 +516,8 @@ def along(optimizer, seed, length=by_profile(60, 600), every=by_profile(20, 25))
 
 
 # %%
-near = {name: np.array([along(racers[name](1), seed) for seed in range(3)]) for name in racers}
+near = {name: np.array([along(racers[name](1), seed) for seed in range(by_profile(2, 3))])
+        for name in racers}
 every = by_profile(20, 25)
 show(pictures.draw_ceilings([1, *range(every, by_profile(60, 600) + 1, every)], near, labels),
      "Rate times sharpness against step, with the ceiling. Left: SGD at 0.02 stays below, at "
@@ -520,17 +525,17 @@ show(pictures.draw_ceilings([1, *range(every, by_profile(60, 600) + 1, every)], 
 table(("run", "at step 1", "median of the run", "largest", "ceiling"), [
     (labels[name], np.median(v[:, 0]), np.median(v[:, 1:]), v[:, 1:].max(),
      38.0 if name == "Adam" else 3.8) for name, v in near.items()],
-      "rate times sharpness, 3 seeds")
+      f"rate times sharpness, {by_profile(2, 3)} seeds")
 
 # %% [markdown]
-# At 0.02 SGD uses a tenth of what its ceiling allows, a short burst apart: it is slow by choice, and no curvature caps it. At its best rate the first step uses more than half, and bursts go far beyond, from which clipping brings it back; at twice that rate, where the search found it worse, even the first step is beyond. Adam's first steps are far beyond 38. The weights $P$ have next to no gradient there, so their $\sqrt{\hat v}$ is tiny, and a bound for a quadratic that stays does not hold where $\hat v$ grows by the step; soon it is far below. The ceiling explains where SGD's best rate ends, not why Adam is sooner. (On one fixed batch, without noise, both do climb to their ceilings: lesson 10.)
+# At 0.02 SGD uses a tenth of what its ceiling allows, apart from a short burst: it is slow by choice, and no curvature caps it. At its best rate the first step uses more than half, and bursts go far beyond, from which clipping brings it back; at twice that rate, where the search found it worse, even the first step is beyond. Adam's first steps are far beyond 38. The weights $P$ have next to no gradient there, so their $\sqrt{\hat v}$ is tiny, and a bound for a quadratic that stays does not hold where $\hat v$ grows by the step; soon it is far below. The ceiling explains where SGD's best rate ends, not why Adam is sooner. (On one fixed batch, without noise, both do climb to their ceilings: lesson 10.)
 #
 # **Three settings.** At the rates of the released code, as the paper has it, at class size. Each point is the median of a twentieth of the run.
 
 # %%
 settings = la.papers.maybe_all_you_need.SETTINGS
 names, steps = ("setting1", "setting2", "setting3"), by_profile(120, 1000, 10_000)
-seeds, runs, losses = by_profile(3, 5, 6), {}, {}
+seeds, runs, losses = by_profile(2, 5, 6), {}, {}
 with bar(6 * seeds, "runs", unit="run") as shown:
     for name, opt in product(names, ("SGD", "Adam")):
         for seed in range(seeds):
@@ -545,8 +550,7 @@ show(pictures.draw_settings({name: settings[name].title for name in names}, loss
      "SGD's in each, by far in Setting 1, clearly in Setting 3, a little in Setting 2.")
 
 # %% [markdown]
-# **The trap.** Now do what everybody does: take the trained models, draw many new prompts, and report the mean. The state of lesson 05 makes
-# 50,000 prompts cheap. Beside the mean stand the median over batches of 250 of *their* means, the share of those batches on which Adam's mean is the lower one, and the share of the sum that five prompts hold.
+# **The trap.** Now do what everybody does: draw many new prompts and report the mean. Beside the mean stand the median over batches of 250 of *their* means, the share of those batches on which Adam's mean is the lower one, and the share of the sum that five prompts hold.
 
 # %%
 def squared_errors(params, state, y):
@@ -593,9 +597,9 @@ reveal("07.p2", np.median(between(share_of_worst, "setting3", "Adam")),
 
 # %% [markdown]
 # Read the column of means against the next two. In Setting 1 they tell one story. In Setting 3 seeds that trained alike have means
-# powers of ten apart, and in most of Adam's a handful of prompts holds nearly all of the sum; Setting 2 does the same in section 7. Which optimizer's $f$ is smaller *in truth* these prompts cannot say. On a typical batch of this horizon Adam is ahead: that is what the median and the share of batches say. Training survives by clipping, which gives a batch with such a prompt a step no longer than any other's.
+# powers of ten apart, and in most of Adam's a handful of prompts holds nearly all of the sum; Setting 2 does the same in section 7. Which optimizer's $f$ is smaller *in truth* these prompts cannot say. On a typical batch Adam is ahead, say the median and the share of batches. Training survives by clipping, which gives a batch with such a prompt a step no longer than any other's.
 #
-# Average over more and more prompts and watch. A mean that is a number settles.
+# Average over more and more prompts. A mean that all prompts make settles; one that a few make jumps with each of them.
 
 # %%
 two = {name: settings[name].title for name in ("setting1", "setting3")}

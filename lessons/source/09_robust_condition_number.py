@@ -12,7 +12,7 @@
 # %% [markdown]
 # # Lesson 09. Robust condition number
 #
-# **Claim.** At the start the ratio of largest to median curvature tells which median you took; along a run SGD's rate alone changes it up to tenfold, more than the step from SGD to Adam does.
+# **Claim.** At the start the ratio of largest to median curvature tells which median you took; along a run SGD's rate alone changes it tenfold, more than the step from SGD at its best rate to Adam does.
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
@@ -377,7 +377,7 @@ reveal("09.p2", float(np.median(best[:, -3])),
 # %% [markdown]
 # At the rate of the released code Adam's $R_{med}$ is far lower than SGD's at 250 and 500, on every batch. Raise SGD's rate alone, and most of that goes: by a factor of about ten at 250 and at 500. Against SGD at its best, Adam's is still the lower one at 250, where the two losses are about equal; at 500 and 1000 it is the higher one, on nearly all batches, and there Adam's loss is several times lower. So what holds is this: most of "Adam's path is better conditioned" is "SGD's rate is too small", and what is left is early, and turns round.
 #
-# The second table says which part moves. It is the largest entry, not the median. Compare runs after the same $\eta t$, when their losses are nearly equal: 0.01 at 1000, 0.02 at 500, 0.04 at 250. The larger the rate, the smaller the largest entry. The ceiling (7.4) is far away there, so it is not what holds the entry down. Why a larger rate keeps to flatter ground is open here.
+# The second table says which part moves. With SGD's rate it is the largest entry, not the median. Compare runs after the same $\eta t$, when their losses are nearly equal: 0.01 at 1000, 0.02 at 500, 0.04 at 250. The larger the rate, the smaller the largest entry. The ceiling (7.4) is far away there, so it is not what holds the entry down. Why a larger rate keeps to flatter ground is open here. Between SGD at its best and Adam it is the other part: at 1000 their largest entries are close, and Adam's median is several times lower. So one and the same ratio moves for two reasons, and the number alone does not say for which.
 
 # %%
 three = {"SGD, lr 0.02": 0.02, f"SGD, lr {rates[-1]:g}": rates[-1], "Adam, lr 0.02": "Adam"}
@@ -461,7 +461,7 @@ table(("where", "largest: exact", "power iteration", "Lanczos", "median: exact",
        "negative of 150"), rows, "15 products each; (9.9) with 10 starts")
 
 # %% [markdown]
-# The largest eigenvalue is there to several digits. The median is found too, as near 0 beside the largest as it is. To first order the three $Q_l'$ enter the prediction only through their sum, as section 2 found: so at the start 25 eigenvalues are large, and the median of 150 is next to nothing. It is the definition that fails here, not the method: divided by such a median, anything comes out.
+# The largest eigenvalue is there to three digits by power iteration, to all that are printed by Lanczos' method. Of the median (9.9) finds that it is next to nothing beside the largest, and no digit of it. To first order the three $Q_l'$ enter the prediction only through their sum, as section 2 found: so at the start 25 eigenvalues are large, and the median of 150 is nearly 0. It is the definition that fails here, not the method: divided by such a median, anything comes out.
 
 # %% [markdown]
 # ## 7. The paper and us

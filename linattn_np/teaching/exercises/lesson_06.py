@@ -80,6 +80,16 @@ def _short_form(x, g, m, v, t, lr, beta1, beta2, eps):
     return x - lr * np.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + eps), m, v
 
 
+def _sums(x, g, m, v, t, lr, beta1, beta2, eps):
+    m, v = beta1 * m + g, beta2 * v + g * g
+    return x - lr * m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps), m, v
+
+
+def _sum_of_gradients(x, g, m, v, t, lr, beta1, beta2, eps):
+    m, v = beta1 * m + g, beta2 * v + (1 - beta2) * g * g
+    return x - lr * m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps), m, v
+
+
 def _betas_swapped(x, g, m, v, t, lr, beta1, beta2, eps):
     return adam(x, g, m, v, t, lr, beta2, beta1, eps)
 
@@ -141,6 +151,8 @@ EXERCISES = (
             Slip("that is where the roots become real again, and they are still inside the unit circle",
                  lambda mu, curvature: (1 + mu**0.5) ** 2 / curvature),
             Slip("put the root -1 into the quadratic: it has three terms", lambda mu, curvature: (1 + mu) / curvature),
+            Slip("1/(1 - mu) belongs to the slope, where gradients add up; at the border on the bench they alternate",
+                 lambda mu, curvature: 2 / ((1 - mu) * curvature)),
         ),
     ),
     Exercise(
@@ -172,6 +184,8 @@ EXERCISES = (
             Slip("eps stands beside the root of v_hat; in the short form with one factor for both corrections it stands beside that of v",
                  _short_form),
             Slip("beta1 belongs to m and beta2 to v", _betas_swapped),
+            Slip("m and v are running means here, not sums as in (6.1)", _sums),
+            Slip("m is a running mean here, not a sum as in (6.1)", _sum_of_gradients),
         ),
     ),
     Exercise(

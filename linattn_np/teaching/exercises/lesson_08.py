@@ -147,6 +147,7 @@ EXERCISES = (
                  lambda lam: 1 / (0.5 - np.log(lam).mean() / (2 * np.log(len(lam))))),
             Slip("the half of a plain Gaussian is missing", lambda lam: 2 * np.log(len(lam)) / _gap(lam)),
             Slip("divide by log p", lambda lam: 1 / (0.5 + _gap(lam) / 2)),
+            Slip("that is so for equal variances only", lambda lam: 2.0),
         ),
     ),
     Exercise(

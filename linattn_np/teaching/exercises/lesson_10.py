@@ -140,6 +140,8 @@ EXERCISES = (
                  lambda H, v_hat, t: _sharpness(H, ((1 - 0.9**t) * (np.sqrt(v_hat) + 1e-8)) ** 2)),
             Slip("the power has the wrong sign: steep coordinates must be divided, not multiplied",
                  lambda H, v_hat, t: _sharpness(H, 1 / ((1 - 0.9**t) * (np.sqrt(v_hat) + 1e-8)))),
+            Slip("S must divide, on both sides, and by its root: yours multiplies",
+                 lambda H, v_hat, t: _sharpness(H, 1 / ((1 - 0.9**t) * (np.sqrt(v_hat) + 1e-8)) ** 2)),
             Slip("the smallest eigenvalue; eigvalsh sorts upwards",
                  lambda H, v_hat, t: -_sharpness(-H, (1 - 0.9**t) * (np.sqrt(v_hat) + 1e-8))),
         ),

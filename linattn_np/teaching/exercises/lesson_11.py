@@ -90,6 +90,8 @@ EXERCISES = (
                  lambda g, L0, L1: -g / (L0 + L1 * np.abs(g))),
             Slip("the norm of each matrix by itself: (11.3) knows one gradient",
                  lambda g, L0, L1: -g / (L0 + L1 * np.sqrt((g * g).sum(axis=(-2, -1), keepdims=True)))),
+            Slip("the norm of each row by itself: (11.3) knows one gradient",
+                 lambda g, L0, L1: -g / (L0 + L1 * np.sqrt((g * g).sum(axis=-1, keepdims=True)))),
             Slip("the norm is squared: the root is missing", lambda g, L0, L1: -g / (L0 + L1 * (g * g).sum())),
             Slip("that is a fixed rate: L1 is missing", lambda g, L0, L1: -g / L0),
             Slip("that is clipping at L0 / L1, up to twice as long as (11.7) promises",

@@ -118,6 +118,9 @@ def draw_training(batches: Sequence[int], ends: Mapping[tuple[str, str, int], Ar
         ax.set(xscale="log", yscale="log", xlabel="batch size B")
         ax.set_title(f"{name}, clipped at 1", fontsize=10, color=STYLES[name]["color"])
         ax.set_xticks(batches, [str(B) for B in batches])
+        low, high = ax.get_ylim()
+        levels = [level for level in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0) if low <= level <= high]
+        ax.set_yticks(levels, [f"{level:g}" for level in levels])
         ax.minorticks_off()
     axes[0, 0].set_ylabel("loss at the end")
     axes[0, 0].legend(frameon=False, fontsize=8)
