@@ -126,7 +126,8 @@ class Bases(NamedTuple):
 class SOAP(Checked):
     """Adam in the eigenbases of Shampoo's two matrices: each block is turned into them, divided, and turned back.
 
-        (29.6)  M <- beta1 M + (1 - beta1) G,   V <- beta2 V + (1 - beta2) (U^T G V_R)^2   entry by entry,   U, V_R the bases, I at first,
+        (29.6)  M <- beta1 M + (1 - beta1) G,   V <- beta2 V + (1 - beta2) (U^T G V_R)^2   entry by entry,
+                U, V_R the bases, I at first,
                 W <- W - lr U [ U^T M_hat V_R / (sqrt(V_hat) + eps) ] V_R^T,   L and R as in (29.5),
                 every f updates:  U <- the orthogonal factor of L U,   V_R <- that of R V_R
 

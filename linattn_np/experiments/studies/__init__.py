@@ -1,4 +1,6 @@
-"""Studies of our own: why training goes as it does, a folder each on the harness of the papers; no study imports another or a paper."""
+"""Studies of our own: why training goes as it does, a folder each on the harness of the papers; no study imports another or a
+paper.
+"""
 
 from importlib import import_module as _import_module
 from types import ModuleType

@@ -142,7 +142,8 @@ def _always_scaled(grad, threshold):
 
 EXERCISES = (
     Exercise(
-        "06.1", "Write largest_rate(mu, curvature): the learning rate beyond which momentum diverges.", largest_rate, decay_and_curvature,
+        "06.1", "Write largest_rate(mu, curvature): the learning rate beyond which momentum diverges.", largest_rate,
+        decay_and_curvature,
         ("lr",),
         (
             Slip("that is the border without momentum", lambda mu, curvature: 2 / curvature),
@@ -156,7 +157,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "06.2", "Write momentum(x, g, m, lr, mu): one update of SGD with momentum -> the next x and m.", momentum, momentum_inputs,
+        "06.2", "Write momentum(x, g, m, lr, mu): one update of SGD with momentum -> the next x and m.", momentum,
+        momentum_inputs,
         ("x", "m"),
         (
             Slip("the buffer of (6.1) is a sum, not a mean: g is not damped",
@@ -181,7 +183,8 @@ EXERCISES = (
             Slip("the corrected means are for this step only; keep m and v", _adam_with(stored=True)),
             Slip("t counts this update as well", _t_too_small),
             Slip("t is the number of this update, not of the next one", _t_too_large),
-            Slip("eps stands beside the root of v_hat; in the short form with one factor for both corrections it stands beside that of v",
+            Slip("eps stands beside the root of v_hat; in the short form with one factor for both corrections it stands beside "
+                 "that of v",
                  _short_form),
             Slip("beta1 belongs to m and beta2 to v", _betas_swapped),
             Slip("m and v are running means here, not sums as in (6.1)", _sums),

@@ -118,7 +118,8 @@ EXERCISES = (
                  lambda lam: (*control_of(lam)[:2], control_of(lam)[2] - 3)),
             Slip("that is right for equal eigenvalues only", _equal),
             Slip("the r-th cumulant of lam xi^2 carries lam to the power r", lambda lam: _control(lam, np.ones(3), (1, 1, 1))),
-            Slip("kurtosis, not excess kurtosis: cumulants give the excess", lambda lam: (*control_of(lam)[:2], control_of(lam)[2] + 3)),
+            Slip("kurtosis, not excess kurtosis: cumulants give the excess",
+                 lambda lam: (*control_of(lam)[:2], control_of(lam)[2] + 3)),
         ),
     ),
     Exercise(
@@ -127,13 +128,15 @@ EXERCISES = (
         (
             Slip("all entries are pooled: a mixture of sizes has a tail of its own", lambda E: noise.excess_kurtosis(E.ravel())),
             Slip("each entry has its own spread, not only its own mean", lambda E: np.median(_each(E, E.std()))),
-            Slip("each entry is standardized, and then they are pooled: that is a mean over the entries", lambda E: _each(E).mean()),
+            Slip("each entry is standardized, and then they are pooled: that is a mean over the entries",
+                 lambda E: _each(E).mean()),
             Slip("the entries are the columns, the draws the rows", lambda E: np.median(_each(E.T))),
             Slip("a Gaussian must give 0: subtract 3", lambda E: np.median(_each(E)) + 3),
         ),
     ),
     Exercise(
-        "08.5", "Write alpha_of_gaussian(lam): variances (p,) -> what the pooled estimator (8.8) gives with K = p.", alpha_of_gaussian,
+        "08.5", "Write alpha_of_gaussian(lam): variances (p,) -> what the pooled estimator (8.8) gives with K = p.",
+        alpha_of_gaussian,
         eigenvalues, ("alpha",),
         (
             Slip("(8.9) gives 1/alpha", lambda lam: 1 / alpha_of_gaussian(lam)),
@@ -151,7 +154,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "08.6", "Write batch_norms(G, B): gradients of single prompts (prompts, p) and a batch size -> norms of the noise.", batch_norms,
+        "08.6", "Write batch_norms(G, B): gradients of single prompts (prompts, p) and a batch size -> norms of the noise.",
+        batch_norms,
         gradients_and_batch, ("norms",),
         (
             Slip("the reference is missing: that is the norm of the gradient",

@@ -89,7 +89,8 @@ EXERCISES = (
             Slip("kappa: divide by u^T u; it belongs to the direction, not to its length",
                  lambda H, g, u: _meets_with(H, g, u, kappa=u @ u)),
             Slip("cosine: divide by the length of u as well", lambda H, g, u: _meets_with(H, g, u, cosine=np.sqrt(u @ u))),
-            Slip("cosine: that is the slope; divide by the length of g", lambda H, g, u: _meets_with(H, g, u, cosine=np.sqrt(g @ g))),
+            Slip("cosine: that is the slope; divide by the length of g",
+                 lambda H, g, u: _meets_with(H, g, u, cosine=np.sqrt(g @ g))),
             Slip("decrease: the parabola at its lowest point is slope^2 / (2 kappa) below, not slope^2 / kappa",
                  lambda H, g, u: _meets_with(H, g, u, decrease=2.0)),
             Slip("decrease: the slope belongs to the unit vector", lambda H, g, u: _meets_with(H, g, u, decrease=u @ u)),
@@ -115,7 +116,8 @@ EXERCISES = (
         tolerance=BY_DIFFERENCES,
     ),
     Exercise(
-        "10.4", "Write most_decrease(H, g): the most that any direction allows; H (p, p) positive definite, g (p,).", most_decrease,
+        "10.4", "Write most_decrease(H, g): the most that any direction allows; H (p, p) positive definite, g (p,).",
+        most_decrease,
         definite_and_gradient, ("decrease",),
         (
             Slip("the factor 1/2 is missing", lambda H, g: 2 * most_decrease(H, g)),
@@ -129,7 +131,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "10.5", "Write adam_sharpness(H, v_hat, t): the sharpness in Adam's coordinates, beta1 = 0.9, eps = 1e-8.", adam_sharpness,
+        "10.5", "Write adam_sharpness(H, v_hat, t): the sharpness in Adam's coordinates, beta1 = 0.9, eps = 1e-8.",
+        adam_sharpness,
         hessian_and_squares, ("sharpness",),
         (
             Slip("that is SGD's sharpness: Adam's coordinates are missing", lambda H, v_hat, t: np.linalg.eigvalsh(H)[-1]),

@@ -122,7 +122,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "27.5", "Write conserved(layers, heads, d, full): how many quadratic forms gradient flow keeps, d > 1, one layer or more.",
+        "27.5", "Write conserved(layers, heads, d, full): how many quadratic forms gradient flow keeps, d > 1, one layer or "
+        "more.",
         conserved, models, ("count",),
         (
             Slip("full matrices: count the symmetric N, with their diagonal", lambda layers, heads, d, full: (

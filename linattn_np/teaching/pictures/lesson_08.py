@@ -1,4 +1,6 @@
-"""Pictures of lesson 08: products of Gaussians and their means, kurtosis against batch size, tails beside their control, two noises in training."""
+"""Pictures of lesson 08: products of Gaussians and their means, kurtosis against batch size, tails beside their control, two
+noises in training.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -45,8 +47,8 @@ class Products:
         ax.legend(frameon=False, fontsize=9)
         ratio = 3**factors
         return figure, (
-            f"{factors} factor{'s' * (factors > 1)}: m4/m2^2 is {ratio} for one product, and batches of {batch} have excess kurtosis "
-            f"{(ratio - 3) / batch:.3g}."
+            f"{factors} factor{'s' * (factors > 1)}: m4/m2^2 is {ratio} for one product, and batches of {batch} have excess "
+            f"kurtosis {(ratio - 3) / batch:.3g}."
         )
 
 

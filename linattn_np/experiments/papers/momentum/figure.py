@@ -37,7 +37,9 @@ LOOK: dict[str, dict[str, Any]] = {
     "gain 3/2": {"color": "#CC79A7", "linestyle": "-."}, "beta .6": {"color": "#009E73", "linestyle": (0, (5, 1, 1, 1))},
     "beta .9": {"color": "#0072B2", "linestyle": "-"},
 }  # fmt: skip
-WORDS = {"paper": "β .1, γ .6", "beta .6": "β .6, γ .6", "beta .9": "β .9, γ .15", "gain 2/3": "γ 2/3", "gain 3/2": "γ 3/2"}
+WORDS = {
+    "paper": "β .1, γ .6", "beta .6": "β .6, γ .6", "beta .9": "β .9, γ .15", "gain 2/3": "γ 2/3", "gain 3/2": "γ 3/2",
+}  # fmt: skip
 BALL = {"descent": "descent", "heavy ball": "heavy ball", "steps": "a step for each layer", "whitened": "descent, whitened",
         "adaptive": "adaptive β"}  # fmt: skip
 
@@ -98,9 +100,8 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
         ax, adaptive["iterations"], band(adaptive), "mean of the adaptive β", marker="o", markersize=3, **LOOK["adaptive"]
     )
     optimum = (1 - np.sqrt(np.array(ball["eta"]["median"]) * numbers["eigenvalues"]["smallest"])) ** 2
-    ax.plot(
-        ball["eta"]["iterations"], optimum, label="(1 - √(ην))², ν the median\nsmallest eigenvalue", color="black", linestyle=":"
-    )
+    words = "(1 - √(ην))², ν the median\nsmallest eigenvalue"
+    ax.plot(ball["eta"]["iterations"], optimum, label=words, color="black", linestyle=":")
     ax.set(xlabel="layers L", ylabel="momentum between layers", ylim=(-0.1, 1.0), title="(b) the momentum", xticks=depths)
     ax.legend(frameon=False, fontsize=8)
     draw_weights(axes[0, 2])

@@ -80,7 +80,10 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
             "times": follow[0]["times"].tolist(), "rates": follow[0]["rates"].tolist(),
             "midpoint": numbers_of([one["sharpness"] / edge(claims.FOLLOW_RATE) for one in follow]),
         },
-        "adam": {f"{b1:g}, {b2:g}": numbers_of([np.median(one["ratio"]) for one in f]) for (b1, b2), f in zip(pairs, adam, strict=True)},
+        "adam": {
+            f"{b1:g}, {b2:g}": numbers_of([np.median(one["ratio"]) for one in f])
+            for (b1, b2), f in zip(pairs, adam, strict=True)
+        },
         "flows": {
             "rates": [rate for rate in claims.FLOW_RATES for _ in seeds], "seeds": [*seeds] * len(claims.FLOW_RATES),
             **{name: numbers_of([one[name] for one in flows]) for name in flows[0]},
