@@ -117,7 +117,8 @@ EXERCISES = (
             Slip("that is the limit without momentum", lambda h, mu: 2 / h.max()),
             Slip("the effective rate is not what limits convergence; go back to the roots of (7.3)",
                  lambda h, mu: 2 * (1 - mu) / h.max()),
-            Slip("1/(1 - mu) is by how much momentum speeds up the flat coordinates; the limit is where a root of (7.3) reaches -1",
+            Slip("1/(1 - mu) is by how much momentum speeds up the flat coordinates; the limit is where a root of (7.3) reaches "
+                 "-1",
                  lambda h, mu: 2 / ((1 - mu) * h.max())),
             Slip("every coordinate must converge, not just the flattest", lambda h, mu: 2 * (1 + mu) / h.min()),
             Slip("a mean curvature limits nothing: one coordinate is enough to diverge", lambda h, mu: 2 * (1 + mu) / h.mean()),

@@ -82,7 +82,8 @@ EXERCISES = (
         tolerance=BY_HAND,
     ),
     Exercise(
-        "26.2", "Write edge_of(rate, beta, averaged): the edge of an optimizer whose buffer keeps beta, a sum or (averaged) a mean.",
+        "26.2", "Write edge_of(rate, beta, averaged): the edge of an optimizer whose buffer keeps beta, a sum or (averaged) a "
+                "mean.",
         edge_of, one_setting, ("edge",),
         (
             Slip("with beta the buffer damps the jump from side to side: the edge is higher, not lower",
@@ -91,11 +92,13 @@ EXERCISES = (
             Slip("a mean weighs the new gradient by 1 - beta: the edge of the sum is divided by it, not multiplied",
                  lambda rate, beta, averaged: edge_of(rate, beta, False) * (1 - beta if averaged else 1)),
             Slip("sum and mean have changed places", lambda rate, beta, averaged: edge_of(rate, beta, not averaged)),
-            Slip("half of it: at 1 over the rate x is 0 after one step, not -x", lambda rate, beta, averaged: edge_of(rate, beta, averaged) / 2),
+            Slip("half of it: at 1 over the rate x is 0 after one step, not -x",
+                 lambda rate, beta, averaged: edge_of(rate, beta, averaged) / 2),
         ),
     ),
     Exercise(
-        "26.3", "Write amplitude_squared(g, grad_lambda, u): half the jump, squared, from a gradient, that of lambda, and the top vector, each (p,).",
+        "26.3", "Write amplitude_squared(g, grad_lambda, u): half the jump, squared, from a gradient, that of lambda, and the "
+                "top vector, each (p,).",
         amplitude_squared, three_vectors, ("square",),
         (
             Slip("the parts along u are still in: the oscillation itself lives there", _square(keep=True)),
@@ -105,7 +108,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "26.4", "Repair adam_matrix(curvature, rate, beta1): one step of Adam on (m, x), its preconditioner held fixed -> (2, 2).",
+        "26.4", "Repair adam_matrix(curvature, rate, beta1): one step of Adam on (m, x), its preconditioner held fixed "
+        "-> (2, 2).",
         adam_matrix, one_step, ("matrix",),
         (
             Slip("x takes its step with the new buffer, which holds the gradient at x already",
@@ -113,12 +117,15 @@ EXERCISES = (
             Slip("Adam's buffer is a mean: the new gradient comes in with weight 1 - beta1",
                  lambda curvature, rate, beta1: np.array([[beta1, curvature], [-rate * beta1, 1 - rate * curvature]])),
             Slip("the old buffer is kept with weight beta1, in both rows",
-                 lambda curvature, rate, beta1: np.array([[1.0, (1 - beta1) * curvature], [-rate, 1 - rate * (1 - beta1) * curvature]])),
-            Slip("the matrix is transposed: m is the first of the two", lambda curvature, rate, beta1: adam_matrix(curvature, rate, beta1).T),
+                 lambda curvature, rate, beta1: np.array([[1.0, (1 - beta1) * curvature],
+                                                          [-rate, 1 - rate * (1 - beta1) * curvature]])),
+            Slip("the matrix is transposed: m is the first of the two",
+                 lambda curvature, rate, beta1: adam_matrix(curvature, rate, beta1).T),
         ),
     ),
     Exercise(
-        "26.5", "Write grad_of_lambda(below, middle, above, h): from the gradients (p,) at x - h u, x and x + h u.", grad_of_lambda,
+        "26.5", "Write grad_of_lambda(below, middle, above, h): from the gradients (p,) at x - h u, x and x + h u.",
+        grad_of_lambda,
         gradients, ("grad_lambda",),
         (
             Slip("the middle one counts twice", lambda below, middle, above, h: (above - middle + below) / h**2),
@@ -128,7 +135,8 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "26.6", "Write end_of(rho, target, rate): s midway and x squared where descent in the valley ends, with rate times target in (2, 2.5).",
+        "26.6", "Write end_of(rho, target, rate): s midway and x squared where descent in the valley ends, with rate times "
+                "target in (2, 2.5).",
         end_of, valley, ("s midway", "x squared"),
         (
             Slip("that is the minimum, which is too steep for this rate", lambda rho, target, rate: (target, 0.0)),
