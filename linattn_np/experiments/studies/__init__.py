@@ -8,6 +8,7 @@ from types import ModuleType
 STUDIES: tuple[str, ...] = (  # one name a line, in the order of their lessons
     "edge_of_stability",
     "saddle_to_saddle",
+    "why_adam_wins",
 )
 
 

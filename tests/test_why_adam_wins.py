@@ -1,0 +1,112 @@
+"""Why Adam wins: groups and rotations by hand, one run, the search, and the claims' readers."""
+
+import numpy as np
+import pytest
+
+import linattn_np as la
+from linattn_np.experiments.studies.why_adam_wins import claims, figure, methods, training
+from linattn_np.optimizers import SGD, Adam
+from linattn_np.training.runs import RunFolder
+
+SHAPE = (3, 1, 2, 2, 2)
+TINY = training.Size(steps=6, batch=8, batches=2, prompts=16, seeds=(3,), search=(1, 2))
+
+
+def walk(optimizer, x, gradients):
+    """The last params along given gradients."""
+    state = optimizer.init(x)
+    for g in gradients:
+        x, state = optimizer.update(x, g, state)
+    return x
+
+
+def test_groups_by_hand():
+    of = {by: methods.groups(by, SHAPE).reshape(3, 2, 4) for by in methods.SHARINGS}
+    assert of["P and Q"].tolist() == [[[0] * 4, [1] * 4]] * 3
+    assert of["last Q"][2, 1].tolist() == [1] * 4 and of["last Q"].sum() == 4
+    assert np.bincount(of["random"].ravel()).tolist() == [8, 8, 8]
+    assert not np.array_equal(methods.groups("random", SHAPE, 1), methods.groups("random", SHAPE))
+    with pytest.raises(ValueError, match="by: expected one of 'P and Q', 'last Q', 'random', got 'rows'"):
+        methods.groups("rows", SHAPE)
+
+
+def test_adam_with_groups_of_its_own_is_between_one_scalar_and_a_coordinate_each():
+    rng = np.random.default_rng(0)
+    x, gradients = rng.standard_normal(SHAPE), rng.standard_normal((5, *SHAPE))
+    end = walk(methods.Sharing(0.1, "last Q"), x, gradients)
+    alone = walk(Adam(0.1, 0.9, 0.9, second_moment="global"), x[2:, :, 1:], gradients[:, 2:, :, 1:])
+    assert end[2:, :, 1:] == pytest.approx(alone, abs=1e-14)
+    assert np.abs(end - walk(Adam(0.1, 0.9, 0.9, second_moment="global"), x, gradients)).max() > 1e-3
+
+
+def test_rotations_are_orthogonal_inside_their_blocks_and_adam_sees_them():
+    rng = np.random.default_rng(1)
+    x, gradients = rng.standard_normal(SHAPE), rng.standard_normal((5, *SHAPE))
+    for by in methods.TURNS:
+        R = methods.rotation(by, SHAPE, 5)
+        assert np.abs(R @ R.T - np.eye(24)).max() < 1e-13 and not np.array_equal(R, methods.rotation(by, SHAPE, 6))
+        turned = walk(Adam(0.1, 0.9, 0.9), R @ x.ravel(), gradients.reshape(5, 24) @ R.T)
+        assert walk(methods.Turned(0.1, by, 5), x, gradients).ravel() == pytest.approx(R.T @ turned, abs=1e-13)
+    outside = methods.rotation("blocks", SHAPE, 5) * (1 - np.kron(np.eye(6), np.ones((4, 4))))
+    assert not outside.any() and np.count_nonzero(methods.rotation("everything", SHAPE, 5)) == 24 * 24
+
+
+def test_layer_rates_and_clips_of_the_methods():
+    made = {name: method.make(0.5, 7) for name, method in methods.METHODS.items()}
+    assert made["SGD, rates 16^l"] == SGD(0.5, 0.9, (1, 16, 256)) and made["SGD, tight clip, rates 4^l"] == SGD(
+        0.5, 0.9, (1, 4, 16)
+    )
+    assert made["SGD"] == made["SGD, tight clip"] == SGD(0.5, 0.9) and made["Adam"] == Adam(0.5, 0.9, 0.9)
+    assert made["Adam, blocks turned"] == methods.Turned(0.5, "blocks", 7)
+    assert {name for name, method in methods.METHODS.items() if method.clip == 0.001} == {
+        "SGD, tight clip",
+        "SGD, tight clip, rates 4^l",
+    }
+
+
+def test_one_run_is_that_of_train_and_its_steps_are_in_units_of_a_constant_rate():
+    size = TINY._replace(steps=40)
+    found = training.trained("Setting 1", "SGD", 1e-6, 3, size)
+    history = la.train(la.RegressionTask(), SGD(1e-6, 0.9), 40, 8, seed=3, schedule="linear", progress=False, record_every=1)
+    tests = training.test_batches(la.RegressionTask(), 2, 16)
+    assert found["loss"] == pytest.approx(
+        np.median([la.loss(history.params, Z, y) for Z, y in (t[:2] for t in tests)]), rel=1e-12
+    )
+    lengths = [la.optimizers.global_norm(history.updates[t]) / (1 - t / 40) for t in range(8, 32)]
+    assert found["lengths"] == pytest.approx(np.quantile(lengths, [0.5, 0.999]), rel=1e-9)
+    lost = training.trained("Setting 1", "SGD, tight clip", 1e300, 3, TINY)
+    assert lost["loss"] == np.inf and np.isnan(lost["lengths"]).all()
+
+
+def test_the_search_walks_until_both_neighbours_are_worse(monkeypatch, tmp_path):
+    """A bowl whose least lies at places 4 and -2 of two methods; nothing is run."""
+    asked = []
+    bowl = lambda place, method, rate, seed, size: (
+        asked.append((method, rate, seed))
+        or {"loss": np.array(np.exp((np.log(rate / training.rate_at(method, 4 if method == "SGD" else -2)) / np.log(1.4)) ** 2))}
+    )
+    monkeypatch.setattr(training, "trained", bowl)
+    monkeypatch.setitem(training.ASKED, "Setting 1", ("SGD", "Adam"))
+    found = training.search(RunFolder(tmp_path), "Setting 1", TINY, False)
+    assert training.best_rate(found["SGD"]) == training.rate_at("SGD", 4) and list(found["SGD"]) == [
+        f"{training.rate_at('SGD', k):g}" for k in range(-1, 6)
+    ]
+    assert training.best_rate(found["Adam"]) == training.rate_at("Adam", -2) and len(found["Adam"]) == 5
+    assert len(asked) == 2 * (7 + 5) and {seed for _, _, seed in asked} == {1, 2}
+    assert training.search(RunFolder(tmp_path), "Setting 1", TINY._replace(search=()), False) == {
+        "SGD": {"0.32": 0.0},
+        "Adam": {"0.04": 0.0},
+    }
+    assert training.wanted({8: 3.0, 9: 1.0}) == [8] and set(training.Size().search).isdisjoint(training.Size().seeds)
+
+
+def test_the_readers_read_ratios_of_the_same_seed_and_count_what_is_lost():
+    each = lambda rate, loss: {"rate": rate, "loss": loss, "lengths": [[0.5, 4.0]] * len(loss)}
+    numbers = {"places": {"Setting 1": {"methods": {"SGD": each(0.3, [4.0, None, 9.0]), "Adam": each(0.04, [2.0, 1.0, 3.0])}}}}
+    found = claims.ratio(numbers, "Setting 1", "SGD", "Adam")
+    assert np.array_equal(np.array(found["each_seed"], float), [2.0, np.nan, 3.0], equal_nan=True) and found["median"] == 2.5
+    said = claims.lost_in_words(numbers, "Setting 1", "SGD", "Adam")
+    assert said == "SGD 9 at rate 0.3, 1 of 3 lost; Adam 2 at rate 0.04"
+    assert claims.lengths(numbers, "SGD")["median"] == 8.0
+    wanted = {(row.where, m) for row in claims.ROWS if hasattr(row.values, "keywords") for m in [row.values.keywords["method"]]}
+    assert all(method in training.ASKED[place] for place, method in wanted) and figure.number(np.inf) is None
