@@ -5,6 +5,7 @@ let expect. Where a run is lost its ratio is missing, and the words beside the c
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def lengths(numbers: Numbers, method: str) -> Numbers:
 
 
 def _row(name: str, statement: str, place: str, method: str, over: str, theirs: str, rule: Within | Above) -> Row:
-    asked = {"place": place, "method": method, "over": over}
+    asked: Any = {"place": place, "method": method, "over": over}
     return Row(name, statement, place, theirs, partial(ratio, **asked), rule, partial(lost_in_words, **asked))
 
 
