@@ -1,7 +1,7 @@
-"""Why Adam wins: of its one second moment for each coordinate, what does the work is one for each layer; and where that is not enough.
+"""Why Adam wins: of a second moment for each coordinate, one for each layer does the work; and where that is not enough.
 
-``methods`` are the optimizers, with controls of the same number of groups and rotations; ``training`` the places, one run, and the
-search of each method's own best rate. Kin: Adam-mini, Zhang et al. 2024 (arXiv 2406.16793).
+``methods`` are the optimizers, with controls of the same number of groups and rotations; ``training`` the places, one run,
+and the search of each method's own best rate. Kin: Adam-mini, Zhang et al. 2024 (arXiv 2406.16793).
 """
 
 from .figure import ALT, CLAIMS, SECONDS, TITLE, draw, measure, sizes, summary

@@ -1,7 +1,7 @@
 """What the study says, each sentence with its number and the rule that judges it, written before the run.
 
-A number is a ratio of test losses of the same seed, each method at its own best rate; the ranges are what earlier runs on other seeds
-let expect. Where a run is lost its ratio is missing, and the words beside the claim count it.
+A number is a ratio of test losses of the same seed, each method at its own best rate; the ranges are what earlier runs on other
+seeds let expect. Where a run is lost its ratio is missing, and the words beside the claim count it.
 """
 
 from functools import partial
@@ -51,31 +51,46 @@ def _row(name: str, statement: str, place: str, method: str, over: str, theirs: 
 
 ONE, QUARTER, CONSTANT, SPHERE, FULL = "Setting 1", "a quarter of the steps", "constant rate", "sphere", "full matrices"
 ROWS = (
-    _row("layer", "One second moment for each layer does what Adam does", ONE, "each layer", "Adam", "0.99 of Adam's loss", Within(0.85, 1.2)),
+    _row("layer", "One second moment for each layer does what Adam does",
+         ONE, "each layer", "Adam", "0.99 of Adam's loss", Within(0.85, 1.2)),
     _row("gap", "SGD does not, at its own best rate", ONE, "SGD", "Adam", "5.8 to 6.8", Above(5, 1)),
     _row("one", "One second moment for all parameters does not", ONE, "one scalar", "Adam", "2.7 to 2.9", Above(2.2, 1)),
-    _row("p_and_q", "One for all P and one for all Q is no better than one for all", ONE, "P and Q", "one scalar", "1.0 to 1.1", Within(0.8, 1.25)),
-    _row("random", "Three groups at random are no better than one (control of the number of groups)", ONE, "random groups", "one scalar", "1.0", Within(0.8, 1.25)),
-    _row("last_q", "A second moment of its own for the last layer's Q alone is enough", ONE, "last Q apart", "Adam", "1.02", Within(0.85, 1.2)),
-    _row("block", "One for each block is no better than one for each layer", ONE, "each block", "each layer", "1.0", Within(0.85, 1.15)),
-    _row("rates", "SGD with fixed rates 16^l reaches Adam, at the paper's clip", ONE, "SGD, rates 16^l", "Adam", "1.0", Within(0.85, 1.2)),
-    _row("tight_rates", "SGD with a tight clip and rates 4^l reaches Adam", ONE, "SGD, tight clip, rates 4^l", "Adam", "1.0", Within(0.85, 1.2)),
+    _row("p_and_q", "One for all P and one for all Q is no better than one for all",
+         ONE, "P and Q", "one scalar", "1.0 to 1.1", Within(0.8, 1.25)),
+    _row("random", "Three groups at random are no better than one (control of the number of groups)",
+         ONE, "random groups", "one scalar", "1.0", Within(0.8, 1.25)),
+    _row("last_q", "A second moment of its own for the last layer's Q alone is enough",
+         ONE, "last Q apart", "Adam", "1.02", Within(0.85, 1.2)),
+    _row("block", "One for each block is no better than one for each layer",
+         ONE, "each block", "each layer", "1.0", Within(0.85, 1.15)),
+    _row("rates", "SGD with fixed rates 16^l reaches Adam, at the paper's clip",
+         ONE, "SGD, rates 16^l", "Adam", "1.0", Within(0.85, 1.2)),
+    _row("tight_rates", "SGD with a tight clip and rates 4^l reaches Adam",
+         ONE, "SGD, tight clip, rates 4^l", "Adam", "1.0", Within(0.85, 1.2)),
     _row("tight", "SGD with a tight clip alone does not", ONE, "SGD, tight clip", "Adam", "1.6", Above(1.3, 1)),
-    _row("blocks_turned", "Adam does not depend on the axes inside blocks", ONE, "Adam, blocks turned", "Adam", "1.02", Within(0.85, 1.15)),
-    _row("all_turned", "Adam on rotated parameters is Adam with one second moment", ONE, "Adam, everything turned", "one scalar", "0.94 to 1.03", Within(0.85, 1.2)),
+    _row("blocks_turned", "Adam does not depend on the axes inside blocks",
+         ONE, "Adam, blocks turned", "Adam", "1.02", Within(0.85, 1.15)),
+    _row("all_turned", "Adam on rotated parameters is Adam with one second moment",
+         ONE, "Adam, everything turned", "one scalar", "0.94 to 1.03", Within(0.85, 1.2)),
     _row("muon", "Orthogonal steps (Muon) add nothing", ONE, "Muon", "Adam", "0.97", Within(0.85, 1.2)),
     _row("soap", "Eigenbases (SOAP) add nothing", ONE, "SOAP", "Adam", "0.99", Within(0.85, 1.2)),
-    _row("quarter", "It holds where the losses are not yet at the model's floor: a quarter of the steps", QUARTER, "each layer", "Adam", "1.1", Within(0.85, 1.3)),
+    _row("quarter", "It holds where the losses are not yet at the model's floor: a quarter of the steps",
+         QUARTER, "each layer", "Adam", "1.1", Within(0.85, 1.3)),
     _row("quarter_one", "There one for all does not, either", QUARTER, "one scalar", "Adam", "4.8", Above(2.2, 1)),
-    _row("quarter_rates", "There SGD with rates 16^l reaches Adam", QUARTER, "SGD, rates 16^l", "Adam", "0.96", Within(0.8, 1.25)),
+    _row("quarter_rates", "There SGD with rates 16^l reaches Adam",
+         QUARTER, "SGD, rates 16^l", "Adam", "0.96", Within(0.8, 1.25)),
     _row("constant", "It holds at a constant rate", CONSTANT, "each layer", "Adam", "1.0", Within(0.85, 1.2)),
-    _row("constant_one", "At a constant rate one for all gains nothing over SGD", CONSTANT, "one scalar", "SGD", "0.96 to 1.3", Within(0.8, 1.35)),
-    _row("constant_rates", "At a constant rate SGD with rates 16^l is ahead of Adam", CONSTANT, "Adam", "SGD, rates 16^l", "1.6", Above(1.2, 1)),
+    _row("constant_one", "At a constant rate one for all gains nothing over SGD",
+         CONSTANT, "one scalar", "SGD", "0.96 to 1.3", Within(0.8, 1.35)),
+    _row("constant_rates", "At a constant rate SGD with rates 16^l is ahead of Adam",
+         CONSTANT, "Adam", "SGD, rates 16^l", "1.6", Above(1.2, 1)),
     _row("sphere", "On the sphere it breaks: one for each layer is not enough", SPHERE, "each layer", "Adam", "4.5", Above(2, 1)),
     _row("sphere_block", "On the sphere one for each block is", SPHERE, "each block", "Adam", "0.84", Within(0.7, 1.3)),
-    _row("full", "With full matrices it breaks: one for each layer is not enough", FULL, "each layer", "Adam", "3", Above(1.7, 1)),
+    _row("full", "With full matrices it breaks: one for each layer is not enough",
+         FULL, "each layer", "Adam", "3", Above(1.7, 1)),
     _row("full_block", "With full matrices not even one for each block is", FULL, "each block", "Adam", "2", Above(1.3, 1)),
-    Row("long_steps", "SGD's rare long steps set its rate: 99.9 % step over the median step", ONE, "12", partial(lengths, method="SGD"), Above(8, 2.5)),
+    Row("long_steps", "SGD's rare long steps set its rate: 99.9 % step over the median step",
+        ONE, "12", partial(lengths, method="SGD"), Above(8, 2.5)),
     Row("even_steps", "Adam's steps are even", ONE, "1.4", partial(lengths, method="Adam"), Within(1, 2.5)),
 )  # fmt: skip
 CLAIMS: tuple[Claim, ...] = in_rows(FIGURE, "why_adam_wins.", "predicted", ROWS)

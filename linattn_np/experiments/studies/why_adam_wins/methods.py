@@ -1,7 +1,7 @@
 """The optimizers that are compared: Adam, SGD, and what lies between them, one ingredient at a time.
 
-Two wrappers turn a question into an optimizer. :class:`Sharing` is Adam with one second moment for each of any groups: those of the
-claim, and controls of the same number of groups. :class:`Turned` is an optimizer that sees the parameters through a rotation R:
+Two wrappers turn a question into an optimizer. :class:`Sharing` is Adam with one second moment for each of any groups: those of
+the claim, and controls of the same number of groups. :class:`Turned` is Adam that sees the parameters through a rotation R:
 
     w = R x,   the gradient by w is R g,   x <- R^T update(w, R g)
 

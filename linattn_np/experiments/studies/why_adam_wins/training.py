@@ -127,7 +127,7 @@ def score(runs: list[dict[str, Array]]) -> float:
 def search(folder: RunFolder, place: str, size: Size, progress: bool | None) -> dict[str, dict[str, float]]:
     """Each method's best rate at a place: from its first rate on, in steps of 1.4, until both neighbours are worse.
 
-    -> {method: {rate: mean of the log losses over the seeds of the search}}, the best one has the least; {first: 0} without a search.
+    -> {method: {rate: mean of the log losses over the seeds of the search}}, the least is the best; {first: 0} without a search.
     """
     scores: dict[str, dict[int, float]] = {method: {} for method in ASKED[place]}
     if not size.search:
