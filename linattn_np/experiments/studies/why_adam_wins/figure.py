@@ -31,9 +31,8 @@ def size_of(scale: Scale) -> Size:
     """The size at a scale; no rate is searched but at the paper's."""
     if scale.name == "paper":
         return Size()
-    places = ("Setting 1",) if scale.name == "quick" else tuple(ASKED)
     steps, batch, batches, prompts = (400, 64, 5, 200) if scale.name == "quick" else (scale.steps, 8, 1, 16)
-    return Size(steps, batch, batches, prompts, tuple(range(300, 300 + min(scale.seeds, 2))), (), places)
+    return Size(steps, batch, batches, prompts, tuple(range(300, 300 + min(scale.seeds, 2))), ())
 
 
 def sizes(scale: Scale) -> str:
@@ -53,7 +52,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     """Search each method's rate, run it on the other seeds: plain numbers, ready for JSON; a lost run has loss null."""
     size = size_of(scale)
     found: Numbers = {"sizes": sizes(scale), "seeds_used": size.seeds, "seeds_of_the_search": size.search, "places": {}}
-    for place in size.places:
+    for place in ASKED:
         scores = training.search(folder, place, size, progress)
         cells = {method: (place, method, training.best_rate(known)) for method, known in scores.items()}
         runs = training.run_all(folder, list(cells.values()), size.seeds, size, place, progress)
@@ -80,12 +79,8 @@ def number(value: Any) -> float | None:
 def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure: six panels."""
     figure, axes = new_figure(columns=3, rows=2, width=5.2, height=3.9)
-    letters = "abcde"
-    for ax, letter, place in zip(axes.ravel(), letters, ASKED, strict=False):
-        if place in numbers["places"]:
-            draw_place(ax, numbers, place, f"({letter}) {place}")
-        else:
-            ax.set_axis_off()
+    for ax, letter, place in zip(axes.ravel(), "abcde", ASKED, strict=False):
+        draw_place(ax, numbers, place, f"({letter}) {place}")
     draw_search(axes[1, 2], numbers)
     return figure
 

@@ -56,7 +56,6 @@ class Size(NamedTuple):
     prompts: int = 1000
     seeds: tuple[int, ...] = tuple(range(300, 308))
     search: tuple[int, ...] = (200, 201)  # seeds of the search; none: the first rates are used
-    places: tuple[str, ...] = tuple(PLACES)
 
 
 @lru_cache(maxsize=2)
