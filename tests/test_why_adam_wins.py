@@ -78,7 +78,7 @@ def test_one_run_is_that_of_train_and_its_steps_are_in_units_of_a_constant_rate(
     assert lost["loss"] == np.inf and np.isnan(lost["lengths"]).all()
 
 
-def test_the_search_walks_until_two_neighbours_on_each_side_are_worse(monkeypatch, tmp_path):
+def test_the_search_looks_wide_and_walks_until_two_neighbours_on_each_side_are_worse(monkeypatch, tmp_path):
     """A bowl whose least lies at places 4 and -2 of two methods; nothing is run."""
     asked = []
     bowl = lambda place, method, rate, seed, size: (
@@ -89,10 +89,10 @@ def test_the_search_walks_until_two_neighbours_on_each_side_are_worse(monkeypatc
     monkeypatch.setitem(training.ASKED, "Setting 1", ("SGD", "Adam"))
     found = training.search(RunFolder(tmp_path), "Setting 1", TINY, False)
     assert training.best_rate(found["SGD"]) == training.rate_at("SGD", 4) and list(found["SGD"]) == [
-        f"{training.rate_at('SGD', k):g}" for k in range(-1, 7)
+        f"{training.rate_at('SGD', k):g}" for k in (-4, -2, 0, 2, 3, 4, 5, 6)
     ]
-    assert training.best_rate(found["Adam"]) == training.rate_at("Adam", -2) and len(found["Adam"]) == 6
-    assert len(asked) == 2 * (8 + 6) and {seed for _, _, seed in asked} == {1, 2}
+    assert training.best_rate(found["Adam"]) == training.rate_at("Adam", -2) and len(found["Adam"]) == 7
+    assert len(asked) == 2 * (8 + 7) and {seed for _, _, seed in asked} == {1, 2}
     assert training.search(RunFolder(tmp_path), "Setting 1", TINY._replace(search=()), False) == {
         "SGD": {"0.32": 0.0},
         "Adam": {"0.04": 0.0},

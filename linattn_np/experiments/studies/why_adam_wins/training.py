@@ -19,6 +19,7 @@ from ...measured import kept_each
 from .methods import METHODS
 
 LAYERS, FACTOR, FARTHEST = 3, 1.4, 9  # rates of the search are the first one times a power of the factor, at most this one
+COARSE = (-4, -2, 0, 2, 4)  # the powers that each search begins with
 
 
 class Place(NamedTuple):
@@ -124,9 +125,10 @@ def score(runs: list[dict[str, Array]]) -> float:
 
 
 def search(folder: RunFolder, place: str, size: Size, progress: bool | None) -> dict[str, dict[str, float]]:
-    """Each method's best rate at a place: from its first rate on, in steps of 1.4, until two neighbours on each side are worse.
+    """Each method's best rate at a place: of five rates first, then of those next to the best, until two on each side are worse.
 
-    At first one neighbour was enough; SGD with rates 16^l then stopped on a bump, so all searches were made wider alike.
+    At first one neighbour of the first rate was enough; SGD with rates 16^l then stopped before a hump, behind which the loss is half
+    as large. So all searches were made wider alike, after their first results were seen.
 
     -> {method: {rate: mean of the log losses over the seeds of the search}}, the least is the best; {first: 0} without a search.
     """
@@ -144,7 +146,7 @@ def search(folder: RunFolder, place: str, size: Size, progress: bool | None) -> 
 def wanted(known: dict[int, float]) -> list[int]:
     """The places that the search looks at next: two neighbours of the best one on each side, as far as it goes."""
     if not known:
-        return [-1, 0, 1]
+        return list(COARSE)
     best = min(known, key=lambda k: (known[k], k))
     return [k for k in (best - 2, best - 1, best + 1, best + 2) if abs(k) <= FARTHEST]
 
