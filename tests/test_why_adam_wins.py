@@ -1,5 +1,8 @@
 """Why Adam wins: groups and rotations by hand, one run, the search, and the claims' readers."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from linattn_np.optimizers import SGD, Adam
 from linattn_np.training.runs import RunFolder
 
 SHAPE = (3, 1, 2, 2, 2)
+LOST, NOT_AGREED = 0, {"constant", "constant_one"}
 TINY = training.Size(steps=6, batch=8, batches=2, prompts=16, seeds=(3,), search=(1, 2))
 
 
@@ -110,3 +114,19 @@ def test_the_readers_read_ratios_of_the_same_seed_and_count_what_is_lost():
     assert claims.lengths(numbers, "SGD")["median"] == 8.0
     wanted = {(row.where, m) for row in claims.ROWS if hasattr(row.values, "keywords") for m in [row.values.keywords["method"]]}
     assert all(method in training.ASKED[place] for place, method in wanted) and figure.number(np.inf) is None
+
+
+FIGURE = Path(__file__).parents[1] / "figures" / "why_adam_wins.json"
+
+
+def test_what_the_committed_figure_says():
+    """Eight seeds that no search saw; nothing is lost; no best rate at the end of its search; what does not agree is named here."""
+    numbers = json.loads(FIGURE.read_text())
+    assert numbers["scale"]["name"] == "paper" and len(numbers["seeds_used"]) == 8
+    assert set(numbers["seeds_used"]).isdisjoint(numbers["seeds_of_the_search"])
+    every = [found for place in numbers["places"].values() for found in place["methods"].values()]
+    assert len(every) == sum(map(len, training.ASKED.values())) and all(len(found["loss"]) == 8 for found in every)
+    assert sum(loss is None for found in every for loss in found["loss"]) == LOST
+    assert [found for found in every if found["at_the_edge"]] == []
+    verdicts = {claim.id.partition(".")[2]: claim.rule.verdict(claim.values(numbers)) for claim in claims.CLAIMS}
+    assert {name for name, verdict in verdicts.items() if verdict != "agrees"} == NOT_AGREED
