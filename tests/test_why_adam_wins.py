@@ -120,7 +120,7 @@ FIGURE = Path(__file__).parents[1] / "figures" / "why_adam_wins.json"
 
 
 def test_what_the_committed_figure_says():
-    """Eight seeds that no search saw; nothing is lost; no best rate at the end of its search; what does not agree is named here."""
+    """Eight seeds that no search saw; nothing is lost; no best rate at the end of its search; what fails is named."""
     numbers = json.loads(FIGURE.read_text())
     assert numbers["scale"]["name"] == "paper" and len(numbers["seeds_used"]) == 8
     assert set(numbers["seeds_used"]).isdisjoint(numbers["seeds_of_the_search"])

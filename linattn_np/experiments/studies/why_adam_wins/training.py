@@ -127,8 +127,8 @@ def score(runs: list[dict[str, Array]]) -> float:
 def search(folder: RunFolder, place: str, size: Size, progress: bool | None) -> dict[str, dict[str, float]]:
     """Each method's best rate at a place: of five rates first, then of those next to the best, until two on each side are worse.
 
-    At first one neighbour of the first rate was enough; SGD with rates 16^l then stopped before a hump, behind which the loss is half
-    as large. So all searches were made wider alike, after their first results were seen.
+    At first one neighbour of the first rate was enough; SGD with rates 16^l then stopped before a hump, behind which the loss is
+    half as large. So all searches were made wider alike, after their first results were seen.
 
     -> {method: {rate: mean of the log losses over the seeds of the search}}, the least is the best; {first: 0} without a search.
     """
