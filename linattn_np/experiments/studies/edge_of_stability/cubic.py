@@ -160,7 +160,7 @@ def error_of_force() -> float:
     """(26.10), (26.11): with the amplitude that ``balance`` says, the mean of two gradients (26.8) leaves lambda where it is."""
     surface, x, u, grad_lambda = at_a_point()
     surface.c -= surface.grad(x) + 0.3 * grad_lambda  # so that sharpness rises by itself
-    c = np.sqrt(balance(surface, x, u, 0.1).amplitude_squared)
+    c = np.sqrt(max(0.0, balance(surface, x, u, 0.1).amplitude_squared))
     mean = 0.5 * (surface.grad(x + c * u) + surface.grad(x - c * u))
     across = grad_lambda - (grad_lambda @ u) * u
     return float(abs(mean @ across) / (across @ across))
@@ -177,7 +177,7 @@ def error_of_flow() -> float:
 def error_of_orbit() -> float:
     """(26.11) on a valley: with that amplitude a step of descent goes to the mirror image."""
     valley, rate = Valley(0.5, 2.25), 1.0
-    c = np.sqrt(balance(valley, np.array([0.0, 2.0]), np.array([1.0, 0.0])).amplitude_squared)
+    c = np.sqrt(max(0.0, balance(valley, np.array([0.0, 2.0]), np.array([1.0, 0.0])).amplitude_squared))
     start = np.array([c, 2 / rate])
     once = start - rate * valley.grad(start)
     return float(np.abs(once - start * [-1, 1]).max())
