@@ -72,7 +72,7 @@ def test_list_says_what_there_is_where_it_stands_and_how_long_it_takes(capsys):
     assert all(re.search(r"\d+ figures?, about .*; with --quick about ", line) for line in heads)
     named = [line for line in lines if line.split() and line.split()[0] in registry.places()]
     assert [line.split()[0] for line in named] == list(registry.places())
-    assert all(re.search(" min(ute|utes)?\\b", line) for line in named) and len(named) >= 13
+    assert all(re.search(r"\(about \d+ (s|min|minutes?)\b", line) for line in named) and len(named) >= 13
     assert "section 3.2, loss curves" in lines[2] and "Figures 2, 4, 5 and 6" in lines[-1]
 
 

@@ -452,7 +452,7 @@ table(("way", "at its largest n, time grows like n to the", "multiply-adds, coun
 
 # %% [markdown]
 # Tokens pay for $N^2$ scores in every layer, forward and backward. The state pays for one sum over the examples, once. While that is small against the layers, the curve is
-# flat; then it is a straight line of slope 1. The measured exponents differ from the counted ones by a tenth or two. The computer's memory may be why: where the scores outgrow a cache, each
+# flat; then it is a straight line of slope 1. The measured exponents differ from the counted ones: by a tenth or two on one computer, by more than a half for the tokens on another. The computer's memory may be why: where the scores outgrow a cache, each
 # multiply-add waits longer. This lesson does not test that, so it stays open.
 #
 # At the size of the paper, $n = 20$, no exponent matters yet. What makes the state fast there is lesson 05b.

@@ -107,8 +107,9 @@ predict("16.p2", "The step length that the trained layer has learned", eta_guess
 # %%
 task = system.UniformTask()  # n = d = 10, covariates on [-1, 1]
 steps, batch = by_profile(120, 1500), by_profile(64, 512)
-run = la.train(task, training.optimizer(steps), steps, batch, model=system.OneLayer(10),
-               std=0.02, clip=10.0, seed=SEED, record_every=steps // 60, progress=False)
+run = la.train(task, training.ADAM, steps, batch, schedule=training.SCHEDULE,
+               model=system.OneLayer(10), std=0.02, clip=10.0, seed=SEED,
+               record_every=steps // 60, progress=False)
 watched = [t for t in run.snapshots if t * 60 // steps in (0, 1, 2, 3, 4, 6, 8, 12, 30, 60)]
 moving(lambda t: pictures.draw_weights(t, run.snapshots[t], training.step_of(run.snapshots[t])),
        "The last row of P and the first 10 columns of Q as colours. Noise at first; then one "
@@ -291,8 +292,9 @@ with bar(len(sizes) * seeds, "runs", unit="run") as shown:
         law = system.UniformTask(n=n, d=5)
         ends = []
         for seed in range(seeds):
-            trained = la.train(law, training.optimizer(steps), steps, batch, model=model,
-                               std=0.05, clip=10.0, seed=seed, progress=False).params
+            trained = la.train(law, training.ADAM, steps, batch,
+                               schedule=training.SCHEDULE, model=model, std=0.05, clip=10.0,
+                               seed=seed, progress=False).params
             ends.append((training.step_of(trained), trained))
             shown.update()
         best, learned[n] = system.best_step(n, 5, law.variance)[0], [eta for eta, _ in ends]
@@ -317,8 +319,8 @@ reveal("16.p2", training.step_of(run.params),
 deviations = np.array([1.0, 1.0, 1.0, 0.5, 0.5])
 law, rows = la.RegressionTask(n=10, d=5, covariance=np.diag(deviations**2)), []
 for seed in range(seeds):
-    trained = la.train(law, training.optimizer(steps), steps, batch, model=model, std=0.05,
-                       clip=10.0, seed=seed, progress=False).params
+    trained = la.train(law, training.ADAM, steps, batch, schedule=training.SCHEDULE,
+                       model=model, std=0.05, clip=10.0, seed=seed, progress=False).params
     K = -training.rescaled(trained)[:-1, 1:]
     off = np.abs(K[~np.eye(5, dtype=bool)]).max()
     rows.append((seed, *(float(entry) for entry in np.diag(K)), float(off)))

@@ -50,6 +50,7 @@ class Sharing:
 
     @property
     def adam(self) -> Adam:
+        """Adam with one second moment for each group."""
         return Adam(self.lr, 0.9, 0.9, second_moment="layer")
 
 
