@@ -133,9 +133,14 @@ def by_token(numbers: Numbers) -> str:
 
 def claims() -> Iterator[Claim]:
     """The claims, the cleanest first."""
+    yield from between_layers()
+    yield from within_attention()
+
+
+def between_layers() -> Iterator[Claim]:
+    """The claims on momentum between layers, the heavy ball."""
     common: dict[str, Any] = {"figure": "momentum"}
     theory: dict[str, Any] = {"where": "Theorem 2", **common}
-    figure1: dict[str, Any] = {"where": "copy task, Figure 1", **common}
     for layers, least in ((4, 1 / 0.75), (8, 1 / 0.4), (16, 1 / 0.1)):
         yield Claim(
             id=f"momentum.heavy_ball.{layers}", printed="faster at the optimal momentum",
@@ -158,6 +163,12 @@ def claims() -> Iterator[Claim]:
         statement="The adaptive momentum is as good as the best constant one at 8 layers (share of its gain over descent)",
         where="equation (18), Figure 4", **common,
     )  # fmt: skip
+
+
+def within_attention() -> Iterator[Claim]:
+    """The claims on momentum within causal attention, on the copy task and its control."""
+    common: dict[str, Any] = {"figure": "momentum"}
+    figure1: dict[str, Any] = {"where": "copy task, Figure 1", **common}
     yield Claim(
         id="momentum.copy.paper", printed="a better training loss than linear (plot)",
         values=partial(less, "copy", "linear", "paper"),
