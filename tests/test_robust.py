@@ -157,6 +157,12 @@ def test_the_lottery_counts_prompts_and_batches(tiny):
     prompts = [batch(task, seed) for seed in range(10_000, 10_050)]
     ahead = [sum(la.loss(x, *each) for x in xs["Adam"]) < sum(la.loss(x, *each) for x in xs["SGD"]) for each in prompts]
     assert panel["share"]["300"] == pytest.approx(np.mean(ahead)) and 0 < np.mean(ahead) != 0.5
+    again = numbers["rounding"]["setting3"]
+    assert again["SGD"]["300"][0]["median"] == pytest.approx(again["SGD"]["300"][1]["median"], rel=1e-3)
+    assert again["SGD"]["300"][0]["median"] != again["SGD"]["300"][1]["median"] and len(again["final_ratio"]) == 2
+    batches = [batch(task, seed) for seed in (1000, 1001, 1002)]
+    wanted = [np.median([la.loss(x, *each) for each in batches]) for x in xs["Adam"]]
+    assert again["Adam"]["300"][0]["median"] == pytest.approx(np.median(wanted), rel=1e-9)
     groups = panel["group_share"]["300"]
     assert len(panel["eigenvalues"]) == 50 and len(groups) == 10 and np.mean(groups) == pytest.approx(panel["share"]["300"])
     arrays = one_test_batch.carried(

@@ -138,17 +138,31 @@ def test_a_figure_of_an_earlier_format_says_so(tmp_path, monkeypatch):
     assert "Drawn from runs of an earlier format than this library's, to be drawn again: figure." in page
 
 
-def test_the_column_of_the_released_streams_reads_another_figure(monkeypatch):
-    monkeypatch.setattr(scorecard, "released_readers", lambda: {"other": lambda id, numbers: numbers.get(id)})
+def test_what_another_figure_says_of_a_claim(monkeypatch):
+    elsewhere = {
+        "RELEASED": {"other": lambda id, numbers: numbers.get(id)},
+        "ROUNDED": {"other": lambda id, numbers: numbers.get("again")},
+    }
+    monkeypatch.setattr(scorecard, "readers", elsewhere.get)
     mine = claim(lambda numbers: ours(2.0))
-    assert (
-        scorecard.on_released_streams(mine, {"other": None}) is None
-        and scorecard.on_released_streams(mine, {"other": {}}) is None
-    )
-    found = scorecard.on_released_streams(mine, {"other": {"id": ours(0.5, 0.25)}})
-    row = judge(mine, PAPER, found)
+    assert scorecard.said_elsewhere("RELEASED", mine, {"other": None}) is None
+    assert scorecard.said_elsewhere("RELEASED", mine, {"other": {}}) is None
+    found = {"other": {"id": ours(0.5, 0.25), "again": [ours(2.0), ours(3.0)]}}
+    row = judge(mine, PAPER, *(scorecard.said_elsewhere(kind, mine, found) for kind in elsewhere))
     assert row["verdict"] == "agrees" and row["released"]["verdict"] == "agrees in direction" and row["released"]["seeds"] == 2
-    assert "| 0.354 (agrees in direction) |" in scorecard.markdown([{**row, "paper": SOURCE}])
+    assert row["fragile"]["fragile"] and (row["fragile"]["low"], row["fragile"]["high"]) == (2.0, 3.0)
+    page = scorecard.markdown([{**row, "paper": SOURCE}])
+    assert "**fragile**" in page and "| 0.354 (agrees in direction) |" in page
+
+
+def test_reruns_of_the_lottery_figure_reach_the_claims_on_losses():
+    numbers = {"rounding": {"setting1": {"final_ratio": [ours(4.0)], "SGD": {"1000": [ours(5.0), ours(5.1)]}}}}
+    reader = registry.readers("ROUNDED")["one_test_batch"]
+    assert reader("adam_beats_sgd.setting1", numbers) == [ours(4.0)] and reader("adam_beats_sgd.setting2", numbers) is None
+    assert reader("test_loss.setting1.sgd.1000", numbers) == [ours(5.0), ours(5.1)]
+    assert reader("test_loss.setting1.adam.1000", numbers) is reader("condition_ratio.setting1.750", numbers) is None
+    rows = {row["id"]: row for row in scorecard.rows(Path(__file__).parents[1] / "figures")}
+    assert all(rows[f"adam_beats_sgd.{name}"]["fragile"]["reruns"] == 1 for name in ("setting1", "setting2", "setting3"))
 
 
 def test_claims_that_did_not_agree_are_revisited():

@@ -119,13 +119,14 @@ def revisions() -> tuple[Any, ...]:
     return tuple(entry for module in papers().values() for entry in getattr(module, "REVISIONS", ()))
 
 
-def released_readers() -> dict[str, Any]:
-    """{figure: (name of a claim, its JSON) -> numbers or None}: what was measured on a paper's own random numbers,
-    ``RELEASED``.
+def readers(kind: str) -> dict[str, Any]:
+    """{figure: (name of a claim, its JSON) -> numbers or None}: what one figure says of the claims of others.
+
+    kind "RELEASED": the same on a paper's own random numbers; "ROUNDED": runs off by a rounding, from ``fragility.as_spreads``.
     """
     found: dict[str, Any] = {}
     for module in papers().values():
-        found |= getattr(module, "RELEASED", {})
+        found |= getattr(module, kind, {})
     return found
 
 

@@ -8,7 +8,7 @@ many of them alone the claim holds, what a batch of the paper's own says, and wh
 These decide nothing; neither does what another figure found on the paper's own random numbers, held against the same rule.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -142,10 +142,13 @@ def contradicted(claims: Iterable[Claim], numbers: dict[str, Any]) -> list[Claim
     return found
 
 
-def judge(claim: Claim, numbers: dict[str, Any] | None, released: dict[str, Any] | None = None) -> dict[str, Any]:
+def judge(
+    claim: Claim, numbers: dict[str, Any] | None, released: dict[str, Any] | None = None, reruns: Sequence[Any] | None = None
+) -> dict[str, Any]:
     """One row of the scorecard. numbers: the figure's JSON, or None where there is none.
 
-    released: the same quantity as another figure of the paper has it on the paper's own random numbers, or None.
+    released: the same quantity as another figure of the paper has it on the paper's own random numbers, or None; reruns: as
+    another figure has it of runs whose weights are off by a rounding, where the claim's own numbers do not have ``reruns``.
     """
     row: dict[str, Any] = {
         "id": claim.id, "statement": claim.statement, "where": claim.where, "printed": claim.printed, "code": claim.code,
@@ -172,7 +175,7 @@ def judge(claim: Claim, numbers: dict[str, Any] | None, released: dict[str, Any]
     row["ours"] = {**in_short(ours), "each_seed": ours["each_seed"], "seeds": len(ours["each_seed"])}
     if numbers["scale"]["name"] != "paper":
         return {**row, "why": f"measured at the {numbers['scale']['name']} scale only, not the paper's"}
-    row |= {"batches": on_batches(claim.rule, ours), "fragile": under_rounding(claim.rule, ours)}
+    row |= {"batches": on_batches(claim.rule, ours), "fragile": under_rounding(claim.rule, ours.get("reruns", reruns))}
     seeds = ours["each_seed"]
     finite = sum(value is not None and np.isfinite(value) for value in seeds)
     judged = 2 * finite >= len(seeds)  # fewer speak for themselves only
@@ -206,13 +209,13 @@ def on_batches(rule: Within | Above, ours: dict[str, Any]) -> dict[str, Any] | N
     return found
 
 
-def under_rounding(rule: Within | Above, ours: dict[str, Any]) -> dict[str, Any] | None:
+def under_rounding(rule: Within | Above, reruns: Sequence[Any] | None) -> dict[str, Any] | None:
     """Whether the reruns whose weights are off by a rounding move the rule's statistic, and from where to where."""
-    if "reruns" not in ours:
+    if reruns is None:
         return None
-    low, high = range_of(ours["reruns"], rule.statistic)
+    low, high = range_of(reruns, rule.statistic)
     return {
-        "fragile": is_fragile(ours["reruns"], rule.statistic), "low": low, "high": high, "reruns": len(ours["reruns"]) - 1,
+        "fragile": is_fragile(reruns, rule.statistic), "low": low, "high": high, "reruns": len(reruns) - 1,
         "size": SIZE, "batches": BATCHES,
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..training.runs import write_text
 from .record import is_earlier, read, rounded
-from .registry import OWN, claims_of, places, released_readers, revisions, titles
+from .registry import OWN, claims_of, places, readers, revisions, titles
 from .rules import VERDICTS, Claim, judge
 from .scale import counted
 
@@ -25,19 +25,23 @@ def rows(folder: Path) -> list[Row]:
     """
     found: dict[str | None, Any] = {None: None, **{name: read(folder, name) for name in places()}}
     return [
-        {"paper": paper, **judge(claim, found[claim.figure], on_released_streams(claim, found)), **drawn_by(found[claim.figure])}
+        {
+            "paper": paper,
+            **judge(claim, found[claim.figure], *(said_elsewhere(kind, claim, found) for kind in ("RELEASED", "ROUNDED"))),
+            **drawn_by(found[claim.figure]),
+        }
         for paper, claims in claims_of().items()
         for claim in claims
     ]
 
 
-def on_released_streams(claim: Claim, found: Mapping[str | None, Any]) -> Row | None:
-    """What a figure on a paper's own random numbers says of a claim of another figure: its numbers, or None."""
-    for figure, reader in released_readers().items():
+def said_elsewhere(kind: str, claim: Claim, found: Mapping[str | None, Any]) -> Any:
+    """What another figure says of a claim (``registry.readers``), or None."""
+    for figure, reader in readers(kind).items():
         if found.get(figure) is not None and claim.figure != figure:
             numbers = reader(claim.id, found[figure])
             if numbers is not None:
-                return dict(numbers)
+                return numbers
     return None
 
 

@@ -14,25 +14,23 @@ from ....plotting import STYLES, median_band, new_figure
 from ....training.loop import losses_along
 from ....training.runs import RunFolder
 from ...curves import Numbers, band, curve, fresh_losses, numbers_or_nan, on_common_times, spread
-from ...fragility import BATCHES, as_spreads, reruns
 from ...measured import table
 from ...robust import Batches, judged, losses, middle, setting_on_batches
 from ...rules import Above, Claim, around
 from ...scale import Scale, histories, in_words, runs_of, test_batch
 from ...settings import OPTIMIZERS, Setting
 from .factors import PLOT
-from .published import LOSSES
+from .published import LOSSES, SCORED
 from .settings import NAMES, SETTINGS, many_batches
 
 TITLE = "Adam against SGD on three data settings"
-SECONDS = {"paper": 240, "quick": 4}  # with the training runs that the next four share
+SECONDS = {"paper": 160, "quick": 4}  # with the training runs that the next four share
 ALT = (
     "Two rows of three panels, one column for each data setting, losses on a logarithmic scale against iteration for SGD with "
     "momentum and Adam. Top: loss on test batches of 1000 prompts, for each seed the median over 25 of them; thin dotted, the "
     "loss on one fixed test batch. Bottom: loss of the fresh training batches, each point the median of a window of "
     "consecutive batches. Lines are medians over seeds, bands run from the lower to the upper quartile."
 )
-SCORED = (1_000, 5_000, 10_000)  # the iterations whose test losses the scorecard asks for
 ADAM_RANGE, LEAST_RATIO = (5e-4, 2.5e-3), 3.0  # what Setting 1 should give at paper scale, set before the run
 
 
@@ -71,8 +69,6 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         }
         ratio = middle(last["SGD"], batches) / middle(last["Adam"], batches)
         panels[name]["final_ratio"] = judged(ratio, last["SGD"] / last["Adam"], batches)
-        if scale.reruns:
-            rounding(folder, setting, scale, panels[name], progress)
     return {"test_batches": scale.test_batches, "panels": panels, "checks": checks(panels, scale)}
 
 
@@ -82,24 +78,6 @@ def on_many(
     """The losses on many test batches at some times: (seeds, T, batches)"""
     found = setting_on_batches(folder, setting, optimizer, scale, losses, times.tolist(), batches, progress)
     return table(found, "losses", times)
-
-
-def rounding(folder: RunFolder, setting: Setting, scale: Scale, panel: Numbers, progress: bool | None) -> None:
-    """Put beside the judged numbers what they are when the first weights are off by a rounding: one rerun of each seed."""
-    batches = many_batches(scale, BATCHES)
-    times = np.array(sorted({*(t for t in SCORED if t <= scale.steps), scale.steps}))
-    end: dict[str, list[Array]] = {}
-    for o in OPTIMIZERS:
-        again = reruns(folder, setting, o, scale, times.tolist(), batches, "losses", 1, progress)
-        every = [
-            on_many(folder, setting, o, scale, times, batches, progress),
-            *(table(found, "losses", times) for found in again),
-        ]
-        medians = [middle(values, batches) for values in every]  # (seeds, T) of the runs, and of their reruns
-        end[o] = [values[:, -1] for values in medians]
-        for k, t in enumerate(times.tolist()):
-            panel[o]["judged"][str(t)]["reruns"] = as_spreads(values[:, k] for values in medians)
-    panel["final_ratio"]["reruns"] = as_spreads(sgd / adam for sgd, adam in zip(end["SGD"], end["Adam"], strict=True))
 
 
 def checks(panels: Numbers, scale: Scale) -> list[Numbers]:

@@ -17,6 +17,7 @@ CODE_RATIOS = {("setting1", 750): "2.57 (0.91)", ("setting1", 1250): "1.30 (0.78
 # iteration)
 
 LOSSES = {("Adam", 1000): 1.7e-3, ("Adam", 10_000): 1.7e-3, ("SGD", 1000): 2.5e-2, ("SGD", 5000): 1.5e-2, ("SGD", 10_000): 8e-3}
+SCORED = tuple(sorted({t for _, t in LOSSES}))  # the iterations of these losses
 CONDITIONS = {("SGD", 0): 270, ("Adam", 250): 8, ("Adam", 1500): 100, ("SGD", 250): 300, ("SGD", 2250): 80, ("SGD", 10_000): 170}
 NOISE = {"mode": 2.1, "minimum": 1.2, "maximum": 4.6}  # of 10,000 noise norms, batch 1000
 LOGARITHMS = {"log_norm_low": -5, "log_norm_high": 4, "log_kappa_low": -5, "log_kappa_high": 4}  # ranges along Adam's path

@@ -18,6 +18,7 @@ from ....models.transformer import LinearTransformer
 from ....optimizers import clip
 from ....training.runs import RunFolder
 from ...measured import Arrays, kept_each
+from ...robust import diagonal
 from ...settings import OPTIMIZERS, Setting, with_momentum
 from .published import NONLINEAR_RATES
 from .released_streams import ReleasedStream, TorchGenerator, test_batch
@@ -54,7 +55,7 @@ def measure_seed(key: str, seed: int, sizes: Sizes) -> Arrays:
     surface = Objective(*test_batch(setting.task, sizes["prompts"]))
     shape = len(first), len(OPTIMIZERS)
     losses = [[surface.loss_and_grad(found[t][at])[0] for t in loss_times] for at in np.ndindex(shape)]
-    diagonals = [[surface.diagonal(found[t][at]) for t in sizes["hessian_times"]] for at in np.ndindex(shape)]
+    diagonals = [[diagonal(surface, found[t][at]) for t in sizes["hessian_times"]] for at in np.ndindex(shape)]
     return {"losses": np.reshape(losses, (*shape, -1)), "diagonals": np.reshape(diagonals, (*shape, *np.shape(diagonals)[1:]))}
 
 
