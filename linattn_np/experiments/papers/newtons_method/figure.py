@@ -18,7 +18,7 @@ from .claims import CLAIMS as CLAIMS
 from .constructions import answers, inverses, recursion
 
 TITLE = "Newton's iteration by layers of linear attention"
-SECONDS = {"paper": 60, "quick": 5}
+SECONDS = {"paper": 30, "quick": 5}
 ALT = (
     "Four panels. First: relative error of the least-squares answer against the number of layers, both logarithmic, for descent "
     "(dashed) and for Newton's iteration (solid), one colour for each condition number. Second: layers needed for an error of "

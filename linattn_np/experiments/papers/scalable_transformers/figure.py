@@ -75,10 +75,11 @@ def draw_ways(ax: Axes, numbers: Numbers, panel: str) -> None:
     for way in (way for way in LOOK if way in found):
         quartiles = np.quantile(table(numbers, panel, way), [0.25, 0.5, 0.75], axis=0)
         median_band(ax, found["widths"], quartiles, NAMES[way], markersize=4, **LOOK[way])
-    ax.set(xscale="log", xlabel="width", ylim=(0, 1.05))
+    ax.set(xscale="log", xlabel="width", ylim=(0, 1.6))  # the legend above the curves
     ax.set_xticks(found["widths"], [str(width) for width in found["widths"]])
+    ax.set_yticks(np.arange(0, 1.1, 0.2))
     ax.minorticks_off()
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def summary(numbers: Numbers) -> str:
