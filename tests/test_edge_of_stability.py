@@ -123,6 +123,31 @@ def test_the_rate_is_halved_and_ramped_back():
     assert np.isfinite(found["sharpness"]).all()
 
 
+def test_a_rate_that_falls_to_0_is_the_library_s_schedule():
+    found = measurements.decaying(20, 0.03, TINY._replace(steps=20, every=13))
+    surface, x, optimizer = measurements.surface_of(20, TINY.prompts), measurements.start_of(20), SGD(0.03)
+    scheduled = la.optimizers.Scheduled(optimizer, la.optimizers.Linear(20))
+    state = scheduled.init(x)
+    for _ in range(14):
+        before, (x, state) = x, scheduled.update(x, surface.grad(x), state)
+    wanted = np.linalg.eigvalsh(surface.hessian(0.5 * (before + x)))[-1]
+    assert found["times"].tolist() == [0, 13] and found["rates"] == pytest.approx([0.03, 0.03 * 7 / 20])
+    assert found["sharpness"][1] == pytest.approx(wanted, rel=1e-9)
+
+
+def test_adam_with_a_rate_that_falls_is_held_to_the_edge_of_the_moment():
+    found = measurements.decaying_adams(20, 0.003, 0.5, 0.9, TINY)
+    surface, x = measurements.surface_of(20, TINY.prompts), measurements.start_of(20)
+    scheduled = la.optimizers.Scheduled(Adam(0.003, 0.5, 0.9), la.optimizers.Linear(20))
+    state = scheduled.init(x)
+    for _ in range(16):
+        before, (x, state) = x, scheduled.update(x, surface.grad(x), state)
+    H = surface.hessian(0.5 * (before + x))
+    sharpness = la.landscape.preconditioned_sharpness(H, state.inside.v / (1 - 0.9**16), 0.5, 16)
+    assert found["times"].tolist() == [10, 15]
+    assert found["ratio"][1] == pytest.approx(sharpness * 0.003 * (1 - 15 / 20) / 6, rel=1e-9)
+
+
 def test_batches_come_from_the_fixed_set_and_a_whole_one_is_descent():
     whole = measurements.batches(20, 0.03, TINY.many, TINY)
     again = measurements.hover(20, 0.03, 0.0, TINY._replace(prompts=TINY.many, steps=20, every=10))
@@ -164,6 +189,9 @@ def made(**changes):
         "follow": {"times": list(range(8)), "rates": [0.06, 0.06, 0.03, 0.03, 0.04, 0.05, 0.06, 0.06],
                    "midpoint": [[1, 1, 2, 2, 1.5, 1.2, 1, 1.04], [1, 1, 1.3, 1.3, 1.3, 1.2, 0.7, 0.7]]},
         "adam": {f"{b1:g}, {b2:g}": [1.0, 0.9] for b1 in claims.BETAS for b2 in claims.BETA2},
+        "decay": {"times": list(range(8)), "rates": [0.08, 0.07, 0.06, 0.05, 0.04, 0.03, 0.02, 0.01],
+                  "sharpness": [[1, 1, 1.02 / 0.03, 1 / 0.025, 1 / 0.02, 1.2 / 0.015, 50, 50], [10] * 8]},
+        "decay_adam": {f"{b1:g}": [0.6 + b1 / 10, 0.5] for b1 in claims.BETAS},
         "flows": {"edges": [[[1.0, 0.5], [0.97, 0.6]], [[1.0, 0.95], [1.0, 0.5]]], "central": [0.01, 1.0], "gradient": [0.3, 1.0],
                   "moved": [2.0, 1.0], "control": [[5000.0, 2.0, 1.01, 0.9], [1.0, 1.0, 1.0, 1.0]]},
         "batches": {"1024": [1.0, 0.9], "256": [0.5, 0.6], "64": [0.2, 0.5], "16": [None, None]},
@@ -181,6 +209,10 @@ def test_the_readers_of_the_claims():
     assert claims.ends_of_phases(numbers).tolist() == [[1, 2, 1.04], [1, 1.3, 0.7]]
     assert claims.reach_halved(numbers)["each_seed"] == [1, 0] and claims.back_again(numbers)["each_seed"] == [1.04]
     assert claims.ceiling_after_ramp(numbers)["largest"] == 1.04
+    assert claims.decay_hovers(numbers)["each_seed"] == pytest.approx([3 / 6, 0])
+    assert claims.decay_below(numbers)["each_seed"] == pytest.approx([5 / 6, 1])
+    assert claims.decay_adam(numbers)["each_seed"] == pytest.approx([0.695, 0.5])
+    assert claims.decay_adam_in_words(numbers).endswith("0.55, 0.57, 0.59, 0.60")
     assert claims.adam_ratio(0.9, numbers)["farthest from 1"] == pytest.approx(0.1)
     assert claims.adam_medians(numbers)["each_seed"] == [0.95] * 4
     assert claims.flow_ratio(numbers)["each_seed"] == pytest.approx([30]) and claims.flow_error(numbers)[

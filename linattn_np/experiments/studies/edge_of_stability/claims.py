@@ -19,7 +19,7 @@ RATES = (0.03, 0.06, 0.1, 0.14)
 MOMENTUM, MOMENTUM_RATE = 0.5, 0.1
 BETAS, ADAM_RATE, BETA2 = (0.0, 0.5, 0.9, 0.95), 0.003, (0.99, 0.9)
 BATCHES, BATCH_RATE = (1024, 256, 64, 16), 0.03
-FOLLOW_RATE, FLOW_RATES, AMPLITUDE_RATES = 0.06, (0.06, 0.1, 0.14), (0.06, 0.14)
+FOLLOW_RATE, DECAY_RATE, FLOW_RATES, AMPLITUDE_RATES = 0.06, 0.06, (0.06, 0.1, 0.14), (0.06, 0.14)
 CEILING, LEAST_POINTS = 1.1, 20
 
 
@@ -89,6 +89,34 @@ def back_again(numbers: Numbers) -> Numbers:
 def ceiling_after_ramp(numbers: Numbers) -> Numbers:
     """The midpoint after the ramp back, over the first edge, all seeds."""
     return extended(ends_of_phases(numbers)[:, 2])
+
+
+def decaying(numbers: Numbers) -> Any:
+    """lambda midway over the edge of the moment, 2 / eta_t, after the first quarter of a run whose rate falls (seeds, T)."""
+    found = numbers["decay"]
+    values = np.array(found["sharpness"], float) * np.array(found["rates"]) / 2
+    return values[:, values.shape[1] // 4 :]
+
+
+def decay_below(numbers: Numbers) -> Numbers:
+    """The share of times at which it is at most CEILING."""
+    return extended((decaying(numbers) <= CEILING).mean(axis=1))
+
+
+def decay_hovers(numbers: Numbers) -> Numbers:
+    """The share of times at which it is within NEAR of 1."""
+    return extended((np.abs(decaying(numbers) - 1) <= NEAR).mean(axis=1))
+
+
+def decay_adam(numbers: Numbers) -> Numbers:
+    """The largest of the four medians of a seed, Adam's preconditioned sharpness over the edge of the moment (26.7)."""
+    return extended(np.max([numbers["decay_adam"][f"{beta1:g}"] for beta1 in BETAS], axis=0))
+
+
+def decay_adam_in_words(numbers: Numbers) -> str:
+    """The medians over seeds, for each beta1."""
+    each = ", ".join(f"{np.median(numbers['decay_adam'][f'{beta1:g}']):.2f}" for beta1 in BETAS)
+    return f"medians over seeds for beta1 = {', '.join(f'{beta1:g}' for beta1 in BETAS)}: {each}"
 
 
 def adam_ratio(beta1: float, numbers: Numbers) -> Numbers:
@@ -217,6 +245,18 @@ def rows() -> Iterator[Row]:
     yield Row("adam.medians", "Adam: the medians over seeds for the four beta1, 39-fold apart, are each within 12 % of (2 + 2 "
                               "beta1)/((1 - beta1) eta)",
               "lesson 26, (26.7)", "2, 6, 38, 78 over eta", adam_medians, within)  # fmt: skip
+    falling = "The rate falls linearly to 0, from "
+    yield Row("decay.ceiling", f"{falling}{DECAY_RATE:g}: after the first quarter lambda midway is at most 1.1 of 2/eta_t at 95 "
+                               "% of the times, every seed",
+              edge, "1 at most", decay_below, every)  # fmt: skip
+    yield Row("decay.leaves", f"{falling}{DECAY_RATE:g}: at most a quarter of the seeds hover, the edge rises faster than they "
+                              "sharpen (share within 5 % of 2/eta_t at half of the times)",
+              edge, "0: 2 of 6 other seeds reached twice the edge in 3000 steps", decay_hovers,
+              Within(0.0, 0.25, statistic="share of seeds at half of the times"))  # fmt: skip
+    yield Row("decay.adam", f"{falling}{ADAM_RATE:g}, Adam, beta2 = 0.99: the median preconditioned lambda in the second half is "
+                            "at most 1.12 of the edge of the moment, four beta1, every seed",
+              "lesson 26, (26.7)", "1 at most", decay_adam, Within(0.0, 1.12, statistic="largest"),
+              decay_adam_in_words)  # fmt: skip
     yield Row("amplitude", "Rates 0.06 and 0.14, runs with 20 points alone at the edge: half the jump, squared, is 2a/b within a "
                            "tenth, every run",
               "lesson 26, (26.11)", "1", partial(amplitudes, AMPLITUDE_RATES), Within(0.0, 0.1, statistic="farthest from 1"),

@@ -21,14 +21,16 @@ from .panels import draw
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "The edge of stability: where the largest curvature stops, why it stops there, and when it does not get there"
-SECONDS = {"paper": 300, "quick": 12}
+SECONDS = {"paper": 330, "quick": 13}
 ALT = (
-    "Eight panels. The largest curvature over 2/eta along descent, each seed, midway between iterates: lines rise and stop at 1. "
+    "Ten panels. The largest curvature over 2/eta along descent, each seed, midway between iterates: lines rise and stop at 1. "
     "The same for one seed at the iterates and midway: the iterates lie above and below, the midpoints on 1. Medians of each "
     "seed for four rates and for the heavy ball: dots at 1 or below. The curvature while the rate is halved and brought back, "
     "with 2/eta as a staircase. Adam's preconditioned curvature against its predicted edge for four beta1, dots on the diagonal "
     "over a factor of 39. Half the jump squared against 2a/b, dots on the diagonal. Distances of central flow and gradient flow "
-    "from descent for each run. The curvature over 2/eta against the batch size: it falls as batches get smaller."
+    "from descent for each run. The curvature over 2/eta against the batch size: it falls as batches get smaller. The curvature "
+    "while the rate falls linearly to 0, with 2/eta as a dashed line that rises away. Adam's medians over its edge for four "
+    "beta1, at a constant rate and at one that falls to 0."
 )
 FIRST_SEED = 20  # 0 to 5 were used to find the effects
 
@@ -68,8 +70,11 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     runs = {f"{rate:g}": (rate, 0.0) for rate in claims.RATES} | {"momentum": (claims.MOMENTUM_RATE, claims.MOMENTUM)}
     hover = every(measurements.hover, "descent", *runs.values())
     follow = every(measurements.follow, "the rate halved", (claims.FOLLOW_RATE,))[0]
+    decay = every(measurements.decaying, "the rate falling to 0", (claims.DECAY_RATE,))[0]
     pairs = [(beta1, beta2) for beta2 in claims.BETA2 for beta1 in claims.BETAS]
     adam = every(measurements.adams, "Adam", *((claims.ADAM_RATE, *pair) for pair in pairs))
+    falling = [(claims.ADAM_RATE, beta1, claims.BETA2[0]) for beta1 in claims.BETAS]
+    decay_adam = every(measurements.decaying_adams, "Adam, the rate falling to 0", *falling)
     flows = [one for found in every(measurements.flows, "flows", *((rate,) for rate in claims.FLOW_RATES)) for one in found]
     batches = every(measurements.batches, "batches", *((claims.BATCH_RATE, batch) for batch in claims.BATCHES))
     return {
@@ -83,6 +88,14 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         "adam": {
             f"{b1:g}, {b2:g}": numbers_of([np.median(one["ratio"]) for one in f])
             for (b1, b2), f in zip(pairs, adam, strict=True)
+        },
+        "decay": {
+            "times": decay[0]["times"].tolist(), "rates": decay[0]["rates"].tolist(),
+            "sharpness": numbers_of([one["sharpness"] for one in decay]),
+        },
+        "decay_adam": {
+            f"{beta1:g}": numbers_of([np.median(one["ratio"]) for one in f])
+            for beta1, f in zip(claims.BETAS, decay_adam, strict=True)
         },
         "flows": {
             "rates": [rate for rate in claims.FLOW_RATES for _ in seeds], "seeds": [*seeds] * len(claims.FLOW_RATES),
@@ -126,6 +139,10 @@ def summary(numbers: Numbers) -> str:
         )
     lines.append(f"halved and back, over the first edge: {'; '.join(row(one) for one in claims.ends_of_phases(numbers))}")
     lines += [f"Adam, beta1, beta2 = {key}, over its edge: {row(values)}" for key, values in numbers["adam"].items()]
+    lines.append(
+        f"rate falling to 0: shares of times within 5 % of 2/eta_t {row(claims.decay_hovers(numbers)['each_seed'])}; Adam, "
+        f"{claims.decay_adam_in_words(numbers)}"
+    )
     lines.append(f"c^2 over 2a/b: {row(claims.amplitudes(claims.AMPLITUDE_RATES, numbers)['each_seed'])}")
     ratio, error = (row(read(numbers)["each_seed"], digits) for read, digits in ((claims.flow_ratio, 1), (claims.flow_error, 4)))
     lines.append(f"gradient flow over central flow: {ratio}; error of the central flow: {error}")

@@ -12,7 +12,7 @@ import numpy as np
 from ...._types import Array
 from ....measures.landscape import Objective, preconditioned_sharpness
 from ....models.transformer import LinearTransformer
-from ....optimizers import SGD, Adam
+from ....optimizers import SGD, Adam, Linear, Scheduled
 from ....prompts import RegressionTask
 from .cubic import BLOCK, balance, central_flow, gradient_flow, top_pairs
 from .edges import adam_edge, edge
@@ -90,9 +90,17 @@ def hover(seed: int, rate: float, momentum: float, size: Size) -> Arrays:
 def follow(seed: int, rate: float, size: Size) -> Arrays:
     """lambda midway while the rate is halved and brought back by a ramp: times, rates, sharpness, each (T,)."""
     whole, half, ramp, end = size.phases
-    rates = np.concatenate(
-        [np.full(whole, rate), np.full(half, rate / 2), np.linspace(rate / 2, rate, ramp + 2)[1:-1], np.full(end, rate)]
-    )
+    parts = [np.full(whole, rate), np.full(half, rate / 2), np.linspace(rate / 2, rate, ramp + 2)[1:-1], np.full(end, rate)]
+    return rated(seed, np.concatenate(parts), size)
+
+
+def decaying(seed: int, rate: float, size: Size) -> Arrays:
+    """lambda midway while the rate falls linearly to 0 (29.9): times, rates, sharpness, each (T,)."""
+    return rated(seed, rate * np.array([Linear(size.steps)(t) for t in range(size.steps)]), size)
+
+
+def rated(seed: int, rates: Array, size: Size) -> Arrays:
+    """lambda midway along descent with a rate for each step: times, rates, sharpness, each (T,), NaN where it has diverged."""
     surface, x = surface_of(seed, size.prompts), start_of(seed)
     times = np.arange(0, len(rates), size.every)
     sharpness = np.full(len(times), np.nan)
@@ -108,15 +116,25 @@ def follow(seed: int, rate: float, size: Size) -> Arrays:
 
 def adams(seed: int, rate: float, beta1: float, beta2: float, size: Size) -> Arrays:
     """Adam's preconditioned sharpness midway over its edge (26.7), along the second half of a run: times, ratio, each (T,)."""
-    surface, optimizer = surface_of(seed, size.prompts), Adam(rate, beta1, beta2)
+    return adam_runs(seed, rate, beta1, beta2, size, lambda t: 1.0)
+
+
+def decaying_adams(seed: int, rate: float, beta1: float, beta2: float, size: Size) -> Arrays:
+    """The same over the edge of the moment, while the rate falls linearly to 0 (29.9)."""
+    return adam_runs(seed, rate, beta1, beta2, size, Linear(size.adam_steps))
+
+
+def adam_runs(seed: int, rate: float, beta1: float, beta2: float, size: Size, schedule: Callable[[int], float]) -> Arrays:
+    """What both measure, with the rate ``rate`` times schedule(t)."""
+    surface, adam = surface_of(seed, size.prompts), Adam(rate, beta1, beta2)
     times = np.arange(size.adam_steps // 2, size.adam_steps, size.adam_every)
     ratio = np.full(len(times), np.nan)
-    for t, before, after, state in descent(surface.grad, start_of(seed), optimizer, size.adam_steps):
+    for t, before, after, state in descent(surface.grad, start_of(seed), Scheduled(adam, schedule), size.adam_steps):
         if t >= times[0] and (t - times[0]) % size.adam_every == 0:
-            v_hat = state.v / (1 - beta2**state.t)
+            v_hat = state.inside.v / (1 - beta2**state.t)
             H = surface.hessian(0.5 * (before + after))
-            sharpness = preconditioned_sharpness(H, v_hat, beta1, state.t, optimizer.eps)
-            ratio[(t - times[0]) // size.adam_every] = sharpness / adam_edge(rate, beta1)
+            sharpness = preconditioned_sharpness(H, v_hat, beta1, state.t, adam.eps)
+            ratio[(t - times[0]) // size.adam_every] = sharpness / adam_edge(rate * schedule(t), beta1)
     return {"times": times, "ratio": ratio}
 
 

@@ -16,7 +16,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 
 def draw(numbers: Numbers, scale: Scale) -> Figure:
     """The figure."""
-    figure, axes = new_figure(columns=4, rows=2, width=3.9, height=3.5)
+    figure, axes = new_figure(columns=5, rows=2, width=3.9, height=3.5)
     draw_seeds(axes[0, 0], numbers)
     draw_one(axes[0, 1], numbers)
     draw_medians(axes[0, 2], numbers)
@@ -25,6 +25,8 @@ def draw(numbers: Numbers, scale: Scale) -> Figure:
     draw_amplitudes(axes[1, 1], numbers)
     draw_flows(axes[1, 2], numbers)
     draw_batches(axes[1, 3], numbers)
+    draw_decay(axes[0, 4], numbers)
+    draw_adam_decay(axes[1, 4], numbers)
     return figure
 
 
@@ -157,6 +159,30 @@ def draw_batches(ax: Axes, numbers: Numbers) -> None:
     )
     ax.set_xticks(claims.BATCHES, [str(batch) for batch in claims.BATCHES])
     ax.minorticks_off()
+
+
+def draw_decay(ax: Axes, numbers: Numbers) -> None:
+    """lambda while the rate falls linearly to 0."""
+    found = numbers["decay"]
+    for values, colour in zip(np.array(found["sharpness"], float), COLOURS, strict=False):
+        ax.plot(found["times"], values, color=colour, linewidth=1)
+    ax.plot(found["times"], 2 / np.array(found["rates"]), "k--", linewidth=1.4, label=r"$2/\eta_t$")
+    ax.set(xlabel="step t", ylabel=r"$\lambda$ midway", ylim=(0, 4 * edge(claims.DECAY_RATE)), title="(i) the rate falls to 0")
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
+
+
+def draw_adam_decay(ax: Axes, numbers: Numbers) -> None:
+    """Adam's medians over the edge, constant rate beside one that falls."""
+    for key, label, marker, colour in (("adam", "constant rate", "o", "#0072B2"), ("decay_adam", "falls to 0", "x", "#D55E00")):
+        names = [f"{beta1:g}" + (f", {claims.BETA2[0]:g}" if key == "adam" else "") for beta1 in claims.BETAS]
+        for at, name in enumerate(names):
+            values = np.array(numbers[key][name], float)
+            spread = np.linspace(-0.2, 0.2, len(values))
+            ax.plot(at + spread, values, marker, color=colour, markersize=4, label=label if at == 0 else None)
+    level(ax)
+    ax.set(xticks=range(len(claims.BETAS)), ylim=(0, 1.6), xlabel=r"$\beta_1$", title=r"(j) Adam over its edge, $\beta_2$ = 0.99")
+    ax.set_xticklabels([f"{beta1:g}" for beta1 in claims.BETAS])
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def level(ax: Axes) -> None:
