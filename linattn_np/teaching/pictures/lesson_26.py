@@ -52,7 +52,7 @@ def draw_hover(times: Array, found: Mapping[int, Array], edge: float, shown: int
 
 
 def draw_follow(found: Mapping[str, Any], seeds: Sequence[int], rate: float) -> Figure:
-    """The loaded runs whose rate is halved and brought back: lambda midway, and 2 over the rate."""
+    """The loaded runs whose rate changes: lambda midway, and 2 over the rate."""
     figure, axes = new_figure(width=6.0, height=3.1)
     ax = axes[0, 0]
     for k, (seed, values) in enumerate(zip(seeds, np.array(found["midpoint"], float), strict=True)):
