@@ -131,6 +131,23 @@ def test_separate_heads_go_from_level_to_level_and_merged_do_not():
     assert np.abs(np.diff(together["begin"], axis=1) - laws.decade()).max() < 1
 
 
+def test_a_rate_that_falls_to_0_keeps_the_clock_of_the_flow():
+    steps = 1_500
+    found = laws.decaying((0,), steps)
+    weights = training.stacked([training.start("separate", laws.STD, 0, laws.D)])
+    f, scheduled = found["f"][0], la.optimizers.Scheduled(la.optimizers.SGD(training.ETA), la.optimizers.Linear(steps))
+    states = [scheduled.init(w) for w in weights]
+    for _ in range(40):
+        loss, *grads = heads.separate_loss_and_grad(*weights, study.exact(moments.LAMBDA, moments.N))
+        pairs = [scheduled.update(w, g, state) for w, g, state in zip(weights, grads, states, strict=True)]
+        weights, states = [w for w, _ in pairs], [state for _, state in pairs]
+    assert f[39] == pytest.approx(float(loss[0]), rel=1e-12) and f[-1] == pytest.approx(f[-2], rel=1e-6)
+    constant, falling = found["clocks"][0]
+    drop = training.crossing(f, study.levels(moments.LAMBDA, moments.N)[:2].mean())
+    assert falling == pytest.approx(training.ETA * sum(1 - t / steps for t in range(int(drop))))
+    assert falling == pytest.approx(constant, rel=0.01) and drop > constant / training.ETA  # later in steps, not in time
+
+
 def test_the_laws_of_waiting():
     assert abs(laws.growth() - (1 + 0.4 * np.sqrt(0.0354))) < 1e-15 and round(laws.decade(), 1) == 31.7
     drops = laws.first_drops((0,), 3_500)["drops"][0]
@@ -205,7 +222,7 @@ def test_the_claims_read_their_numbers():
         [[0, 9], [1.0, 0.6], [-0.003, None], [250, None], [1, None]],
     ]
     numbers = {
-        "separate": {"flat": flat}, "prompts": {"flat": flat, "own": [[1.0, 0.6], [0.99, 0.6]]},
+        "separate": {"flat": flat}, "decay": {"flat": flat, "clocks": [[100, 101], [200, 190]]}, "prompts": {"flat": flat, "own": [[1.0, 0.6], [0.99, 0.6]]},
         "levels": [1, 0.6, 0.4, 0.2, 0.1],
         "counts": {"last": [[0.6, 0.4, 0.2, 0.1, 0.15]], "later": [[0.6, 0.4, 0.2, 0.1, 0.1]], "steps": [20, 100]},
         "merged": {"begin": [[10, 41, 73], [20, 52, None]], "falls": [[60, 61, 62]] * 2, "near": [[[1, 2], [3, 4], [5, 6]]] * 2},
@@ -215,7 +232,7 @@ def test_the_claims_read_their_numbers():
                                                           "crossings": [[9, 10], [30, 20]]},
         "drift": {"drift": [[[8, 8], [4, 2]], [[6, 9], [2, 3]]], "moved": [[[1, 1], [1, 1]]] * 2, "last": [[0, 1e-16], [0, 0]]},
     }  # fmt: skip
-    read = {claim.id.split(".")[1]: claim.values(numbers) for claim in study.CLAIMS}
+    read = {claim.id.split(".", 1)[1]: claim.values(numbers) for claim in study.CLAIMS}
     assert read["levels"]["each_seed"] == [0.001, 0.003] and read["levels"]["largest"] == 0.003
     assert read["rank"]["each_seed"] == [1, 0] and abs(read["heads"]["largest"] - 0.5) < 1e-12
     assert read["decade"]["each_seed"] == [31, 32] and read["decade"]["farthest"] == 31
@@ -224,8 +241,10 @@ def test_the_claims_read_their_numbers():
     assert read["drift"]["each_seed"] == [2, 3] and read["last"]["largest"] == 1e-16
     assert read["no_saddle"]["smallest"] == 0.1 and read["no_saddle"]["each_seed"] == [0.2, 0.1]
     assert read["no_waiting"]["each_seed"] == [0.9, 1.5] and read["prompts"]["largest"] == 0.003
-    words = {claim.id.split(".")[1]: claim.aside(numbers) for claim in study.CLAIMS if claim.aside}
+    assert read["decay.levels"] == read["levels"] and read["decay.clock"]["farthest"] == 0.95
+    words = {claim.id.split(".", 1)[1]: claim.aside(numbers) for claim in study.CLAIMS if claim.aside}
     assert words["levels"] == "2 of 3 plateaus last 200 steps; the others are off by up to 0.02"
+    assert words["decay.levels"].endswith("seed by seed, for those at a constant rate: 1 for 1, 2 for 2")
     assert words["heads"] == "1 of 5 networks are not there after 20 steps (by heads: 0, 0, 0, 0, 1), 0 after 100"
     assert "at most 0.01" in words["prompts"] and "mean 31.67, 31 to 32" in words["decade"]
 
@@ -236,7 +255,7 @@ def test_what_must_come_out_does():
     """
     numbers = json.loads(FIGURE.read_text())
     assert len(numbers["seeds_used"]) == 8 and min(numbers["seeds_used"]) == 100
-    verdicts = {claim.id.split(".")[1]: claim.rule.verdict(claim.values(numbers)) for claim in study.CLAIMS}
+    verdicts = {claim.id.split(".", 1)[1]: claim.rule.verdict(claim.values(numbers)) for claim in study.CLAIMS}
     assert {name for name, verdict in verdicts.items() if verdict != "agrees"} == {"heads", "prompts"}
     late = np.abs(np.array(numbers["counts"]["last"]) / np.array(numbers["levels"])[[1, 2, 3, 4, 4]] - 1) > 0.001
     assert late.sum() == 1 and claims.counts_in_time(numbers).endswith("0 after 100,000")

@@ -73,6 +73,24 @@ def prompts_in_words(numbers: Numbers) -> str:
     return levels_in_words(numbers, "prompts") + from_own
 
 
+def decay_levels(numbers: Numbers) -> Numbers:
+    """The largest relative distance of a lasting plateau from its level while the rate falls to 0."""
+    return level_error(numbers, "decay")
+
+
+def decay_in_words(numbers: Numbers) -> str:
+    """How many plateaus are judged, and how far the runs get in comparison."""
+    reached = {kind: np.isfinite(of_seeds(numbers[kind]["flat"])[:, 2]).sum(axis=1) for kind in ("separate", "decay")}
+    far = ", ".join(f"{a} for {b}" for a, b in zip(reached["decay"], reached["separate"], strict=True))
+    return f"{levels_in_words(numbers, 'decay')}; levels reached, seed by seed, for those at a constant rate: {far}"
+
+
+def decay_clock(numbers: Numbers) -> Numbers:
+    """The sum of the rates at the first drop, where the rate falls to 0, over that at a constant rate."""
+    clocks = of_seeds(numbers["decay"]["clocks"])
+    return farthest((clocks[:, 1] / clocks[:, 0])[:, None], 1.0)
+
+
 def rank_share(numbers: Numbers) -> Numbers:
     """The share of the lasting plateaus at which M has the rank that the level says."""
     flat = of_seeds(numbers["separate"]["flat"])
@@ -208,6 +226,17 @@ def claims() -> Iterator[Claim]:
     yield Claim(
         id=f"{FIGURE}.rank", statement="On the level m such a plateau has a model M of rank m (share of the plateaus)",
         predicted="1", values=rank_share, rule=Above(0.95, 0.5, statistic="mean"), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.decay.levels", statement="The rate falls linearly to 0: every plateau of at least 200 steps lies on its "
+                                               "level (largest relative distance)",
+        predicted="0 by (27.12), which knows no rate", values=decay_levels, aside=decay_in_words,
+        rule=Within(0.0, 0.005, statistic="largest"), **one,
+    )  # fmt: skip
+    yield Claim(
+        id=f"{FIGURE}.decay.clock", statement="The first drop comes at the same sum of rates as at a constant rate (ratio farthest "
+                                              "from 1)",
+        predicted="1, as of a flow", values=decay_clock, rule=Within(0.98, 1.02, statistic="farthest"), **one,
     )  # fmt: skip
     yield Claim(
         id=f"{FIGURE}.heads", statement="Control: H = 1, 2, 3, 4, 5 heads end on level H and stay, the fifth adds nothing "

@@ -16,7 +16,7 @@ from ...curves import Numbers
 from ...measured import kept_each
 from ...scale import Scale
 from . import laws
-from .claims import CLAIMS, LONG, decades, halvings
+from .claims import CLAIMS, LONG, decades, decay_clock, decay_in_words, halvings
 from .conservation import by_symmetry, drift, null_space
 from .moments import LAMBDA, N, levels
 from .paper_form import without_p
@@ -31,7 +31,7 @@ ALT = (
     "times that differ from seed to seed, and drop from one to the next. Merged heads from five sizes of first weights: one "
     "fall, later by the same distance each. Waiting time against size of the first weights: merged along a logarithm, separate "
     "along one over the size. Control: 1 to 5 heads end on levels 1 to 4, the fifth on the fourth. Distance of each plateau from "
-    "its level against how long it lasts, on moments and on prompts. Conserved quantities counted by null space against "
+    "its level against how long it lasts, on moments, on moments with a rate that falls to 0, and on prompts. Conserved quantities counted by null space against "
     "symmetries, on the diagonal. Their drift against the learning rate, along a line of slope 1. In the paper's form: the "
     "gradient by P' and by Q' at the best point with P' = 0."
 )
@@ -61,6 +61,11 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     run = one("separate", laws.separate, seeds, size.separate)
     times = steps_shown(size.separate)
     found["separate"] = {"iterations": times.tolist(), "f": run["f"][:, times].tolist(), "flat": run["flat"].tolist()}
+    run = one("decaying", laws.decaying, seeds, size.separate)
+    found["decay"] = {
+        "iterations": times.tolist(), "f": run["f"][:, times].tolist(), "flat": run["flat"].tolist(),
+        "clocks": run["clocks"].tolist(),
+    }  # fmt: skip
     run = one("merged", laws.merged, seeds, size.merged)
     found["merged"] = {"f": np.median(run["f"], axis=0)[:, ::2].tolist()} | {
         k: run[k].tolist() for k in ("begin", "falls", "near")
@@ -189,10 +194,13 @@ def draw_counts(ax: Axes, numbers: Numbers) -> None:
 
 def draw_errors(ax: Axes, numbers: Numbers) -> None:
     """Distance from the level against how long a plateau lasts."""
-    for kind, color, marker in (("separate", COLORS[0], "o"), ("prompts", COLORS[1], "x")):
+    for kind, label, color, marker in (
+        ("separate", "exact moments", COLORS[0], "o"), ("decay", "rate falls to 0", COLORS[2], "+"), ("prompts", "prompts",
+            COLORS[1], "x"),
+    ):  # fmt: skip
         flat = np.array(numbers[kind]["flat"], float)
-        ax.plot(flat[:, 3].ravel(), np.maximum(np.abs(flat[:, 2].ravel()), 1e-7), marker, color=color, markersize=4,
-                label="exact moments" if kind == "separate" else "prompts")  # fmt: skip
+        error = np.maximum(np.abs(flat[:, 2].ravel()), 1e-7)
+        ax.plot(flat[:, 3].ravel(), error, marker, color=color, markersize=4, label=label)
     ax.axvline(LONG, **DASHED)
     ax.axhline(0.005, **DASHED)
     ax.set(
@@ -252,6 +260,8 @@ def summary(numbers: Numbers) -> str:
         numbers["sizes"],
         "levels " + ", ".join(f"{level:.4f}" for level in numbers["levels"]) + "; medians of the plateaus "
         + ", ".join(f"{loss:.4f}" for loss in middle(flat[:, 1])),
+        f"rate falls to 0: {decay_in_words(numbers)}; clock of the first drop over the other "
+        f"{decay_clock(numbers)['median'] or float('nan'):.4f}",
         "1 to 5 heads end at " + ", ".join(f"{loss:.4f}" for loss in last),
         f"merged: {middle(decades(numbers).ravel()):.2f} steps a decade, law {numbers['decade']:.2f}; separate: halving the "
         f"first weights multiplies the wait by {middle(halvings(numbers).ravel()):.3f}",

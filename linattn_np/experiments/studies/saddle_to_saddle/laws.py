@@ -6,6 +6,7 @@ import numpy as np
 
 from ...._types import Array
 from ....models.transformer import LinearTransformer
+from ....optimizers import Linear
 from . import training
 from .heads import as_params
 from .moments import LAMBDA, Moments, N, exact, levels, of_prompts, task
@@ -41,6 +42,22 @@ def separate(seeds: tuple[int, ...], steps: int, prompts: int = 0) -> dict[str, 
     f, M = (np.concatenate([run[name] for run in runs]) for name in "fM")
     flat = [list(training.plateaus(*each, L, EVERY).values()) for each in zip(f, M, strict=True)]
     return {"f": f, "flat": np.array(flat), "own": np.array(own)}
+
+
+def decaying(seeds: tuple[int, ...], steps: int) -> dict[str, Array]:
+    """The same networks while the rate falls linearly to 0. -> f (S, steps + 1), flat (S, 5, d), clocks (S, 2)
+
+    clocks: the sum of the rates up to the first drop, below the middle of levels 0 and 1: at a constant rate, at one that falls.
+    """
+    L, weights = levels(LAMBDA, N), training.stacked([training.start("separate", STD, seed, D) for seed in seeds])
+    found, clocks = {}, []
+    for schedule in (None, Linear(steps)):
+        found = training.descend("separate", weights, exact(LAMBDA, N), training.ETA, steps, EVERY, schedule)
+        clock = training.ETA * np.cumsum([0.0, *(schedule(t) if schedule else 1.0 for t in range(steps))])
+        drops = [training.crossing(f, L[:2].mean()) for f in found["f"]]
+        clocks.append([clock[int(drop)] if np.isfinite(drop) else np.nan for drop in drops])
+    flat = [list(training.plateaus(*each, L, EVERY).values()) for each in zip(found["f"], found["M"], strict=True)]
+    return {"f": found["f"], "flat": np.array(flat), "clocks": np.array(clocks).T}
 
 
 def best_of_rank(moments: Moments, sweeps: int = 200) -> list[float]:

@@ -1,6 +1,6 @@
 """Gradient descent on exact moments, many networks side by side, and what is read off their losses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,11 +31,14 @@ def stacked(networks: Sequence[Sequence[Array]]) -> list[Array]:
     return [np.stack(each) for each in zip(*networks, strict=True)]
 
 
-def descend(kind: str, weights: Sequence[Array], moments: Moments, eta: float, steps: int, every: int) -> dict[str, Array]:
+def descend(
+    kind: str, weights: Sequence[Array], moments: Moments, eta: float, steps: int, every: int,
+    schedule: Callable[[int], float] | None = None,
+) -> dict[str, Array]:  # fmt: skip
     """Gradient descent from ``weights``, each with a first axis S. -> f (S, steps + 1), M (S, steps // every + 1, d, d) and the
     last weights
 
-    Cost O(steps S (H d^2 + d^4)); some 0.1 ms a step where S is small.
+    schedule: the factor of the rate after t updates (29.9); None: 1. Cost O(steps S (H d^2 + d^4)); some 0.1 ms a step where S is small.
     """
     loss_and_grad: Any = KINDS[kind]
     weights, losses, models = list(weights), [], []
@@ -45,7 +48,8 @@ def descend(kind: str, weights: Sequence[Array], moments: Moments, eta: float, s
         if step % every == 0:
             models.append(model(weights[0], weights[1] if kind == "merged" else keys_and_queries(weights[1], weights[2])))
         if step < steps:
-            weights = [w - eta * g for w, g in zip(weights, grads, strict=True)]
+            rate = eta * (schedule(step) if schedule else 1.0)
+            weights = [w - rate * g for w, g in zip(weights, grads, strict=True)]
     found = {"f": np.stack(losses, axis=1), "M": np.stack(models, axis=1)}
     return found | {f"w{k}": w for k, w in enumerate(weights)}
 
