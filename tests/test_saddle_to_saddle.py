@@ -222,7 +222,8 @@ def test_the_claims_read_their_numbers():
         [[0, 9], [1.0, 0.6], [-0.003, None], [250, None], [1, None]],
     ]
     numbers = {
-        "separate": {"flat": flat}, "decay": {"flat": flat, "clocks": [[100, 101], [200, 190]]}, "prompts": {"flat": flat, "own": [[1.0, 0.6], [0.99, 0.6]]},
+        "separate": {"flat": flat}, "decay": {"flat": flat, "clocks": [[100, 101], [200, 190]]},
+        "prompts": {"flat": flat, "own": [[1.0, 0.6], [0.99, 0.6]]},
         "levels": [1, 0.6, 0.4, 0.2, 0.1],
         "counts": {"last": [[0.6, 0.4, 0.2, 0.1, 0.15]], "later": [[0.6, 0.4, 0.2, 0.1, 0.1]], "steps": [20, 100]},
         "merged": {"begin": [[10, 41, 73], [20, 52, None]], "falls": [[60, 61, 62]] * 2, "near": [[[1, 2], [3, 4], [5, 6]]] * 2},

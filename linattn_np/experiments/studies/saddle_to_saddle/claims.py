@@ -234,8 +234,8 @@ def claims() -> Iterator[Claim]:
         rule=Within(0.0, 0.005, statistic="largest"), **one,
     )  # fmt: skip
     yield Claim(
-        id=f"{FIGURE}.decay.clock", statement="The first drop comes at the same sum of rates as at a constant rate (ratio farthest "
-                                              "from 1)",
+        id=f"{FIGURE}.decay.clock", statement="The first drop comes at the same sum of rates as at a constant rate (ratio "
+                                              "farthest from 1)",
         predicted="1, as of a flow", values=decay_clock, rule=Within(0.98, 1.02, statistic="farthest"), **one,
     )  # fmt: skip
     yield Claim(

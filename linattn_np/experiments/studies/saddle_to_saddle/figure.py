@@ -31,7 +31,8 @@ ALT = (
     "times that differ from seed to seed, and drop from one to the next. Merged heads from five sizes of first weights: one "
     "fall, later by the same distance each. Waiting time against size of the first weights: merged along a logarithm, separate "
     "along one over the size. Control: 1 to 5 heads end on levels 1 to 4, the fifth on the fourth. Distance of each plateau from "
-    "its level against how long it lasts, on moments, on moments with a rate that falls to 0, and on prompts. Conserved quantities counted by null space against "
+    "its level against how long it lasts, on moments, on moments with a rate that falls to 0, and on prompts. Conserved "
+    "quantities counted by null space against "
     "symmetries, on the diagonal. Their drift against the learning rate, along a line of slope 1. In the paper's form: the "
     "gradient by P' and by Q' at the best point with P' = 0."
 )

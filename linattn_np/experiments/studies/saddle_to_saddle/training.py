@@ -38,7 +38,8 @@ def descend(
     """Gradient descent from ``weights``, each with a first axis S. -> f (S, steps + 1), M (S, steps // every + 1, d, d) and the
     last weights
 
-    schedule: the factor of the rate after t updates (29.9); None: 1. Cost O(steps S (H d^2 + d^4)); some 0.1 ms a step where S is small.
+    schedule: the factor of the rate after t updates (29.9); None: 1.
+    Cost O(steps S (H d^2 + d^4)); some 0.1 ms a step where S is small.
     """
     loss_and_grad: Any = KINDS[kind]
     weights, losses, models = list(weights), [], []
