@@ -211,7 +211,7 @@ def draw_errors(ax: Axes, numbers: Numbers) -> None:
         ylabel="distance from its level, relative",
         title="(e) every plateau",
     )
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(edgecolor="none", framealpha=1, fontsize=8, loc="lower left")
 
 
 def draw_conserved(ax: Axes, numbers: Numbers) -> None:
