@@ -19,7 +19,7 @@ from .size import in_words, size_of
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "Length, noise and the number of prompts: what a trained model does where it was not trained"
-SECONDS = {"paper": 300, "quick": 10}
+SECONDS = {"paper": 150, "quick": 8}
 BAYES = label_noise.FACTORS.index(1.0)
 
 

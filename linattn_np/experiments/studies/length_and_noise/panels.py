@@ -113,6 +113,8 @@ def draw_noise(ax: Axes, numbers: Numbers) -> None:
                 found["n"], np.nanmedian(of_seeds(found[name]), axis=0), style, color=color, markersize=4, label=f"{who}, {label}"
             )
     ax.set(yscale="log", xlabel="examples n, in training and test", ylabel="median squared error", title="(e) label noise 1")
+    ax.minorticks_off()
+    ax.set_yticks([0.2, 0.5, 1, 2, 4], ["0.2", "0.5", "1", "2", "4"])
     ax.legend(**SMALL)
 
 
