@@ -9,6 +9,7 @@ STUDIES: tuple[str, ...] = (  # one name a line, in the order of their lessons
     "edge_of_stability",
     "saddle_to_saddle",
     "why_adam_wins",
+    "why_depth_favours_adam",
     "length_and_noise",
 )
 
