@@ -74,7 +74,7 @@ METHODS = {
     "SGD": Method("SGD", {2: 0.04, 3: 0.32, 4: 0.16, 6: 0.16, 8: 0.16}),
     "SGD, tight clip": Method("SGD", {2: 8.0, 3: 64.0, 4: 64.0, 6: 128.0, 8: 1000.0}, True),
     "SGD, layer rates": Method("SGD", {2: 0.1, 3: 2.5, 4: 4.0, 6: 4.0, 8: 2.0}, False, 1),
-    "SGD, both": Method("SGD", {2: 16.0, 3: 2000.0, 4: 4000.0, 6: 8000.0, 8: 40_000.0}, True, 1),
+    "SGD, both": Method("SGD", {2: 16.0, 3: 2000.0, 4: 4000.0, 6: 4000.0, 8: 20_000.0}, True, 1),
     "Adam": Method("Adam", {2: 0.04, 3: 0.04, 4: 0.06, 6: 0.04, 8: 0.02}),
     "Adam, tight clip": Method("Adam", {2: 0.04, 3: 0.04, 4: 0.06, 6: 0.04, 8: 0.02}, True),
     "Adam, layer rates": Method("Adam", {2: 0.04, 3: 0.16, 4: 0.2, 6: 0.25, 8: 0.12}, False, 1),
