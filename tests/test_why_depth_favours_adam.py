@@ -1,6 +1,5 @@
 """Why depth favours Adam: layer rates and the covariates' recursion by hand, one run, the search, the claims' readers."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -216,6 +215,7 @@ def test_the_readers_by_hand():
     assert readings.speed_up(numbers, 3)["each_seed"] == pytest.approx([np.sqrt(2), 2], rel=1e-12)
     assert np.isnan(readings.steps_needed(numbers, 3, "SGD", "Adam, both")).all()
     assert readings.last_over_first(numbers, 3, 0)["median"] == 0.25 and readings.last_over_first(numbers, 3, 1)["median"] == 18
+    assert readings.whole_step(numbers, 3)["each_seed"] == pytest.approx([3 / np.sqrt(5), 6 / np.sqrt(5)])
     assert readings.bases(numbers, 3, "SGD, both")["each_seed"] == [2, 2] and readings.last_q(numbers, 3)["median"] == 1
     assert readings.bases_in_words(numbers, 3, "SGD, both") == "found 8, said 4"
     assert readings.control(numbers, "Adam, then SGD", "SGD")["median"] == 2.0

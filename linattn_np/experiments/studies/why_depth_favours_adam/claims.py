@@ -8,7 +8,19 @@ from functools import partial
 from typing import Any
 
 from ...rules import Above, Claim, Row, Within, in_rows
-from .readings import bases, bases_in_words, control, exponent, in_words, larger_batch, last_over_first, last_q, ratio, speed_up
+from .readings import (
+    bases,
+    bases_in_words,
+    control,
+    exponent,
+    in_words,
+    larger_batch,
+    last_over_first,
+    last_q,
+    ratio,
+    speed_up,
+    whole_step,
+)
 
 FIGURE = "why_depth_favours_adam"
 
@@ -94,6 +106,11 @@ ROWS = (
     Row("gradients_3", "And gets a smaller gradient by Q: last over first", "3 layers", "0.09",
         partial(last_over_first, layers=3, row=2), Within(0, 0.3)),
     Row("last_q_6", "SGD's last Q stays behind Adam's", SIX, "0.17", partial(last_q, layers=6), Within(0, 0.6)),
+    *(
+        Row(f"whole_{L}", "Adam's last layer has a Q of one over the scale of its covariates (their product)", f"{L} layers",
+            "1", partial(whole_step, layers=L), Within(0.6, 1.6))
+        for L in (3, 4, 6)
+    ),
     *(
         Row(f"base_{kind.lower()}_{L}", f"The base of the layer rates that is best for {kind} over the one that the covariates "
             "say", f"{L} layers", "1", partial(bases, layers=L, method=f"{kind}, both"), Within(0.4, 2.5),

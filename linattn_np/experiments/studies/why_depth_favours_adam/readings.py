@@ -7,6 +7,7 @@ import numpy as np
 from ...._types import Array
 from ...curves import Numbers, spread
 from .layers import predicted_base
+from .training import TASK
 
 
 def of_seeds(entry: Any) -> Array:
@@ -125,6 +126,12 @@ def last_over_first(numbers: Numbers, layers: int, row: int) -> Numbers:
     """A row of :func:`by_layer` in the last layer over the first, at the end of Adam."""
     found = by_layer(numbers, layers, "Adam")[:, row]
     return spread(found[:, -1] / found[:, 0])
+
+
+def whole_step(numbers: Numbers, layers: int) -> Numbers:
+    """s_l |Q'_l| / sqrt(d) of the last layer at the end of Adam: 1 where the layer takes off all that it sees."""
+    scale, length = by_layer(numbers, layers, "Adam")[:, :2, -1].T
+    return spread(scale * length / np.sqrt(TASK.d))
 
 
 def bases(numbers: Numbers, layers: int, method: str) -> Numbers:
