@@ -739,7 +739,7 @@ for L in by_profile((4,), (4, 8)):
 table(("L", "SGD's rate", *(f"P: times {t}" for t in tried)), rows, "score, three seeds")
 
 # %% [markdown]
-# It does not: at the best rate a larger one for $P'$ makes SGD worse or loses it; at a fifth of that rate three and ten times help a little, and stay above the best score. So this is not the reason, or not alone. The question stays open here; lesson 30 takes it up, and answers a part of it.
+# It does not: at the best rate a larger one for $P'$ makes SGD worse or loses it; at a fifth of that rate three and ten times help a little, and stay above the best score. So this is not the reason, or not alone. The question stays open here; lesson 30 takes it up.
 
 # %% [markdown]
 # ### Optional. A blow examined

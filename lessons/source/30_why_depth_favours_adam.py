@@ -28,6 +28,7 @@
 # |---|---|
 # | $\eta$ | learning rate, `lr` in code |
 # | $\mu$ | momentum of SGD |
+# | $\Delta$ (here) | what a step changes |
 # | $S_l$, $s_l$ (here) | second moment of the covariates that layer $l$ is handed, and its scale: the mean over prompts of $\mathrm{tr}\, S_l / d$ |
 # | $T_l$ (here) | what layer $l$ multiplies covariates by |
 # | $p_l$, $q_l$ (here) | numbers of a layer with $P_l' = p_l I$ and $Q_l' = -q_l I$ |
@@ -97,7 +98,7 @@ both_guess = 1
 steps_guess = 500
 ### END SOLUTION
 predict("30.p1", "SGD over Adam, six layers, both helps for both", both_guess)
-predict("30.p2", "How many times fewer steps Adam needs for SGD's loss, six layers", steps_guess)
+predict("30.p2", "How many times fewer steps Adam needs for SGD's loss, L = 6", steps_guess)
 
 # %% [markdown]
 # ## 2. Derive
@@ -140,7 +141,8 @@ for (name, L), params in ends.items():
         texts = [" ".join(f"{x:.2g}" for x in row) for row in found]
         whole = " ".join(f"{x:.2f}" for x in found[0] * found[1] / np.sqrt(5))
         rows.append((name, L, *texts, whole))
-table(("optimizer", "L", "scale s", "length of Q'", "gradient by Q'", "s times Q' over root d"), rows)
+table(("optimizer", "L", "scale s", "length of Q'", "gradient by Q'", "s times Q' over root d"),
+      rows)
 
 # %% [markdown]
 # The last column is of order 1 in the late layers, under both: nobody told the models, (30.5) did. What differs are the scales. Adam's fall from layer to layer, and the last $Q'$ is long. SGD's hardly fall at six layers, and its $Q'$ stay short: it has ended in a model whose layers all see nearly the same covariates, and that model is worse.
@@ -161,8 +163,9 @@ table(("optimizer", "L", "scale s", "length of Q'", "gradient by Q'", "s times Q
 # Nothing is fitted: $b$ is read off a trained model. It will be held against a search.
 
 # %%
-bases = {L: study.predicted_base(study.by_layer(ends["Adam", L], TESTS[:3])[0]) for L in (3, 4, 6)}
-print("base that the covariates say:", ", ".join(f"{b:.1f} at L = {L}" for L, b in bases.items()))
+for L in (3, 4, 6):
+    s = study.by_layer(ends["Adam", L], TESTS[:3])[0]
+    print(f"L = {L}: the covariates say a base of {study.predicted_base(s):.1f}")
 
 # %% [markdown]
 # **What a clip does to each.** The rate of SGD is bounded by its longest steps, and the usual gradient is far shorter. A threshold $\tau$ caps the longest: with momentum a gradient $g$ adds up to $\eta\, g / (1 - \mu)$, so of the steps
@@ -281,8 +284,8 @@ def backward(theta, dout, two=2.0, turn=np.transpose):
 rows = []
 for name, planted in (("by hand", {}), ("not transposed", {"turn": np.asarray}),
                       ("2 lost", {"two": 1.0})):
-    report = la.audit.audit_gradient(forward, lambda t, d, planted=planted: backward(t, d, **planted),
-                                     theta)
+    report = la.audit.audit_gradient(
+        forward, lambda t, d, planted=planted: backward(t, d, **planted), theta)
     wrong = sorted({row.quantity for row in report.rows if row.verdict == "WRONG"})
     rows.append((name, report.verdict, ", ".join(wrong)))
 table(("what", "verdict", "wrong"), rows)
@@ -296,8 +299,9 @@ one = la.init_params(rng, 1, std=0.3)
 other = one * np.array([1, a**-2])[:, None, None]
 (loss, grad), (same, less) = (la.loss_and_grad(one, Z, y),
                               la.loss_and_grad(other, Z * np.array([a] * 5 + [1]), y))
+share = less[:, :, 1] / grad[:, :, 1]
 print(f"losses differ by {abs(same / loss - 1):.0e}; gradient by Q' over the first: "
-      f"{(less[:, :, 1] / grad[:, :, 1]).min():.6f} to {(less[:, :, 1] / grad[:, :, 1]).max():.6f}")
+      f"{share.min():.6f} to {share.max():.6f}")
 
 # %% [markdown]
 # ## 6. Experiment
@@ -315,12 +319,14 @@ depths, seeds = by_profile((2, 3), (2, 3, 4, 6)), range(30, by_profile(31, 33))
 def run_of(L, method, seed, **more):
     found = settings[str(L)][method]
     base = found["base"] or 1.0
-    return training.Run(L, method, found["rate"], base, seed, **{
-        "steps": STEPS, "batch": by_profile(16, 128), "tests": by_profile((3, 100), (25, 1000))} | more)
+    size = {"steps": STEPS, "batch": by_profile(16, 128),
+            "tests": by_profile((3, 100), (25, 1000))}
+    return training.Run(L, method, found["rate"], base, seed, **size | more)
 
 
 def losses_of(L, method, **more):
-    return np.array([training.trained(run_of(L, method, seed, **more))["loss"] for seed in seeds])
+    runs = [run_of(L, method, seed, **more) for seed in seeds]
+    return np.array([training.trained(run)["loss"] for run in runs])
 
 
 losses = {}
@@ -333,8 +339,11 @@ with bar(len(cells), "methods and depths") as shown:
 # %%
 over = readings.over
 HELPS = ("the paper's clip", "tight clip", "layer rates", "both")
-ratios = {help: {L: over(losses[L, PAIRS[2 * k]], losses[L, PAIRS[2 * k + 1]])
-                 for L in depths if (L, PAIRS[2 * k]) in losses} for k, help in enumerate(HELPS)}
+ratios = {}
+for k, help in enumerate(HELPS):
+    sgd, adam = PAIRS[2 * k : 2 * k + 2]
+    ratios[help] = {L: over(losses[L, sgd], losses[L, adam])
+                    for L in depths if (L, sgd) in losses}
 
 
 def middle(row):
@@ -352,7 +361,8 @@ show(pictures.draw_ratios(ratios, "loss of SGD over Adam's"),
 
 # %%
 table(("both get", *(f"L = {L}" for L in depths)),
-      [(help, *(words(row[L]) if L in row else "" for L in depths)) for help, row in ratios.items()],
+      [(help, *(words(row[L]) if L in row else "" for L in depths))
+       for help, row in ratios.items()],
       "SGD over Adam, medians of the seeds")
 tempting = {L: over(losses[L, "SGD, both"], losses[L, "Adam"]) for L in depths if L > 2}
 print("SGD with both over Adam with neither:",
@@ -371,16 +381,18 @@ for L in depths[1:]:
         plain, rest = losses[L, kind], [losses[L, f"{kind}, {name}"] for name in HELPS[1:]]
         rows.append((L, kind, f"{np.median(plain):.2g}",
                      *(words(over(plain, row)) for row in rest)))
-table(("L", "optimizer", "its loss with the paper's clip", *(f"gain: {h}" for h in HELPS[1:])), rows)
+table(("L", "optimizer", "its loss with the paper's clip", *(f"gain: {h}" for h in HELPS[1:])),
+      rows)
 
 # %% [markdown]
 # **Budgets.** A ratio of losses is not a speed. Loss against the number of steps $T$, the rate falling to 0 at each $T$:
 
 # %%
+SHARES = {"SGD": (1 / 8, 1 / 4, 1 / 2), "Adam": (1 / 16, 1 / 8, 1 / 4, 1 / 2)}
 curves, needed = {}, {}
 for L in depths[1::2]:
     curves[L] = {}
-    for name, shares in (("SGD", (1 / 8, 1 / 4, 1 / 2)), ("Adam", (1 / 16, 1 / 8, 1 / 4, 1 / 2))):
+    for name, shares in SHARES.items():
         T = [round(share * STEPS) for share in shares]
         at = np.array([losses_of(L, name, steps=steps) for steps in T] + [losses[L, name]])
         curves[L][name] = [*T, STEPS], at
@@ -388,13 +400,13 @@ for L in depths[1::2]:
     T, at = curves[L]["Adam"][0], np.median(curves[L]["Adam"][1], axis=1)
     needed[L] = float(np.exp(np.interp(-np.log(goal), -np.log(at), np.log(T))))
 show(pictures.draw_budgets(curves, needed),
-     "Loss against steps at three and at six layers: SGD falls along a gentle slope, Adam along "
-     "a steep one; a bar shows how much earlier Adam is at SGD's last loss.")
+     "Loss against steps at three and at six layers: SGD falls along a gentle slope, Adam "
+     "along a steep one; a bar shows how much earlier Adam is at SGD's last loss.")
 slope = lambda T, at: np.polyfit(np.log(T), np.log(np.median(at, axis=1)), 1)[0]
 for L, each in curves.items():
     T, at = each["Adam"]
-    print(f"L = {L}: exponent {slope(*each['SGD']):.2f} for SGD, {slope(T[:-1], at[:-1]):.2f} for "
-          f"Adam up to T = {T[-2]}; Adam needs {needed[L]:.0f} of {STEPS} steps, "
+    print(f"L = {L}: exponent {slope(*each['SGD']):.2f} for SGD, {slope(T[:-1], at[:-1]):.2f} "
+          f"for Adam up to T = {T[-2]}; Adam needs {needed[L]:.0f} of {STEPS} steps, "
           f"{STEPS / needed[L]:.0f} times fewer")
 reveal("30.p2", STEPS / needed[max(needed)])
 
@@ -415,7 +427,8 @@ rows = [("rates the wrong way round, SGD with a tight clip", wrong, "SGD, tight 
 rows += [(name, row, name.split()[-1]) for name, row in switched.items()]
 rows += [(f"{name} from a Chebyshev start", row, name) for name, row in chebyshev.items()]
 table(("control", "loss", "over the usual run of", "ratio"),
-      [(name, words(row), usual, words(over(row, losses[L, usual]))) for name, row, usual in rows])
+      [(name, words(row), usual, words(over(row, losses[L, usual])))
+       for name, row, usual in rows])
 
 # %% [markdown]
 # @PROSE3@
@@ -428,8 +441,8 @@ for L in depths[1:]:
     for name in ("SGD", "SGD, tight clip", "Adam", "Adam, tight clip"):
         rate = settings[str(L)][name]["rate"]
         how, tight = METHODS[name], METHODS[name].clip(L)
-        history = la.train(task, how.make(L, rate, 1.0), STEPS, 128, layers=L, clip=tight, seed=30,
-                           schedule="linear", record_every=1, progress=False)
+        history = la.train(task, how.make(L, rate, 1.0), STEPS, 128, layers=L, clip=tight,
+                           seed=30, schedule="linear", record_every=1, progress=False)
         inner = np.arange(STEPS // 5, 4 * STEPS // 5)
         length = np.array([global_norm(history.updates[t]) / (1 - t / STEPS) for t in inner])
         g, usual = history.grad_norm[inner], np.median(length)
@@ -484,15 +497,16 @@ for L in (2, 3, 4, 6, 8):
 
 # %%
 paper_and_us([f"why_depth_favours_adam.{name}" for name in (
-    "gap_2", "gap_3", "gap_4", "gap_6", "rescued_3", "rescued_4", "rescued_6", "clip_3", "clip_4",
-    "clip_6", "rates_4", "rates_6", "both_3", "both_4", "both_6", "constant_3", "constant_6",
-    "constant_both_6", "exponent_sgd", "exponent_adam", "speed_3", "speed_6", "speed_clip_6")])
+    "gap_2", "gap_3", "gap_4", "gap_6", "rescued_3", "rescued_4", "rescued_6", "clip_3",
+    "clip_4", "clip_6", "rates_4", "rates_6", "both_3", "both_4", "both_6", "constant_3",
+    "constant_6", "constant_both_6", "exponent_sgd", "exponent_adam", "speed_3",
+    "speed_6", "speed_clip_6")])
 
 # %%
 paper_and_us([f"why_depth_favours_adam.{name}" for name in (
-    "covariates_3", "covariates_6", "weights_3", "gradients_3", "whole_3", "whole_4", "whole_6",
-    "base_sgd_4", "base_adam_4", "base_sgd_6", "base_adam_6", "reversed_4", "reversed_6", "late",
-    "late_sgd", "early", "chebyshev_sgd", "chebyshev_adam", "floor")])
+    "covariates_3", "covariates_6", "weights_3", "gradients_3", "whole_3", "whole_4",
+    "whole_6", "base_sgd_4", "base_adam_4", "base_sgd_6", "base_adam_6", "reversed_4",
+    "reversed_6", "late", "late_sgd", "early", "chebyshev_sgd", "chebyshev_adam", "floor")])
 
 # %% [markdown]
 # @PROSE5@
