@@ -128,7 +128,7 @@ for name in RATES:
     values = np.linalg.eigvalsh(study.handed_on(params, some.Z)).reshape(6, -1)
     seen[name] = values, rows, rows[0] * rows[1] / np.sqrt(5)
 moving(lambda optimizer, layer: pictures.draw_layers(seen, optimizer, layer),
-       "Left the eigenvalues of the covariates' second moment before one layer, beside those "
+       "Left the share of the eigenvalues of S below each value before one layer, beside that "
        "before the first. Right, by layer: their scale, the length of Q' and of the gradient.",
        optimizer=knob(("SGD", "Adam"), "Adam", "optimizer"),
        layer=knob((0, 1, 2, 3, 4, 5), 5, "layer"))

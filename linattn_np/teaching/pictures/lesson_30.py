@@ -31,10 +31,10 @@ def draw_layers(found: Mapping[str, tuple[Array, Array, Array]], optimizer: str,
     values, rows, product = found[optimizer]
     figure, axes = new_figure(columns=2, width=2.9, height=2.6)
     ax = axes[0, 0]
-    bins = np.geomspace(1e-3, 5, 40)
-    ax.hist(values[0], bins, color="0.8", label="handed to layer 0")
-    ax.hist(values[layer], bins, histtype="step", color=STYLES[optimizer]["color"], label=f"to layer {layer}")
-    ax.set(xscale="log", xlabel="eigenvalue of S", yticks=[], ylim=(0, 1.4 * np.histogram(values[0], bins)[0].max()))
+    shares = np.linspace(0, 1, values.shape[1])
+    ax.plot(np.sort(values[0]), shares, color="0.6", label="handed to layer 0")
+    ax.plot(np.sort(values[layer]), shares, color=STYLES[optimizer]["color"], label=f"to layer {layer}")
+    ax.set(xscale="log", xlim=(0.03, 4), xlabel="eigenvalue of S", ylabel="share below", ylim=(0, 1.35), yticks=(0, 0.5, 1))
     ax.legend(frameon=False, fontsize=7, loc="upper left")
     ax = axes[0, 1]
     for row, name, line in zip(rows, ("scale s", "length of Q'", "gradient by Q'"), ("-", "--", ":"), strict=True):
@@ -74,6 +74,9 @@ def draw_budgets(curves: Mapping[int, Mapping[str, tuple[Sequence[float], Array]
         last = float(np.median(losses[-1]))
         ax.plot([needed[L], steps[-1]], [last, last], color="0.3", linewidth=0.9)
         ax.set(xscale="log", yscale="log", xlabel="steps T", ylabel="test loss", title=f"{L} layers")
+        ax.minorticks_off()
+        ticks = sorted({T for budgets, _ in each.values() for T in budgets})
+        ax.set_xticks(ticks, [f"{T:,}" for T in ticks], fontsize=8)
         ax.legend(frameon=False, fontsize=8, loc="lower left")
     return figure
 
