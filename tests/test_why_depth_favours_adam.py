@@ -1,5 +1,6 @@
 """Why depth favours Adam: layer rates and the covariates' recursion by hand, one run, the search, the claims' readers."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,22 @@ def test_every_claim_reads_what_the_full_scale_runs():
     assert len({claim.id for claim in figure.CLAIMS}) == len(figure.CLAIMS)
     assert figure.plain({"a": np.array([1.0, np.inf]), "b": (2, np.nan)}) == {"a": [1.0, None], "b": [2, None]}
     assert figure.sizes(la.experiments.scale.PAPER).startswith("2, 3, 4, 6, 8 layers, 2,000 iterations, batch 128, 8 seeds from")
+
+
+def test_what_the_committed_figure_says():
+    """Eight seeds that no search saw; lost runs are counted and lie at six and eight layers; what does not agree is named."""
+    numbers = json.loads(FIGURE.read_text())
+    assert numbers["scale"]["name"] == "paper" and numbers["seeds_used"] == list(range(400, 408))
+    runs = {(schedule, L, name): found for schedule, depths in numbers["runs"].items() for L, each in depths.items()
+            for name, found in each.items()}  # fmt: skip
+    assert len(runs) == 4 + 3 * 11 + 10 + 3 * 6 and all(len(found["loss"]) == 8 for found in runs.values())
+    assert not any(found["at_the_edge"] for found in runs.values())
+    lost = {key[1:]: sum(loss is None for loss in found["loss"]) for key, found in runs.items() if None in found["loss"]}
+    assert sum(lost.values()) == 15 and {L for L, _ in lost} == {"6", "8"} and lost["8", "SGD, tight clip"] == 5
+    verdicts = {claim.id.partition(".")[2]: claim.rule.verdict(claim.values(numbers)) for claim in figure.CLAIMS}
+    assert {name: verdict for name, verdict in verdicts.items() if verdict != "agrees"} == {
+        "rates_help_6": "agrees in direction", "constant_both_6": "does not agree", "base_adam_4": "does not agree",
+    }  # fmt: skip
 
 
 def test_shape_comments_are_true():

@@ -19,7 +19,7 @@ from .training import Case, Run, base_at, best_point, rate_at
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "Why depth favours Adam: what a tight clip and rates for the layers explain when Adam gets the same"
-SECONDS = {"paper": 470, "quick": 15}
+SECONDS = {"paper": 390, "quick": 8}
 ALT = (
     "Eight panels. Median test loss of each method against depth. SGD's loss over Adam's against depth, a line for each equal "
     "treatment: the paper's clip, a tight clip, rates for the layers, both. The same at a constant rate. Loss against the number "

@@ -86,6 +86,11 @@ def draw_budgets(ax: Axes, numbers: Numbers) -> None:
             ax.plot(steps, [middle(row) for row in every], style, color=color, marker="o", markersize=3, linewidth=1.2,
                     label=f"{method}, {L} layers")  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="steps T", ylabel="test loss, median", title="(d) budgets, rate falling to 0 at T")
+    ax.minorticks_off()
+    ticks = sorted(
+        {round(T) for L in numbers["budgets"] for method in ("SGD", "Adam") for T in curve(numbers, int(L), method)[0]}
+    )
+    ax.set_xticks(ticks, [f"{T:,}" for T in ticks], fontsize=7)
     ax.legend(frameon=False, fontsize=6, loc="lower left")
 
 
