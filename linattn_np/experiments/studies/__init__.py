@@ -8,6 +8,7 @@ from types import ModuleType
 STUDIES: tuple[str, ...] = (  # one name a line, in the order of their lessons
     "edge_of_stability",
     "saddle_to_saddle",
+    "clipping_not_warm_up",
     "why_adam_wins",
     "why_depth_favours_adam",
     "length_and_noise",

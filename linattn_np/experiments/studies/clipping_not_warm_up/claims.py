@@ -1,0 +1,317 @@
+"""What the derivations of lesson 28, or runs on other seeds (0 to 5), predict, and the rules that judge it, written before the
+full run.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...._types import Array
+from ...curves import Numbers, spread
+from ...rules import Above, Claim, Row, Within, in_rows
+from . import fixed, fresh, path
+
+FIGURE = "clipping_not_warm_up"
+
+
+def of_json(entry: Any) -> Array:
+    """Nested lists of a JSON file as numbers, null as infinity: a loss that is lost."""
+    values = np.array(entry, float)
+    return np.where(np.isnan(values), np.inf, values)
+
+
+def best(numbers: Numbers, way: str, which: str = "largest") -> Array:
+    """The largest rate that trains, or the largest safe one, seed by seed; NaN where none does."""
+    found = numbers["fixed"][way]
+    pick = fixed.largest if which == "largest" else fixed.safe
+    return np.array([pick(found["rates"], row) for row in of_json(found["loss"])])
+
+
+def extreme(values: Any, name: str) -> Numbers:
+    """A spread with its ``name``, "smallest" or "largest", beside it; None where a seed has no number."""
+    values = np.asarray(values, float)
+    pick = np.min if name == "smallest" else np.max
+    return spread(values) | {name: float(pick(values)) if np.isfinite(values).all() else None}
+
+
+# ---------------------------------------------------------------- the fixed batch
+
+
+def ratio(numbers: Numbers, way: str, over: str, which: str = "largest", name: str = "smallest") -> Numbers:
+    """Rates of one way over those of another, seed by seed."""
+    return extreme(best(numbers, way, which) / best(numbers, over, which), name)
+
+
+def ratios_in_words(numbers: Numbers, way: str, over: str) -> str:
+    """The ranges of both kinds of rate."""
+    words = []
+    for which in ("largest", "safe"):
+        values = best(numbers, way, which) / best(numbers, over, which)
+        values = values[np.isfinite(values)]
+        words.append(f"{which} {values.min():.2g} to {values.max():.2g}" if len(values) else f"{which} rates: none")
+    return "; ".join(words)
+
+
+def inside(numbers: Numbers, way: str, over: str, low: float, high: float) -> Numbers:
+    """Whether the ratio of the largest rates lies within, 1 or 0, seed by seed."""
+    values = best(numbers, way) / best(numbers, over)
+    return spread(((values >= low) & (values <= high)).astype(float))
+
+
+def over_edge(numbers: Numbers, kind: str, name: str) -> Numbers:
+    """The largest rate that trains without warm-up or clipping over the edge of the sharpness at the start."""
+    edge = (2 if kind == "descent" else 2 * (1 + path.MOMENTUM)) / np.array(numbers["start"]["sharpness"])[:, 0]
+    return extreme(best(numbers, f"{kind}, none") / edge, name)
+
+
+def safe_over_edge(numbers: Numbers, kind: str) -> str:
+    """The same for safe rates, and the correlation."""
+    edge = (2 if kind == "descent" else 2 * (1 + path.MOMENTUM)) / np.array(numbers["start"]["sharpness"])[:, 0]
+    values = best(numbers, f"{kind}, none", "safe") / edge
+    return f"safe rates {values.min():.2g} to {values.max():.2g} of it"
+
+
+def ranks(values: Array) -> Array:
+    """Ranks from 0, equal values at the mean of theirs."""
+    return np.array([((values < v).sum() + (values <= v).sum() - 1) / 2 for v in values])
+
+
+def correlation(numbers: Numbers, kind: str) -> Numbers:
+    """Spearman's rank correlation of the largest rate with one over the sharpness at the start, over the seeds."""
+    a, b = ranks(best(numbers, f"{kind}, none")), ranks(-np.array(numbers["start"]["sharpness"])[:, 0])
+    a, b = a - a.mean(), b - b.mean()
+    size = np.sqrt((a * a).sum() * (b * b).sum())
+    return spread([(a * b).sum() / size if size > 0 else np.nan])
+
+
+def islands(numbers: Numbers, way: str) -> Numbers:
+    """The largest rate that trains over the largest safe one."""
+    return extreme(best(numbers, way) / best(numbers, way, "safe"), "largest")
+
+
+# ---------------------------------------------------------------- fresh batches
+
+
+def survivors(numbers: Numbers, method: str, rate: float, schedule: str = "constant") -> Numbers:
+    """1 for each seed that survives, 0 for each that does not."""
+    found = numbers["survival"][schedule][method]
+    column = numbers["survival"]["rates"].index(rate)
+    return spread(fresh.alive(of_json(found["loss"])[:, column]).astype(float))
+
+
+def survivors_in_words(numbers: Numbers, method: str) -> str:
+    """How many survive at each rate, with a constant rate and with decay."""
+    words = []
+    for schedule in ("constant", "decay"):
+        counts = fresh.alive(of_json(numbers["survival"][schedule][method]["loss"])).sum(axis=0)
+        words.append(f"{schedule} {'/'.join(map(str, counts))}")
+    return f"survivors at {'/'.join(f'{rate:g}' for rate in numbers['survival']['rates'])}: " + ", ".join(words)
+
+
+def deaths(numbers: Numbers, method: str, rate: float) -> Array:
+    """The steps at which runs are lost."""
+    lost = np.array(numbers["survival"]["constant"][method]["lost"])[:, numbers["survival"]["rates"].index(rate)]
+    return lost[lost >= 0]
+
+
+def postponed(numbers: Numbers, rate: float) -> Numbers:
+    """The median step at which runs with a warm-up of 200 are lost, over that without."""
+    late, soon = (deaths(numbers, name, rate) for name in ("warm-up 200", "none"))
+    return spread([np.median(late) / np.median(soon) if len(late) and len(soon) else np.nan])
+
+
+def deaths_in_words(numbers: Numbers, rate: float) -> str:
+    """The ranges."""
+    words = []
+    for name in fresh.SURVIVAL:
+        steps = deaths(numbers, name, rate)
+        words.append(f"{name}: " + (f"{len(steps)} lost at steps {steps.min()} to {steps.max()}" if len(steps) else "none lost"))
+    return "; ".join(words)
+
+
+def losses(numbers: Numbers, part: str, name: str) -> Array:
+    """Test losses (seeds,), infinite where lost."""
+    return of_json(numbers[part][name]["loss"])
+
+
+def loss_ratio(numbers: Numbers, part: str, name: str, over: str) -> Numbers:
+    """Test losses of one cell over those of another, seed by seed; no number where one is lost."""
+    above, below = losses(numbers, part, name), losses(numbers, part, over)
+    both = np.isfinite(above) & np.isfinite(below)
+    return spread(np.where(both, np.where(both, above, 1) / np.where(both, below, 1), np.nan))
+
+
+def losses_in_words(numbers: Numbers, part: str, name: str, over: str) -> str:
+    """Rates, medians, lost runs."""
+    words = []
+    for cell in (name, over):
+        found, values = numbers[part][cell], losses(numbers, part, cell)
+        lost = int((~np.isfinite(values)).sum())
+        edge = ", at the end of its search" if found.get("at_the_edge") else ""
+        middle = np.median(values)
+        words.append(f"{cell}: " + (f"{middle:.3g}" if np.isfinite(middle) else "lost") + f" at rate {found['rate']:g}{edge}"
+                     + (f", {lost} of {len(values)} lost" if lost else ""))  # fmt: skip
+    return "; ".join(words)
+
+
+def lost_share(numbers: Numbers, part: str, name: str) -> Numbers:
+    """1 for each seed that is lost."""
+    return spread((~np.isfinite(losses(numbers, part, name))).astype(float))
+
+
+def lost_in_words(numbers: Numbers, part: str, name: str) -> str:
+    """When."""
+    steps = np.array(numbers[part][name]["lost"])
+    steps = steps[steps >= 0]
+    return f"lost at steps {steps.min()} to {steps.max()}" if len(steps) else "none lost"
+
+
+# ---------------------------------------------------------------- the path
+
+
+def highest(numbers: Numbers, run: str, last: int = 40) -> Array:
+    """The largest sharpness over the edge up to a step, seed by seed; infinite where the run is lost by then."""
+    found, at = numbers["path"][run], np.array(numbers["path"]["times"]) <= last
+    values = np.nan_to_num(np.array(found["sharpness"], float)[:, at], nan=0.0).max(axis=1) / path.EDGE
+    lost = np.array(found["lost"])
+    return np.where((lost >= 0) & (lost <= last), np.inf, values)
+
+
+def start_over_edge(numbers: Numbers) -> Numbers:
+    """The sharpness at the start over the edge of the rate that kills."""
+    return extreme(np.array(numbers["start"]["sharpness"])[:, 0] / path.EDGE, "largest")
+
+
+def lost_on_path(numbers: Numbers, run: str) -> Numbers:
+    """1 for each seed that is lost."""
+    return spread((np.array(numbers["path"][run]["lost"]) >= 0).astype(float))
+
+
+def path_in_words(numbers: Numbers, run: str) -> str:
+    """When runs are lost, and where the sharpness is at the end."""
+    lost = np.array(numbers["path"][run]["lost"])
+    gone = lost[lost >= 0]
+    first = f"lost at steps {gone.min()} to {gone.max()}" if len(gone) else "none lost"
+    last = np.array(numbers["path"][run]["sharpness"], float)[:, -1] / path.EDGE
+    last = last[np.isfinite(last)]
+    return first + (f"; sharpness at the end {last.min():.2g} to {last.max():.2g} of the edge" if len(last) else "")
+
+
+def share(numbers: Numbers, which: int, name: str) -> Numbers:
+    """The share of steps at which clip 1 acts, among the first 20 (0) or from step 100 on (1)."""
+    return extreme(np.array(numbers["path"]["clip 1"]["share"], float)[:, which], name)
+
+
+def linear_ratio(numbers: Numbers) -> Numbers:
+    """The loss of the linearized model after the run over that before, at the rate that kills."""
+    return extreme(numbers["linearized"]["ratio"], "largest")
+
+
+# ---------------------------------------------------------------- the table
+
+
+def _rate(name: str, statement: str, way: str, over: str, theirs: str, rule: Any, which: str = "largest") -> Row:
+    kind = rule.statistic if rule.statistic in ("smallest", "largest") else "smallest"
+    return Row(name, statement, "fixed batch", theirs, partial(ratio, way=way, over=over, which=which, name=kind), rule,
+               partial(ratios_in_words, way=way, over=over))  # fmt: skip
+
+
+def _fresh(name: str, statement: str, method: str, rate: float, theirs: str, rule: Any, schedule: str = "constant") -> Row:
+    return Row(name, statement, "fresh batches", theirs, partial(survivors, method=method, rate=rate, schedule=schedule), rule,
+               partial(survivors_in_words, method=method))  # fmt: skip
+
+
+def _loss(name: str, statement: str, part: str, cell: str, over: str, theirs: str, rule: Any) -> Row:
+    asked: Any = {"part": part, "name": cell, "over": over}
+    return Row(name, statement, "fresh batches", theirs, partial(loss_ratio, **asked), rule, partial(losses_in_words, **asked))
+
+
+def _adam(name: str, statement: str, beta2: str, schedule: str, theirs: str, rule: Any, part: str = "own") -> Row:
+    cell = f"beta2 {beta2}, {schedule}"
+    return _loss(name, statement, part, f"{cell}, warm-up 200", f"{cell}, none", theirs, rule)
+
+
+ALL, FEW = Above(1.0, 0.5, statistic="mean"), Within(0.0, 1 / 6, statistic="mean")
+ROWS = (
+    Row("gd.warm_up", "Descent: a warm-up of 50 steps raises the largest rate that trains by 1.2 to 2.2 (share of seeds)",
+        "fixed batch", "1.41 to 1.78, 6 of 6",
+        partial(inside, way="descent, warm-up 50", over="descent, none", low=1.2, high=2.2),
+        Above(5 / 6, 0.5, statistic="mean"), partial(ratios_in_words, way="descent, warm-up 50", over="descent, none")),
+    _rate("gd.clip", "Descent: clipping at 1 raises it by 3 or more in every seed", "descent, clip 1", "descent, none",
+          "3.6 to 6.4", Above(3, 1, statistic="smallest")),
+    _rate("gd.long", "Descent: a warm-up of 200 steps gains no more than one of 50", "descent, warm-up 200", "descent, none",
+          "1.1 to 2.0", Within(0.5, 2.2)),
+    _rate("momentum.clip", "Momentum 0.9: clipping at 1 raises it by 3 or more in every seed", "momentum, clip 1",
+          "momentum, none", "5.0 to 11.3", Above(3, 1, statistic="smallest")),
+    _rate("momentum.warm_up", "Momentum 0.9: a warm-up of 50 steps does not", "momentum, warm-up 50", "momentum, none",
+          "0.56 to 2.24", Within(0.5, 2.3)),
+    _rate("momentum.safe", "Momentum 0.9: nor does one of 200 steps, up to the first rate that does not train",
+          "momentum, warm-up 200", "momentum, none", "0.56 to 1.78", Within(0.5, 2.3), which="safe"),
+    Row("momentum.islands", "Above that rate single rates train all the same with a warm-up of 200 (largest over safe, median)",
+        "fixed batch", "1 to 8 on four seeds", partial(islands, way="momentum, warm-up 200"), Above(1.5, 1)),
+    _rate("momentum.safe_clip", "Clipping raises that rate too, in every seed", "momentum, clip 1", "momentum, none",
+          "8 to 14 on four seeds", Above(3, 1, statistic="smallest"), which="safe"),
+    _rate("momentum.decay", "It does so with linear decay (each against none with decay)", "momentum, clip 1, decay",
+          "momentum, decay", "not tried before", Above(3, 1, statistic="smallest")),
+    Row("gd.sharpness", "Descent trains above 2 over the sharpness at the start, in every seed", "fixed batch", "1.2 to 3.1",
+        partial(over_edge, kind="descent", name="smallest"), Above(1.1, 1, statistic="smallest"),
+        partial(safe_over_edge, kind="descent")),
+    Row("momentum.sharpness", "Momentum 0.9 is lost far below 3.8 over it, in every seed", "fixed batch", "1/8 to 1/3",
+        partial(over_edge, kind="momentum", name="largest"), Within(0, 0.4, statistic="largest"),
+        partial(safe_over_edge, kind="momentum")),
+    Row("momentum.not_set", "Its largest rate does not go with one over that sharpness (rank correlation over seeds; 0.64 "
+        "is the 5 % point)", "fixed batch", "0", partial(correlation, kind="momentum"), Within(-1, 0.643)),
+    _rate("place", "From the place at eta t = 1, reached by small steps, momentum stands 2.5 times the rate, at once",
+          "momentum, from 1", "momentum, none", "1.2, 4.7, 4.7, 6.7, 4.7", Above(2.5, 1)),
+    _fresh("fresh.clip", "Fresh batches, rate 0.06: with clipping all survive", "clip 1", 0.06, "6 of 6", ALL),
+    _fresh("fresh.none", "Without, none does, or one in six", "none", 0.06, "0 of 6", FEW),
+    _fresh("fresh.warm_up", "Nor with a warm-up of 200, or one in six", "warm-up 200", 0.06, "1 of 6", FEW),
+    _fresh("fresh.clip_decay", "With linear decay, rate 0.06: with clipping all survive", "clip 1", 0.06, "not tried before", ALL,
+           "decay"),
+    _fresh("fresh.none_decay", "Without, at most half do", "none", 0.06, "not tried before", Within(0, 0.5, statistic="mean"),
+           "decay"),
+    Row("fresh.postponed", "A warm-up of 200 postpones the deaths (median step at which runs are lost, over that without)",
+        "fresh batches", "from 8 to 35 to 130 to 318", partial(postponed, rate=0.06), Above(3, 1),
+        partial(deaths_in_words, rate=0.06)),
+    _adam("adam.own", "Adam, each at its own best rate: a warm-up of 200 changes the loss by less than a quarter", "0.9",
+          "decay", "1.0 at one rate", Within(0.75, 1.25)),
+    _adam("adam.constant", "The same at a constant rate", "0.9", "constant", "not tried before", Within(0.75, 1.25)),
+    _adam("adam.at_005", "The same at rate 0.05 for both", "0.9", "decay", "0.00051 to 0.00057 over 0.00052 to 0.00060",
+          Within(0.75, 1.25), "at_one_rate"),
+    _adam("adam.slow", "With beta2 = 0.999 it does not lower the best loss", "0.999", "decay", "1.4 to 1.8 at rate 0.05",
+          Above(0.8, 0.8)),
+    _adam("adam.slow_constant", "The same at a constant rate", "0.999", "constant", "not tried before", Above(0.8, 0.8)),
+    _adam("adam.slow_at_005", "At rate 0.05 it costs", "0.999", "decay", "1.4 to 1.8", Above(1.2, 1), "at_one_rate"),
+    *(Row(f"threshold.none.{n}", f"SGD without clipping is lost at rate 0.02 in Setting {n}, in every seed", "fresh batches",
+          "3 of 3", partial(lost_share, part="at_one_rate", name=f"Setting {n}, SGD, constant, none"), ALL,
+          partial(lost_in_words, part="at_one_rate", name=f"Setting {n}, SGD, constant, none")) for n in (1, 2)),
+    _loss("threshold.ten", "Setting 1, SGD at 0.02: 10 does as well as 1", "at_one_rate", "Setting 1, SGD, constant, clip 10",
+          "Setting 1, SGD, constant, clip 1", "0.9 to 1.2", Within(0.75, 1.33)),
+    _loss("threshold.ten.2", "Setting 2, SGD at 0.02: 10 does not", "at_one_rate", "Setting 2, SGD, constant, clip 10",
+          "Setting 2, SGD, constant, clip 1", "10 and more", Above(5, 1)),
+    _loss("threshold.tenth", "Setting 1, SGD at 0.02: 0.1 is slower than 1", "at_one_rate", "Setting 1, SGD, constant, clip 0.1",
+          "Setting 1, SGD, constant, clip 1", "1.3 to 1.9", Above(1.2, 1)),
+    _loss("threshold.adam", "Setting 1, Adam at 0.02 hardly needs it: none over 1", "at_one_rate",
+          "Setting 1, Adam, constant, none", "Setting 1, Adam, constant, clip 1", "1.0 to 1.4", Within(0.75, 1.6)),
+    _loss("threshold.own", "Setting 1, SGD, own rates, decay: none is behind 1", "own", "Setting 1, SGD, decay, none",
+          "Setting 1, SGD, decay, clip 1", "not tried before", Above(1.5, 1)),
+    _loss("threshold.own_constant", "The same at a constant rate", "own", "Setting 1, SGD, constant, none",
+          "Setting 1, SGD, constant, clip 1", "not tried before", Above(1.5, 1)),
+    _loss("threshold.tight", "Setting 1, SGD, own rates, decay: 0.1 is ahead of 1 (1 over 0.1)", "own",
+          "Setting 1, SGD, decay, clip 1", "Setting 1, SGD, decay, clip 0.1", "4 for a threshold of 0.001, 2000 steps",
+          Above(1.5, 1)),
+    Row("path.start", "The sharpness at the start is below the edge of momentum at rate 0.06, in every seed", "path",
+        "21 to 26 against 63", start_over_edge, Within(0, 0.9, statistic="largest")),
+    Row("path.lost", "At that rate all are lost without clipping", "path", "3 of 4 seeds",
+        partial(lost_on_path, run="none"), Above(0.75, 0.5, statistic="mean"), partial(path_in_words, run="none")),
+    Row("path.linear", "Control: the model linearized at the start is not lost (loss after 600 steps over that before, largest)",
+        "path", "0.16 on seed 0", linear_ratio, Within(0, 1, statistic="largest")),
+    Row("path.clip", "With clipping none is lost", "path", "0 of 4 seeds", partial(lost_on_path, run="clip 1"),
+        Within(0, 0, statistic="mean"), partial(path_in_words, run="clip 1")),
+    Row("path.early", "Clipping at 1 acts on most of the first 20 steps (share)", "path", "0.70 to 0.75",
+        partial(share, which=0, name="smallest"), Above(0.5, 0.5)),
+    Row("path.late", "And on few from step 100 on (share)", "path", "0.02 to 0.12", partial(share, which=1, name="largest"),
+        Within(0, 0.2)),
+)  # fmt: skip
+CLAIMS: tuple[Claim, ...] = in_rows(FIGURE, f"{FIGURE}.", "predicted", ROWS)
