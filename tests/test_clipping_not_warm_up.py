@@ -8,7 +8,7 @@ import pytest
 
 import linattn_np as la
 from linattn_np.experiments.studies import clipping_not_warm_up as study
-from linattn_np.experiments.studies.clipping_not_warm_up import claims, figure, fixed, fresh, path, quadratic, size
+from linattn_np.experiments.studies.clipping_not_warm_up import figure, fixed, fresh, path, quadratic, readers, size
 from linattn_np.optimizers import SGD
 
 FIGURE = Path(__file__).parents[1] / "figures" / "clipping_not_warm_up.json"
@@ -153,27 +153,27 @@ def test_the_claims_read_their_numbers():
                  "clip 1": {"share": [[0.7, 0.1], [0.6, 0.3]]}},
         "linearized": {"ratio": [0.1, 0.3]},
     }  # fmt: skip
-    assert claims.ratio(numbers, "a", "b")["each_seed"] == [4, 2] and claims.ratio(numbers, "a", "b")["smallest"] == 2
-    assert claims.ratio(numbers, "a", "b", "safe")["each_seed"] == [1, 2]
-    assert claims.ratios_in_words(numbers, "a", "b") == "largest 2 to 4; safe 1 to 2"
-    assert claims.inside(numbers, "a", "b", 1.2, 2.2)["each_seed"] == [0, 1]
-    assert claims.over_edge(numbers, "descent", "smallest")["each_seed"] == [2, 0.5]
-    assert claims.islands(numbers, "momentum, warm-up 200")["each_seed"] == [4, 1]
-    assert claims.correlation(numbers, "momentum")["each_seed"] == [-1]
-    assert claims.ranks(np.array([3.0, 1.0, 3.0])).tolist() == [1.5, 0, 1.5]
-    assert claims.survivors(numbers, "none", 0.06)["each_seed"] == [0, 0]
-    assert claims.survivors(numbers, "warm-up 200", 0.06)["mean"] == 0.5
-    assert claims.postponed(numbers, 0.06)["each_seed"] == [5]
-    assert "warm-up 200: 1 lost at steps 50 to 50" in claims.deaths_in_words(numbers, 0.06)
-    found = claims.loss_ratio(numbers, "own", "c", "d")
+    assert readers.ratio(numbers, "a", "b")["each_seed"] == [4, 2] and readers.ratio(numbers, "a", "b")["smallest"] == 2
+    assert readers.ratio(numbers, "a", "b", "safe")["each_seed"] == [1, 2]
+    assert readers.ratios_in_words(numbers, "a", "b") == "largest 2 to 4; safe 1 to 2"
+    assert readers.inside(numbers, "a", "b", 1.2, 2.2)["each_seed"] == [0, 1]
+    assert readers.over_edge(numbers, "descent", "smallest")["each_seed"] == [2, 0.5]
+    assert readers.islands(numbers, "momentum, warm-up 200")["each_seed"] == [4, 1]
+    assert readers.correlation(numbers, "momentum")["each_seed"] == [-1]
+    assert readers.ranks(np.array([3.0, 1.0, 3.0])).tolist() == [1.5, 0, 1.5]
+    assert readers.survivors(numbers, "none", 0.06)["each_seed"] == [0, 0]
+    assert readers.survivors(numbers, "warm-up 200", 0.06)["mean"] == 0.5
+    assert readers.postponed(numbers, 0.06)["each_seed"] == [5]
+    assert "warm-up 200: 1 lost at steps 50 to 50" in readers.deaths_in_words(numbers, 0.06)
+    found = readers.loss_ratio(numbers, "own", "c", "d")
     assert found["median"] == 1.75 and np.isnan(found["each_seed"][1])
-    assert claims.losses_in_words(numbers, "own", "c", "d") == (
+    assert readers.losses_in_words(numbers, "own", "c", "d") == (
         "c: 3 at rate 0.1, at the end of its search, 1 of 3 lost; d: 1 at rate 0.2"
     )
-    assert claims.lost_share(numbers, "own", "c")["each_seed"] == [0, 1, 0]
-    assert claims.lost_on_path(numbers, "none")["each_seed"] == [1, 0]
-    assert claims.share(numbers, 1, "largest")["largest"] == 0.3 and claims.linear_ratio(numbers)["largest"] == 0.3
-    assert claims.path_in_words(numbers, "none") == "lost at steps 3 to 3; sharpness at the end 1 to 1 of the edge"
+    assert readers.lost_share(numbers, "own", "c")["each_seed"] == [0, 1, 0]
+    assert readers.lost_on_path(numbers, "none")["each_seed"] == [1, 0]
+    assert readers.share(numbers, 1, "largest")["largest"] == 0.3 and readers.linear_ratio(numbers)["largest"] == 0.3
+    assert readers.path_in_words(numbers, "none") == "lost at steps 3 to 3; sharpness at the end 1 to 1 of the edge"
 
 
 @pytest.mark.parametrize("call, says", [

@@ -10,8 +10,9 @@ from ...curves import Numbers
 from ...measured import kept_each
 from ...scale import Scale
 from . import fixed, fresh, path
-from .claims import CLAIMS, FIGURE, best, losses, survivors_in_words
+from .claims import CLAIMS, FIGURE
 from .panels import draw
+from .readers import best, losses, survivors_in_words
 from .size import Size, in_words, size_of
 
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]

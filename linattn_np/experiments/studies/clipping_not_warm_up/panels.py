@@ -10,7 +10,7 @@ from ....plotting import new_figure
 from ...curves import Numbers
 from ...scale import Scale
 from . import fixed, fresh
-from .claims import losses, of_json
+from .readers import losses, of_json
 
 GREY, BLUE, GREEN, ORANGE = "0.35", "#0072B2", "#009E73", "#D55E00"
 COLORS = {"none": GREY, "warm-up 20": "#56B4E9", "warm-up 50": BLUE, "warm-up 200": GREEN, "clip 1": ORANGE}
