@@ -85,10 +85,11 @@ def test_small_steps_lead_to_another_place():
     assert fixed.start_facts(1, 32)["sharpness"].shape == (3,)
 
 
-def test_every_grid_is_of_one_factor_and_adam_of_its_cube():
+def test_every_grid_is_of_one_factor_or_of_its_square_or_cube():
     for way in fixed.WAYS.values():
         steps = np.diff(np.log2(fixed.rates(way))) * 6
-        assert np.allclose(steps, 3 if way.kind == "Adam" else 1)
+        assert np.allclose(steps, way.ks[2])
+    assert {way.ks[2] for way in fixed.WAYS.values() if way.kind == "Adam"} == {3}
 
 
 # ---------------------------------------------------------------- the path
@@ -141,7 +142,8 @@ def test_the_claims_read_their_numbers():
     two = {"rates": [1.0, 2.0, 4.0], "loss": [[0.1, 0.9, 0.1], [0.1, 0.1, None]]}
     one = {"rates": [1.0, 2.0, 4.0], "loss": [[0.1, None, None], [0.1, None, None]]}
     numbers = {
-        "fixed": {"a": two, "b": one, "descent, none": one, "momentum, none": two, "momentum, warm-up 200": two},
+        "fixed": {"a": two, "b": one, "descent, none": one, "momentum, none": two, "momentum, warm-up 200": two,
+                  "x, clip 4": one, "x, clip 1": one, "x, clip 0.25": two},
         "start": {"sharpness": [[4.0], [1.0]]},
         "survival": {"rates": [0.02, 0.06], "constant": {
             "none": {"loss": [[0.1, None], [0.1, 0.7]], "lost": [[-1, 10], [-1, -1]]},
@@ -159,6 +161,8 @@ def test_the_claims_read_their_numbers():
     assert readers.inside(numbers, "a", "b", 1.2, 2.2)["each_seed"] == [0, 1]
     assert readers.over_edge(numbers, "descent", "smallest")["each_seed"] == [2, 0.5]
     assert readers.islands(numbers, "momentum, warm-up 200")["each_seed"] == [4, 1]
+    assert readers.length_ratio(numbers, "x")["each_seed"] == [4, 8]
+    assert readers.lengths_in_words(numbers, "x") == "largest rate times threshold, at 0.25: 0.75, 1: 1, 4: 4"
     assert readers.correlation(numbers, "momentum")["each_seed"] == [-1]
     assert readers.ranks(np.array([3.0, 1.0, 3.0])).tolist() == [1.5, 0, 1.5]
     assert readers.survivors(numbers, "none", 0.06)["each_seed"] == [0, 0]

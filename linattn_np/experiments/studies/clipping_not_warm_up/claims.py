@@ -11,6 +11,8 @@ from .readers import (
     deaths_in_words,
     inside,
     islands,
+    length_ratio,
+    lengths_in_words,
     linear_ratio,
     loss_ratio,
     losses_in_words,
@@ -75,6 +77,10 @@ ROWS = (
           "8 to 14 on four seeds", Above(3, 1, statistic="smallest"), which="safe"),
     _rate("momentum.decay", "It does so with linear decay (each against none with decay)", "momentum, clip 1, decay",
           "momentum, decay", "not tried before", Above(3, 1, statistic="smallest")),
+    *(Row(f"{name}.length", f"{said}: with clipping the step is what is limited: the largest rate times the threshold hardly "
+          "moves from 0.25 to 4 (ratio)", "fixed batch", "1.0 to 2.0 on two seeds; 16 if the rate were limited",
+          partial(length_ratio, kind=kind), Within(0.5, 2.5), partial(lengths_in_words, kind=kind))
+      for name, said, kind in (("gd", "Descent", "descent"), ("momentum", "Momentum 0.9", "momentum"))),
     Row("gd.sharpness", "Descent trains above 2 over the sharpness at the start, in every seed", "fixed batch", "1.2 to 3.1",
         partial(over_edge, kind="descent", name="smallest"), Above(1.1, 1, statistic="smallest"),
         partial(safe_over_edge, kind="descent")),

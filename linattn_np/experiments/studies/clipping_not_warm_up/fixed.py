@@ -41,6 +41,9 @@ def _ways() -> Iterator[tuple[str, Way]]:
         for steps in (20, 50, 200):
             yield f"{kind}, warm-up {steps}", Way(kind, steps, ks=slow[kind])
         yield f"{kind}, clip 1", Way(kind, threshold=1.0, ks=quick[kind])
+    for kind, low, high in (("descent", (-20, 5, 2), (0, 25, 2)), ("momentum", (-34, -5, 2), (-12, 15, 2))):
+        yield f"{kind}, clip 4", Way(kind, threshold=4.0, ks=low)
+        yield f"{kind}, clip 0.25", Way(kind, threshold=0.25, ks=high)
     yield "momentum, decay", Way("momentum", decay=True, ks=slow["momentum"])
     yield "momentum, clip 1, decay", Way("momentum", threshold=1.0, decay=True, ks=quick["momentum"])
     for place in (1.0, 3.0):

@@ -53,6 +53,17 @@ def inside(numbers: Numbers, way: str, over: str, low: float, high: float) -> Nu
     return spread(((values >= low) & (values <= high)).astype(float))
 
 
+def length_ratio(numbers: Numbers, kind: str) -> Numbers:
+    """The largest rate times the threshold with clipping at 4, over that with clipping at 0.25."""
+    return extreme(4 * best(numbers, f"{kind}, clip 4") / (0.25 * best(numbers, f"{kind}, clip 0.25")), "largest")
+
+
+def lengths_in_words(numbers: Numbers, kind: str) -> str:
+    """Largest rates times threshold, medians."""
+    words = [f"{c:g}: {np.nanmedian(c * best(numbers, f'{kind}, clip {c:g}')):.3g}" for c in (0.25, 1.0, 4.0)]
+    return "largest rate times threshold, at " + ", ".join(words)
+
+
 def over_edge(numbers: Numbers, kind: str, name: str) -> Numbers:
     """The largest rate that trains without warm-up or clipping over the edge of the sharpness at the start."""
     edge = (2 if kind == "descent" else 2 * (1 + path.MOMENTUM)) / np.array(numbers["start"]["sharpness"])[:, 0]
