@@ -94,7 +94,7 @@ def trapped(rate, curvature, c):
     return rate * c - c / curvature
 
 
-STEPS = 41.0
+STEPS = 27.0  # found by running it
 
 EXERCISES = (
     Exercise(
@@ -159,13 +159,13 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        "28.6", "Seed 20, 256 prompts: after how many clipped steps of descent at rate 0.05 is the gradient shorter than 1 for the "
-                "first time? To 3 %.", STEPS,
+        "28.6", "Seed 20, 256 prompts: after how many clipped steps of descent at rate 0.05 is the gradient shorter than 1 for "
+                "the first time? To 3 %.", STEPS,
         slips=(
-            Slip("is it clipped?", 9.0),
-            Slip("is that momentum?", 6.0),
-            Slip("is your threshold 1?", 83.0),
-            Slip("is your rate 0.05?", 21.0),
+            Slip("is it clipped?", 10.0),
+            Slip("is that momentum?", 9.0),
+            Slip("is your threshold 1?", 53.0),
+            Slip("is your rate 0.05?", 14.0),
         ),
         tolerance=0.03,
     ),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from ....plotting import new_figure
 from ...curves import Numbers
@@ -73,6 +74,7 @@ def draw_adam(ax: Axes, numbers: Numbers) -> None:
         if len(values):
             ax.plot([np.median(values)] * 2, [-row - 0.3, -row + 0.3], color=color, linewidth=2)
     ax.set(xscale="log", xlabel="test loss", title="(d) Adam, clip 1, own best rates")
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_yticks(-np.arange(len(fresh.ADAM)), list(fresh.ADAM), fontsize=7)
 
 
