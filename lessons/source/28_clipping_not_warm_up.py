@@ -12,7 +12,7 @@
 # %% [markdown]
 # # Lesson 28. Clipping, not warm-up
 #
-# **Claim.** CLAIMTEXT
+# **Claim.** With momentum 0.9 on a fixed batch, clipping at 1 raises the largest rate that trains 6 to 20 times, in each of eight seeds; a warm-up of 50 steps 0.9 to 1.4 times.
 #
 # | read | code | run | level | needs | seed |
 # |---|---|---|---|---|---|
@@ -132,8 +132,8 @@ def one_dimension(product, count=24):
     return pictures.draw_parabola(product, *map(np.array, paths), study.trapped(rate, 4.0, 4.0))
 
 
-moving(one_dimension, "x against step. Below 2 both come to rest; above, the plain one leaves the "
-       "picture and the clipped one jumps between two dotted lines.",
+moving(one_dimension, "x against step. Below 2 both come to rest; above, the plain one leaves "
+       "the picture and the clipped one jumps between two dotted lines.",
        product=knob((0.5, 1.5, 1.9, 2.1, 2.5, 3.0, 4.0, 6.0), 3.0, "rate times curvature"))
 
 # %% [markdown]
@@ -160,7 +160,8 @@ moving(one_dimension, "x against step. Below 2 both come to rest; above, the pla
 walk = quadratic.steps(5.0, 1.0, 4.0, 2.0)
 print("clipped from 5:", [next(walk) for _ in range(5)])
 walk = quadratic.steps(0.25, 1.0, 4.0, 2.0)
-print("clipped from 1/4:", [next(walk) for _ in range(3)], " within", study.trapped(1.0, 4.0, 2.0))
+print("clipped from 1/4:", [next(walk) for _ in range(3)])
+print("within", study.trapped(1.0, 4.0, 2.0))
 print("first step above the edge:", study.crossing(4.0, 1.0, 10))
 x = 3.0
 for _ in range(2):
@@ -286,13 +287,16 @@ safe = {name: [fixed.safe(rates, np.where(row, 0.0, 1.0)) for row in rows]
 table(("momentum 0.9", *(f"seed {seed}" for seed in SEEDS), "over none, median",
        "up to the first gap, over none"),
       [(name, *values, float(np.median(values / best["none"])),
-        float(np.median(np.array(safe[name]) / safe["none"]))) for name, values in best.items()],
+        float(np.median(np.divide(safe[name], safe["none"]))))
+       for name, values in best.items()],
       "the largest rate that trains")
 reveal("28.p1", float(np.median(best["clip 1"] / best["none"])), "Median of these seeds.")
 reveal("28.p2", float(np.median(best["warm-up 50"] / best["none"])), "Median of these seeds.")
 
 # %% [markdown]
-# MAPTEXT
+# Without anything the rates end at 0.03 to 0.05. A warm-up of 50 steps gains up to a factor of 2 on these seeds. One of 200 steps shows single rates that are far larger, and gaps below them: a rate trains, and a smaller one is lost. Clipping gains about a factor of 10, its rows have no gap, and they end at the same rate in all three seeds.
+#
+# So (28.4), by which warm-up changes nothing but the date, is too simple: this loss is not quadratic, and in some seeds a warm-up does help. What it does not do is help reliably. Look at four runs at one rate:
 
 # %%
 def paths(rate, steps=by_profile(8, 300)):
@@ -301,13 +305,15 @@ def paths(rate, steps=by_profile(8, 300)):
     return pictures.draw_paths(rate, 3.8 / rate, path.times(steps), runs)
 
 
-moving(paths, "Loss left, sharpness right, on logarithmic axes, four runs at one rate, the edge "
-       "dashed, crosses where runs are lost. As the rate grows the plain run is lost first, "
-       "then the short and the long warm-up, and the clipped one at none of these rates.",
+moving(paths, "Loss left, sharpness right, on logarithmic axes, four runs at one rate, the "
+       "edge dashed, crosses where runs are lost. As the rate grows the plain run is lost "
+       "first, then the short and the long warm-up, the clipped one at none of these rates.",
        rate=knob(by_profile((0.02, 0.06), (0.02, 0.04, 0.06, 0.1, 0.2, 0.3)), 0.06, "rate"))
 
 # %% [markdown]
-# PATHTEXT
+# Go through the rates. Every run starts at the same place, with a gradient of length 10 and a sharpness far below the edge of the smaller rates. The plain run is thrown out within ten steps. The warm-ups pass the start, and find flat ground; then their rate rises, the sharpness rises with it, and at the larger rates they are lost after all, later. The clipped run is thrown over the edge too, to a sharpness of hundreds or thousands, and comes back: its steps are short where the gradient is long. That was (28.7).
+#
+# How often does clipping act? And the control: a model that is linearized at the start has a quadratic loss, and (28.2) says whether it is lost at that rate.
 
 # %%
 first = path.followed(20, "clip 1", PROMPTS, by_profile(8, 300), 0.06)
@@ -331,7 +337,9 @@ table(("seed", "gradient, start", "there", "sharpness, start", "there",
        for seed, each, before, after in zip(SEEDS, facts, best["none"], moved, strict=True)])
 
 # %% [markdown]
-# PLACETEXT
+# From there 5 to 10 times the rate trains, at once. So the start is what kills, as warm-up has it; but not by its sharpness, since momentum is lost there at a fourth of the rate that (28.2) allows, or less, and the last column says that it is still so at the new place. And a schedule is no safe way there: with the long warm-up, rates were lost that train from here at once.
+#
+# **What does clipping limit?** If it is the step (28.5), a threshold a fourth as large allows a rate four times as large.
 
 # %%
 rows = []
@@ -341,8 +349,22 @@ for c in (0.25, 1.0, 4.0):
 table(("c", *(f"largest rate, seed {seed}" for seed in SEEDS),
        *(f"times c, seed {seed}" for seed in SEEDS), "(28.5), median"), rows, "momentum 0.9")
 
+# %%
+rows = []
+for decay in (False, True):
+    way = fixed.Way("momentum", threshold=1.0, decay=decay)
+    for seed in SEEDS:
+        walk = fixed.descend(fixed.surface_of(seed, PROMPTS), fixed.start_of(seed), way, 0.7,
+                             STEPS)
+        loss = np.array([value for _, _, value, _ in walk])
+        rows.append(("linear decay" if decay else "constant", seed, f"{loss.max():.0e}",
+                     f"{loss[-1]:.2g}", "no" if len(loss) == STEPS + 1 else "yes"))
+table(("rate 0.7, clip 1", "seed", "largest loss on the way", "last loss", "lost"), rows)
+
 # %% [markdown]
-# LENGTHTEXT
+# Over a factor of 16 in $c$ the rate times $c$ hardly moves: with clipping it is the longest step that is limited, to about 3 or 4, and the rate only through it. And above the limit the clipped run is not lost. At a constant rate it is adrift on the walls, at losses with many digits, and cannot come to rest; let the same rate fall, and it walks back. Without clipping there is nothing to come back from.
+#
+# **Fresh batches** hold rare prompts, whose gradient is long anywhere. So the start is not the only danger:
 
 # %%
 size = fresh.Fresh(*by_profile(((8, 8), (8, 8)), ((600, 1000), (800, 1000))),
@@ -364,12 +386,12 @@ table(("Adam, clip 1, rate 0.05, decay", *(f"seed {seed}" for seed in SEEDS)), r
       "test loss after 800 steps, median over 25 batches")
 
 # %% [markdown]
-# FRESHTEXT
+# With clipping all train. Without, they are lost at once, and a warm-up postpones it or saves some; which, is a matter of single prompts, so that no factor is read from fresh batches. For Adam, whose steps are bounded by themselves (lesson 06), three seeds show differences of either sign, and nothing more.
 
 # %% [markdown]
 # ## 7. The paper and us
 #
-# PAPERTEXT
+# There is no paper here: the study is our own. The effects were found on other seeds, rules were written down then, and the study ran on eight fresh seeds, with 512 prompts in the fixed batch and every rate of the grid. The rates of Adam and of the thresholds were searched by factors of 1.4 on two further seeds. "Where" says on which part a claim rests.
 
 # %%
 full = loaded("clipping_not_warm_up")
@@ -390,7 +412,7 @@ CLAIMSCELL
 # %% [markdown]
 # DISAGREE
 #
-# **What is still open.** OPEN
+# **What is still open.** *The gaps.* Why a rate trains while smaller ones are lost, nobody here can say; a run is lost by a single step, and no law for it is given. *The longest step.* With momentum all seeds end at about 4, over a factor of 16 in $c$; what makes it that number is not derived. *The long warm-up* is lost at rates that train at once from $\eta t = 1$. It arrives with a full buffer, and elsewhere; the two were not told apart. *Later.* On a fixed batch clipping hardly acts after the first hundred steps, while the sharpness stays near the edge and the force of lesson 26 holds it; whether it could be switched off there, and on fresh batches, was not tried. And all of it is one model, three layers, at $d = 5$.
 
 # %% [markdown]
 # ## 8. Exercises

@@ -18,7 +18,7 @@ from .size import Size, in_words, size_of
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "Clipping, not warm-up, is what lets SGD keep a large rate"
-SECONDS = {"paper": 420, "quick": 12}
+SECONDS = {"paper": 400, "quick": 10}
 ALT = (
     "Eight panels. Which constant rates train, a row of dots for each way and seed, descent and then momentum: without anything, "
     "with a warm-up of 20, 50 and 200 steps, and, much farther to the right, with clipping at 1. Survivors on fresh batches "
