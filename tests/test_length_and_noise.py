@@ -12,6 +12,7 @@ import linattn_np as la
 from linattn_np.experiments.studies import length_and_noise as study
 from linattn_np.experiments.studies.length_and_noise import (
     claims,
+    few_numbers,
     figure,
     label_noise,
     lengths,
@@ -184,6 +185,20 @@ def test_the_answer_to_n_prompts_is_that_of_the_layer():
     assert np.allclose(phi[0] @ M.ravel(), la.predict(params, Z), atol=1e-12)
 
 
+def test_layers_of_two_numbers_on_a_spectrum():
+    """One layer finds the gain; the loss is (31.2) of the prompts; Bayes is below, and more layers come nearer."""
+    spectrum = few_numbers.spectrum_of(7, 3, 0.5, 0, 4000)
+    assert abs(spectrum.weights.sum() - 3) < 1e-12 and abs(spectrum.weights @ spectrum.lam - 3) < 0.05
+    b = np.array([[-study.gain(7, 3, 0.5)]])
+    f, _ = few_numbers.forward(0 * b, b, spectrum)
+    assert abs(f[0] / study.one_layer_loss(-b[0, 0], 3, 7, 0.5) - 1) < 0.03
+    one, two = (few_numbers.best(0, layers, 3, 0.5, 7, 8, 300, 4000) for layers in (1, 2))
+    assert abs(one["b"][0] - b[0, 0]) < 0.01 and 1 < two["ratio"][0] < 0.8 * one["ratio"][0]
+    assert one["ratio"].shape == (8,) and (np.diff(two["ratio"]) >= 0).all()
+    few = few_numbers.spectrum_of(2, 5, 1.0, 0, 500)
+    assert abs(few.weights.sum() - 2) < 1e-12 and few.lam.min() > 0
+
+
 # ---------------------------------------------------------------- claims, acceptance, errors
 
 
@@ -209,7 +224,9 @@ def test_the_claims_read_their_numbers():
         "bayes_mean": [[1, 2, 2, 1]] * 2,
         "distance": [[[3, 2, 1, 2, 3]] * 4, [[3, 2, 1, 2, 3]] * 3 + [[1, 2, 3, 4, 5]]],
     }  # fmt: skip
-    few = {key: value if key in ("n", "noise") else [row[:3] for row in value] for key, value in noise.items()}
+    few = {"ratio": [[1.01, 1.02, 1.05], [1.02, 1.04, 1.1]]} | {
+        key: value if key in ("n", "noise") else [row[:3] for row in value] for key, value in noise.items() if key != "ratio"
+    }
     many = {f"{d}, {n}": {"counts": [d * d + k for k in many_prompts.NEAR], "penalties": [0.0],
                           "loss": [[[2, 5, 30, 6, 3]], [[4, 5, 10, 4, 1]]]} for d, n in many_prompts.CASES}  # fmt: skip
     with_penalty = [[9, 8, 7, 6, 6, 5, 4, 3]] * 3, [[9, 8, 7, 2, 7, 5, 4, 3]] * 3
@@ -226,6 +243,10 @@ def test_the_claims_read_their_numbers():
         "noise": {"main, linear": noise, "main, constant": noise, "main, fixed rate": noise, "less noise, linear": few,
                   "other d, linear": few | {"n": [2, 3, 4]}},
         "many": many,
+        "few": {"cases": [list(case) for case in few_numbers.CASES],
+                "best": [[1, 1.002, 1.001, 1.003, 1.005, 1.01, 1.04, 3, 1.5, 1.01],
+                         [1, 1, 1, 1.001, 1.01, 1.02, 1.05, 3, 1.2, 1.005]],
+                "median": [[2.0] * 10, [3.0] * 10]},
     }  # fmt: skip
     read = {claim.id.split(".")[1]: claim.values(numbers) for claim in study.CLAIMS}
     assert np.allclose(read["one_layer"]["each_seed"], [0.1, 0.03]) and abs(read["one_layer"]["largest"] - 0.1) < 1e-12
@@ -238,7 +259,10 @@ def test_the_claims_read_their_numbers():
     assert read["prompts_d4"]["each_seed"] == [5, 2] and read["prompts_d5"]["smallest"] == 5
     assert read["prompts_far"]["each_seed"] == [10, 40 / 3]
     assert read["penalty"]["each_seed"] == [5, 20] and read["penalty_falls"]["each_seed"] == [0, 1]
+    assert read["few"]["each_seed"] == [1.003, 1.001] and read["few_less_noise"]["each_seed"] == [1.04, 1.05]
+    assert np.allclose(read["few_share"]["each_seed"], [0.5, 0.5]) and np.allclose(read["few_layers"]["each_seed"], [4, 4])
     words = {claim.id.split(".")[1]: claim.aside(numbers) for claim in study.CLAIMS if claim.aside}
+    assert words["few_less_noise"] == "the median start ends at 2.500 (n = 6)" and "1.350 with 2" in words["few_layers"]
     assert words["window"].startswith("30% of the prompts removed") and "1e+04 to 1e+05" in words["peak"]
     assert words["prompts_d4"] == "largest of all 5 numbers of prompts at N = d^2 in 2 of 2 seeds" and "up to 2" in words["bayes"]
     lost = numbers["noise"]["main, linear"] | {
@@ -279,13 +303,17 @@ def test_shape_comments_are_true():
     file, other = Path(testing.__file__), Path(theory.__file__)
     rng = np.random.default_rng(5)
     Z, y = la.RegressionTask(n=7, d=3).sample(11, rng)
+    made, of_numbers, least = Path(few_numbers.__file__), Recorder([Path(few_numbers.__file__)]), rng.uniform(0.2, 0.5, (2, 3))
+    spectrum = few_numbers.Spectrum(rng.uniform(0.3, 1.7, 7), np.ones(7), 5, 0.8)
+    f, tape = of_numbers.record({"S": 2, "L": 3, "K": 7}, few_numbers.forward, least, -least, spectrum)
+    of_numbers.record({"S": 2, "L": 3, "K": 7}, few_numbers.backward, f, tape)
     recorder, of_theory, numbers = Recorder([file]), Recorder([other]), {"B": 11, "n": 7, "d": 3}
     recorder.record(numbers, testing.one_layer_answers, rng.standard_normal((3, 3)), Z)
     recorder.record(numbers, testing.ridge_answers, Z, 0.5)
     recorder.record(numbers, testing.least_squares_answers, Z)
     recorder.record(numbers, testing.with_spectra, Z, y, testing.spectra(Z), rng)
     of_theory.record({"L": 5, "d": 3}, theory.layer_numbers, la.init_params(rng, layers=5, d=3))
-    for path, seen in ((file, recorder.seen), (other, of_theory.seen)):
+    for path, seen in ((file, recorder.seen), (other, of_theory.seen), (made, of_numbers.seen)):
         assert complaints(path, path.read_text(), dict(seen)) == []
 
 

@@ -10,16 +10,16 @@ from ....training.runs import RunFolder
 from ...curves import Numbers
 from ...measured import kept_each
 from ...scale import Scale
-from . import label_noise, lengths, many_prompts, training
+from . import few_numbers, label_noise, lengths, many_prompts, training
 from .claims import CLAIMS
 from .panels import ALT, draw
 from .readers import noisy, of_seeds
-from .size import in_words, size_of
+from .size import few_of, in_words, size_of
 
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "Length, noise and the number of prompts: what a trained model does where it was not trained"
-SECONDS = {"paper": 150, "quick": 8}
+SECONDS = {"paper": 220, "quick": 9}
 BAYES = label_noise.FACTORS.index(1.0)
 
 
@@ -66,6 +66,11 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     few = [(seed, N, size) for seed in seeds[: size.many[1]] for N in many_prompts.THREE_COUNTS]
     runs = each("three_layers_on_N", many_prompts.three_layers, few)
     table = np.array([run["found"] for run in runs]).reshape(-1, len(many_prompts.THREE_COUNTS), 4)
+    runs = each("few_numbers", few_numbers.best, [(seed, *case, *few_of(scale)) for seed in seeds for case in few_numbers.CASES])
+    found["few"] = {"cases": few_numbers.CASES} | {
+        name: np.array([pick(run["ratio"]) for run in runs]).reshape(len(seeds), -1).tolist()
+        for name, pick in (("best", np.min), ("median", np.median))
+    }
     names = ("training", "median", "mean", "top")
     found["three"] = {"counts": many_prompts.THREE_COUNTS} | {name: table[..., k].tolist() for k, name in enumerate(names)}
     return found
@@ -108,6 +113,10 @@ def summary(numbers: Numbers) -> str:
     for case, found in numbers["noise"].items():
         ratio = np.nanmedian(noisy(numbers, case, "ratio", tuple(found["n"])), axis=0)
         lines.append(f"{case}: over Bayes " + ", ".join(f"{r:.3f} at n = {n}" for n, r in zip(found["n"], ratio, strict=True)))
+    few = zip(numbers["few"]["cases"], np.nanmedian(of_seeds(numbers["few"]["best"]), axis=0), strict=True)
+    lines.append("best numbers over Bayes: " + ", ".join(
+        f"{ratio:.4f} ({layers} layers, noise {noise:g}, n = {n})" for (layers, _, noise, n), ratio in few
+    ))  # fmt: skip
     three = numbers["three"]
     for name in ("median", "mean"):
         row = np.nanmedian(of_seeds(three[name]), axis=0)

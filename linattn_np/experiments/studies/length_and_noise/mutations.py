@@ -24,4 +24,17 @@ MUTATIONS = {
         ("trace_two", "d - 2 * np.trace(M, axis1=-2", "d - np.trace(M, axis1=-2", "the cross term is twice"),
         ("matrix_one", "(1 + (d + 1) / as_count", "(1 + d / as_count", "an example meets itself"),
     ),
+    "few_numbers": (
+        ("dr_weights", "df[:, None] * weights * (r", "df[:, None] * (r", "each eigenvalue counts as often as it occurs"),
+        ("dr_noise", "(r - noise**2 / n * q)", "r", "the noise sees r too"),
+        ("dr_sign", "(r - noise**2 / n * q)", "(r + noise**2 / n * q)", "q falls where r rises"),
+        ("du_own", "if m != l], axis=0)", "], axis=0)", "the derivative of a product leaves its own factor out"),
+        ("dt_two", "dt = 2 * lams[l]", "dt = lams[l]", "the square brings a 2"),
+        ("dt_t", "lams[l] * ts[l] * dlam", "lams[l] * dlam", "the square leaves a factor t"),
+        ("da_b", "(b_l * lams[l] * dt).sum", "(lams[l] * dt).sum", "a is multiplied by b"),
+        ("db_once", "(lams[l] * du + a_l * lams[l] * dt)", "(lams[l] * du)", "b is used twice"),
+        ("dlam_u", "b_l * du + ts[l] ** 2 * dlam", "ts[l] ** 2 * dlam", "the factor u reads the spectrum"),
+        ("dlam_t", "+ a_l * b_l * dt  # (31.18)", "# (31.18)", "t reads it too"),
+        ("dlam_direct", "+ ts[l] ** 2 * dlam + a_l", "+ a_l", "it is handed on"),
+    ),
 }  # fmt: skip

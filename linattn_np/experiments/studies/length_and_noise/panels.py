@@ -1,4 +1,4 @@
-"""The figure: nine panels, from the numbers of the JSON alone."""
+"""The figure: ten panels, from the numbers of the JSON alone."""
 
 from typing import Any
 
@@ -10,16 +10,18 @@ from ....plotting import new_figure
 from ...curves import Numbers
 from ...scale import Scale
 from . import label_noise, lengths, many_prompts, theory
-from .readers import descent, formula, of_seeds
+from .readers import few, formula, noisy, of_seeds
+from .readers_many import descent
 
 ALT = (
-    "Nine panels. One layer: loss against test length for four training lengths, dots on the curves of the formula, all falling. "
+    "Ten panels. One layer: loss against test length for four training lengths, dots on the curves of the formula, all falling. "
     "Three layers trained at 20: the mean error rises above a million below a test length of 7, while the median, and the mean "
     "inside the window of training, stay below 1. Medians for three training lengths and a constant rate: longer prompts help. "
     "Residual against eigenvalue: near zero inside the shaded window, shooting up beyond it. Noisy labels: medians of least "
     "squares peak at n = d, those of the trained model lie on Bayes' ridge. Distance to five ridges: least at Bayes' penalty. "
     "One layer fitted to N prompts: the loss peaks at N = d^2 for four sizes. With a penalty the peak shrinks and vanishes. "
-    "Three layers on N prompts: the median falls steadily, the mean jumps."
+    "Three layers on N prompts: the median falls steadily, the mean jumps. What layers of two numbers miss of Bayes: from "
+    "above 2 with one layer to below 0.01 with four."
 )
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHED: dict[str, Any] = {"color": "0.3", "linestyle": "--", "linewidth": 0.9}
@@ -27,9 +29,20 @@ SMALL: dict[str, Any] = {"frameon": False, "fontsize": 7.5}
 
 
 def draw(numbers: Numbers, scale: Scale) -> Figure:
-    """The figure: nine panels."""
-    figure, axes = new_figure(columns=3, rows=3, width=4.4, height=3.3)
-    panels = (draw_one, draw_three, draw_medians, draw_residual, draw_noise, draw_distance, draw_descent, draw_penalty, draw_many)
+    """The figure: ten panels."""
+    figure, axes = new_figure(columns=5, rows=2, width=4.0, height=3.5)
+    panels = (
+        draw_one,
+        draw_three,
+        draw_medians,
+        draw_residual,
+        draw_noise,
+        draw_distance,
+        draw_descent,
+        draw_penalty,
+        draw_many,
+        draw_few,
+    )
     for ax, panel in zip(axes.ravel(), panels, strict=True):
         panel(ax, numbers)
     return figure
@@ -171,4 +184,19 @@ def draw_many(ax: Axes, numbers: Numbers) -> None:
             ax.plot(found["counts"], row, marker, color=color, markersize=3, label=None if k else name)
     ax.axvline(125, **DASHED)
     ax.set(xscale="log", yscale="log", xlabel="prompts N", ylabel="squared error in the test", title="(i) three layers: no claim")
+    ax.legend(**SMALL)
+
+
+def draw_few(ax: Axes, numbers: Numbers) -> None:
+    """What the best layers of two numbers miss of Bayes, noise 0.5 and n = 6, and what trained three layers miss."""
+    layers = (1, 2, 3, 4)
+    missed = np.concatenate([few(numbers, count, 0.5, (6,)) for count in layers], axis=1) - 1
+    for k, row in enumerate(missed):
+        ax.plot(layers, row, "o", color=COLORS[0], markersize=3, label=None if k else "best numbers")
+    ax.plot(layers, np.median(missed, axis=0), color=COLORS[0], linewidth=1)
+    trained = noisy(numbers, "less noise, linear", "ratio", (6,))[:, 0] - 1
+    ax.plot(np.full(len(trained), 3), trained, "x", color=COLORS[1], label="trained matrices")
+    ax.set(
+        yscale="log", xticks=layers, xlabel="layers", ylabel="loss over Bayes, less 1", title="(j) the form's limit, noise 0.5"
+    )
     ax.legend(**SMALL)

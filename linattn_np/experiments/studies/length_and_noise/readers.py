@@ -7,7 +7,7 @@ import numpy as np
 
 from ...._types import Array
 from ...curves import Numbers, spread
-from . import label_noise, lengths, many_prompts, theory
+from . import label_noise, lengths, theory
 
 
 def of_seeds(entry: Any) -> Array:
@@ -176,45 +176,38 @@ def no_peak(numbers: Numbers, case: str) -> Numbers:
     return largest((found[:, 1] / found[:, 0])[:, None])
 
 
-# ---------------------------------------------------------------- number of prompts
+def few(numbers: Numbers, layers: int, noise: float, ns: tuple[int, ...]) -> Array:
+    """The least loss that layers of two numbers reach on the spectrum alone, over Bayes': (seeds, lengths)"""
+    cases = [tuple(case) for case in numbers["few"]["cases"]]
+    return of_seeds(numbers["few"]["best"])[:, [cases.index((layers, 5, noise, n)) for n in ns]]
 
 
-def descent(numbers: Numbers, d: int, n: int, penalty: float = 0.0) -> dict[int, Array]:
-    """{N: the median loss of one layer fitted to N prompts, (seeds,)}"""
-    found = numbers["many"][f"{d}, {n}"]
-    rows = of_seeds(found["loss"])[:, found["penalties"].index(penalty)]
-    return dict(zip(found["counts"], rows.T, strict=True))
+def few_over_bayes(numbers: Numbers, noise: float, ns: tuple[int, ...]) -> Numbers:
+    """The largest of it over the lengths, three layers."""
+    return largest(few(numbers, 3, noise, ns))
 
 
-def double_descent(numbers: Numbers, d: int, n: int, away: int) -> Numbers:
-    """The loss at N = d^2 over the larger of those at d^2 - away and d^2 + away."""
-    loss, D = descent(numbers, d, n), d * d
-    return smallest((loss[D] / np.maximum(loss[D - away], loss[D + away]))[:, None])
+def few_in_words(numbers: Numbers, noise: float, ns: tuple[int, ...]) -> str:
+    """Where other starts end."""
+    cases = [tuple(case) for case in numbers["few"]["cases"]]
+    middle = np.median(of_seeds(numbers["few"]["median"])[:, [cases.index((3, 5, noise, n)) for n in ns]], axis=0)
+    return "the median start ends at " + ", ".join(f"{value:.3f} (n = {n})" for n, value in zip(ns, middle, strict=True))
 
 
-def largest_in_words(numbers: Numbers, d: int, n: int, away: int) -> str:
-    """In how many seeds the loss is largest at N = d^2 of all N that were tried."""
-    loss = descent(numbers, d, n)
-    every = np.array(list(loss.values()))
-    there = (np.array(list(loss))[np.argmax(every, axis=0)] == d * d).sum()
-    return f"largest of all {len(loss)} numbers of prompts at N = d^2 in {there} of {every.shape[1]} seeds"
+def few_share(numbers: Numbers) -> Numbers:
+    """At noise 0.5: what the best numbers miss over what the trained model misses, the smallest of the lengths."""
+    ns = (4, 5, 6)
+    return smallest((few(numbers, 3, 0.5, ns) - 1) / (noisy(numbers, "less noise, linear", "ratio", ns) - 1))
 
 
-def penalty_at_peak(numbers: Numbers) -> Numbers:
-    """The loss at N = d^2 without a penalty over that with the largest."""
-    most = max(many_prompts.PENALTIES)
-    return smallest((descent(numbers, 5, 20)[25] / descent(numbers, 5, 20, most)[25])[:, None])
+def few_layers(numbers: Numbers) -> Numbers:
+    """What L layers of two numbers miss over what L + 1 miss, at noise 0.5 and n = 6: the smallest of L = 1, 2, 3."""
+    missed = np.concatenate([few(numbers, layers, 0.5, (6,)) for layers in (1, 2, 3, 4)], axis=1) - 1
+    return smallest(missed[:, :-1] / missed[:, 1:])
 
 
-def penalty_rises(numbers: Numbers) -> Numbers:
-    """How often the loss rises from one N to the next with the largest penalty."""
-    loss = descent(numbers, 5, 20, max(many_prompts.PENALTIES))
-    along = np.array([loss[N] for N in many_prompts.RIDGE_COUNTS])
-    return largest((np.diff(along, axis=0) > 0).sum(axis=0)[:, None].astype(float))
-
-
-def penalties_in_words(numbers: Numbers) -> str:
-    """Median losses at N = 25 for each penalty."""
-    return "at N = 25 " + ", ".join(
-        f"{np.median(descent(numbers, 5, 20, penalty)[25]):.2g} (penalty {penalty:g})" for penalty in many_prompts.PENALTIES
+def few_layers_in_words(numbers: Numbers) -> str:
+    """The same as ratios to Bayes."""
+    return "over Bayes: " + ", ".join(
+        f"{np.median(few(numbers, layers, 0.5, (6,))):.3f} with {layers}" for layers in (1, 2, 3, 4)
     )
