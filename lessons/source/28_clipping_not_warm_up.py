@@ -37,7 +37,7 @@
 #
 # </details>
 #
-# You will lose runs on purpose: find which rates a fixed batch allows, with and without warm-up and clipping, see where the lost ones went, and test three explanations, of which one survives.
+# You will lose runs on purpose: find which rates a fixed batch allows, with and without warm-up and clipping, see where the lost ones went, and test what kills them: the curvature at the start, the place, or the length of a step.
 
 # %%
 import numpy as np
@@ -255,6 +255,9 @@ for rate, curvature, momentum in ((0.1, 26.0, 0.0), (0.06, 60.0, 0.9), (0.06, 70
     rows.append((rate, curvature, momentum, f"{measured:.3f}",
                  f"{study.growth(rate, curvature, momentum):.3f}", f"{wrong:.3f}"))
 table(("rate", "curvature", "momentum", "measured", "(28.2)", "planted"), rows)
+
+# %% [markdown]
+# Without momentum the planted formula is right: a test at $\mu = 0$ says nothing about it.
 
 # %% [markdown]
 # ## 6. Experiment

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ..._types import Array
 from ...plotting import new_figure
 
+HIGHEST = 1e4  # the top of the axes; a cross farther up stands on it
 COLORS = {"none": "0.35", "warm-up 50": "#0072B2", "warm-up 200": "#009E73", "clip 1": "#D55E00", "from eta t = 1": "#CC79A7"}
 
 
@@ -17,7 +18,7 @@ def _line(ax: Axes, steps: Any, values: Array, color: str, label: str, lost: boo
     ax.plot(steps, values, color=color, linewidth=1.4, label=label)
     there = np.flatnonzero(np.isfinite(values))
     if lost and len(there):
-        ax.plot(np.asarray(steps)[there[-1]], values[there[-1]], "x", color=color, markersize=7)
+        ax.plot(np.asarray(steps)[there[-1]], min(values[there[-1]], HIGHEST), "x", color=color, markersize=7, clip_on=False)
 
 
 def draw_losses(losses: Mapping[str, Array], steps: int) -> Figure:
@@ -26,7 +27,7 @@ def draw_losses(losses: Mapping[str, Array], steps: int) -> Figure:
     ax = axes[0, 0]
     for (label, values), color in zip(losses.items(), COLORS.values(), strict=False):
         _line(ax, np.arange(1, len(values) + 1), values, color, label, len(values) < steps + 1)
-    ax.set(xscale="log", yscale="log", xlabel="step", ylabel="loss", ylim=(None, 1e3))
+    ax.set(xscale="log", yscale="log", xlabel="step", ylabel="loss", ylim=(None, HIGHEST))
     ax.legend(frameon=False, fontsize=8)
     return figure
 
@@ -57,9 +58,9 @@ def draw_paths(rate: float, edge: float, times: Array, runs: Mapping[str, Mappin
         words.append(
             f"{name} {f'is lost at step {lost}' if lost >= 0 else 'trains' if run['loss'][-1] < 0.5 else 'does not train'}"
         )
-    axes[0, 0].set(xscale="log", yscale="log", xlabel="step + 1", ylabel="loss", ylim=(None, 1e3))
+    axes[0, 0].set(xscale="log", yscale="log", xlabel="step + 1", ylabel="loss", ylim=(None, HIGHEST))
     axes[0, 1].axhline(edge, color="0.3", linestyle="--", linewidth=0.9)
-    axes[0, 1].set(xscale="log", yscale="log", xlabel="step + 1", ylabel="sharpness", ylim=(1, 1e4))
+    axes[0, 1].set(xscale="log", yscale="log", xlabel="step + 1", ylabel="sharpness", ylim=(1, HIGHEST))
     axes[0, 1].legend(frameon=False, fontsize=6)
     return figure, f"Rate {rate:g}, edge {edge:.0f}: " + ", ".join(words) + "."
 
