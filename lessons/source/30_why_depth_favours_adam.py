@@ -485,7 +485,8 @@ for schedule, at in (("linear", (2, 3, 4, 6, 8)), ("constant", (3, 4, 6))):
     if schedule == "linear":
         show(pictures.draw_ratios(every, "loss of SGD over Adam's"),
              "Loaded, eight seeds, up to eight layers: SGD over Adam rises by powers of ten "
-             "with the paper's clip and with layer rates; else it is ten to sixty from four on.")
+             "with the paper's clip and with layer rates; else it is ten to sixty "
+             "from four on.")
 
 # %%
 rows = []
