@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...curves import Numbers, spread
+from ...curves import Numbers, numbers_or_nan, spread
 from ...rules import Above, Claim, Row, Within, in_rows
 
 FIGURE = "why_adam_wins"
@@ -24,6 +24,12 @@ def ratio(numbers: Numbers, place: str, method: str, over: str) -> Numbers:
     """The losses of one method over those of another, seed by seed."""
     above, below = losses(numbers, place, method), losses(numbers, place, over)
     return spread([a / b if np.isfinite(a) and np.isfinite(b) else np.nan for a, b in zip(above, below, strict=True)])
+
+
+def widening(numbers: Numbers, noise: str) -> Numbers:
+    """SGD's loss over Adam's under a noise, over the same under the noise of 64 prompts, seed by seed."""
+    found = [numbers_or_nan(ratio(numbers, place, "SGD", "Adam")["each_seed"]) for place in (noise, "noise of 64 prompts")]
+    return spread(np.array(found[0]) / np.array(found[1]))
 
 
 def lost_in_words(numbers: Numbers, place: str, method: str, over: str) -> str:
@@ -50,6 +56,9 @@ def _row(name: str, statement: str, place: str, method: str, over: str, theirs: 
 
 
 ONE, QUARTER, CONSTANT, SPHERE, FULL = "Setting 1", "a quarter of the steps", "constant rate", "sphere", "full matrices"
+EQUAL = "SGD, blocks equally sharp"
+TWO, WIDE, HEADS, STILL, LARGE = "Setting 2", "n = 40, d = 8", "two heads", "no momentum", "batch 1000"
+REAL, GAUSSIAN, QUIET = "noise of 64 prompts", "Gaussian noise", "next to no noise"
 ROWS = (
     _row("layer", "One second moment for each layer does what Adam does",
          ONE, "each layer", "Adam", "0.99 of Adam's loss", Within(0.85, 1.2)),
@@ -89,6 +98,41 @@ ROWS = (
     _row("full", "With full matrices it breaks: one for each layer is not enough",
          FULL, "each layer", "Adam", "3", Above(1.7, 1)),
     _row("full_block", "With full matrices not even one for each block is", FULL, "each block", "Adam", "2", Above(1.3, 1)),
+    _row("sharp", "Rates that make all blocks equally sharp gain SGD nothing",
+         ONE, EQUAL, "SGD", "0.98", Within(0.75, 1.3)),
+    _row("sharp_gap", "Equally sharp blocks leave SGD behind Adam", ONE, EQUAL, "Adam", "6.3", Above(3, 1)),
+    _row("swapped", "With the sharpness of P and Q swapped SGD is worse (control: the rates matter)",
+         ONE, "SGD, sharpness of P and Q swapped", EQUAL, "2.0", Above(1.3, 1)),
+    _row("tight_swapped", "With a clip of .01 the wrong way round is the better one",
+         ONE, "SGD, clip .01, swapped", "SGD, clip .01, blocks equally sharp", "0.63", Within(0.4, 0.9)),
+    _row("newton", "Newton's method, exact and damped, is no ideal here", ONE, "Newton", "Adam", "4.3", Above(1.5, 1)),
+    _row("newton_tight", "A clip of .01 helps Newton's method", ONE, "Newton", "Newton, clip .01", "3.2", Above(1.5, 1)),
+    _row("gauss", "Nor is Gauss-Newton", ONE, "Gauss-Newton", "Adam", "4.4", Above(1.5, 1)),
+    _row("setting2", "In Setting 2 one for each layer does what Adam does",
+         TWO, "each layer", "Adam", "0.96", Within(0.85, 1.2)),
+    _row("setting2_gap", "In Setting 2 SGD does not, and the gap is small", TWO, "SGD", "Adam", "1.17", Above(1.05, 1)),
+    _row("setting2_one", "In Setting 2 one for all does not", TWO, "one scalar", "Adam", "1.17", Above(1.05, 1)),
+    _row("wide", "With n = 40, d = 8 one for each layer does what Adam does",
+         WIDE, "each layer", "Adam", "1.05", Within(0.85, 1.2)),
+    _row("wide_gap", "With n = 40, d = 8 SGD does not", WIDE, "SGD", "Adam", "12", Above(5, 1)),
+    _row("wide_one", "With n = 40, d = 8 one for all does not", WIDE, "one scalar", "Adam", "2.8", Above(1.7, 1)),
+    _row("large", "With batches of 1000 one for each layer does what Adam does",
+         LARGE, "each layer", "Adam", "0.98", Within(0.85, 1.2)),
+    _row("large_gap", "With batches of 1000 SGD does not", LARGE, "SGD", "Adam", "5.5", Above(3, 1)),
+    _row("large_one", "With batches of 1000 one for all does not", LARGE, "one scalar", "Adam", "1.4", Above(1.2, 1)),
+    _row("heads", "With two heads it breaks: one for each layer is not enough",
+         HEADS, "each layer", "Adam", "1.23", Above(1.1, 1)),
+    _row("heads_block", "With two heads one for each block is", HEADS, "each block", "Adam", "0.99", Within(0.85, 1.15)),
+    _row("heads_gap", "With two heads SGD does not reach Adam", HEADS, "SGD", "Adam", "3.6", Above(2, 1)),
+    _row("still", "Without momentum it breaks: one for each layer is not enough",
+         STILL, "each layer", "Adam", "1.7", Above(1.3, 1)),
+    _row("still_gap", "Without momentum SGD does not reach Adam", STILL, "SGD", "Adam", "8", Above(4, 1)),
+    _row("noise", "SGD is behind Adam under the noise of 64 prompts", REAL, "SGD", "Adam", "6.4", Above(3, 1)),
+    _row("gaussian", "SGD is behind Adam under Gaussian noise of that covariance",
+         GAUSSIAN, "SGD", "Adam", "9.9", Above(3, 1)),
+    _row("quiet", "SGD is behind Adam next to without noise", QUIET, "SGD", "Adam", "4.9", Above(3, 1)),
+    Row("tails", "Heavy tails are not the cause: the gap is no smaller without them",
+        GAUSSIAN, "1.5", partial(widening, noise=GAUSSIAN), Above(0.8, 0.5)),
     Row("long_steps", "SGD's rare long steps set its rate: 99.9 % step over the median step",
         ONE, "12", partial(lengths, method="SGD"), Above(8, 2.5)),
     Row("even_steps", "Adam's steps are even", ONE, "1.4", partial(lengths, method="Adam"), Within(1, 2.5)),

@@ -1,4 +1,4 @@
-"""Test losses of every method at its own best rate, where the claim holds and where it breaks; the searches; the step lengths."""
+"""Test losses of every method at its own best rate, where the claim holds and where it breaks; three noises; the searches."""
 
 from typing import Any
 
@@ -20,9 +20,10 @@ __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "sum
 TITLE = "Why Adam wins: one second moment for each layer, where that is enough, and where it is not"
 SECONDS = {"paper": 420, "quick": 18}
 ALT = (
-    "Six panels. Test losses in Setting 1, a dot for each seed and a bar at the median of each of 15 methods, with a dashed line "
-    "at Adam's median. The same for fewer methods with a quarter of the steps, at a constant rate, on the sphere, and with full "
-    "matrices. The searches: loss against learning rate over the best one, a line for each method."
+    "Twelve panels. Test losses in Setting 1, a dot for each seed and a bar at the median of each of 22 methods, with a dashed "
+    "line at Adam's median. The same for fewer methods with a quarter of the steps, at a constant rate, on the sphere, with full "
+    "matrices, in Setting 2, with larger prompts, with two heads, without momentum, with batches of 1000; and for SGD and Adam "
+    "under three noises. The searches: loss against learning rate over the best one, a line for each method."
 )
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 
@@ -31,7 +32,7 @@ def size_of(scale: Scale) -> Size:
     """The size at a scale; no rate is searched but at the paper's."""
     if scale.name == "paper":
         return Size()
-    steps, batch, batches, prompts = (400, 64, 5, 200) if scale.name == "quick" else (scale.steps, 8, 1, 16)
+    steps, batch, batches, prompts = (200, 64, 5, 200) if scale.name == "quick" else (min(scale.steps, 40), 8, 1, 16)
     return Size(steps, batch, batches, prompts, tuple(range(300, 300 + min(scale.seeds, 2))), ())
 
 
@@ -77,43 +78,55 @@ def number(value: Any) -> float | None:
 
 
 def draw(numbers: Numbers, scale: Scale) -> Figure:
-    """The figure: six panels."""
-    figure, axes = new_figure(columns=3, rows=2, width=5.2, height=3.9)
-    for ax, letter, place in zip(axes.ravel(), "abcde", ASKED, strict=False):
+    """The figure: a panel for each place, one for the noises, one for the searches."""
+    figure, axes = new_figure(columns=4, rows=3, width=4.6, height=4.1)
+    places = [place for place in ASKED if place not in training.NOISES]
+    for ax, letter, place in zip(axes.ravel(), "abcdefghij", places, strict=False):
         draw_place(ax, numbers, place, f"({letter}) {place}")
-    draw_search(axes[1, 2], numbers)
+    draw_noises(axes[2, 2], numbers, "(k) SGD and Adam under three noises")
+    draw_search(axes[2, 3], numbers, "(l) the searches in Setting 1")
     return figure
+
+
+def colour(method: str) -> str:
+    """SGD orange, Adam blue, what lies between them grey."""
+    return ORANGE if method.startswith("SGD") else BLUE if "Adam" in method else GREY
+
+
+def dots(ax: Axes, every: Any, row: float, color: str) -> None:
+    """The losses of each seed in a row, a bar at their median; a lost run has no dot."""
+    ax.plot(every, np.full(len(every), -row), "o", color=color, markersize=3, alpha=0.7)
+    ax.plot([np.median(every)] * 2, [-row - 0.3, -row + 0.3], color=color, linewidth=2)
 
 
 def draw_place(ax: Axes, numbers: Numbers, place: str, title: str) -> None:
     """A dot for each seed, a bar at the median; Adam's median as a line."""
     methods = list(numbers["places"][place]["methods"])
     for row, method in enumerate(methods):
-        every = np.array(losses(numbers, place, method))
-        color = ORANGE if method.startswith("SGD") else BLUE if "Adam" in method else GREY
-        ax.plot(every, np.full(len(every), -row), "o", color=color, markersize=3, alpha=0.7)
-        ax.plot([np.median(every)] * 2, [-row - 0.3, -row + 0.3], color=color, linewidth=2)
+        dots(ax, losses(numbers, place, method), row, colour(method))
     ax.axvline(float(np.median(losses(numbers, place, "Adam"))), color=BLUE, linestyle="--", linewidth=0.9)
     ax.set(xscale="log", xlabel="test loss", title=title)
-    ax.set_yticks(-np.arange(len(methods)), methods, fontsize=7)
+    ax.set_yticks(-np.arange(len(methods)), methods, fontsize=6 if len(methods) > 12 else 7)
 
 
-def draw_search(ax: Axes, numbers: Numbers) -> None:
+def draw_noises(ax: Axes, numbers: Numbers, title: str) -> None:
+    """SGD and Adam, a row for each noise."""
+    for row, place in enumerate(training.NOISES):
+        for method in ("SGD", "Adam"):
+            dots(ax, losses(numbers, place, method), row, colour(method))
+    ax.set(xscale="log", xlabel="test loss", title=title, ylim=(-2.6, 0.6))
+    ax.set_yticks(-np.arange(len(training.NOISES)), training.NOISES, fontsize=7)
+
+
+def draw_search(ax: Axes, numbers: Numbers, title: str) -> None:
     """The searches in Setting 1: the loss over its least against the rate over the best."""
     for method, found in numbers["places"]["Setting 1"]["methods"].items():
         points = [(float(r) / found["rate"], s) for r, s in found["search"].items() if s is not None]
         if len(points) > 1:
             least = min(s for _, s in points)
             rates, scores = np.array(sorted(points)).T
-            color = ORANGE if method.startswith("SGD") else BLUE if "Adam" in method else GREY
-            ax.plot(rates, np.exp(scores - least), "o-", color=color, linewidth=1, markersize=3)
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="rate over the best",
-        ylabel="loss over the least",
-        title="(f) the searches in Setting 1",
-    )
+            ax.plot(rates, np.exp(scores - least), "o-", color=colour(method), linewidth=1, markersize=3)
+    ax.set(xscale="log", yscale="log", xlabel="rate over the best", ylabel="loss over the least", title=title)
 
 
 def summary(numbers: Numbers) -> str:

@@ -5,7 +5,7 @@ the claim, and controls of the same number of groups. :class:`Turned` is Adam th
 
     w = R x,   the gradient by w is R g,   x <- R^T update(w, R g)
 
-so what depends on the axes depends on R.
+so what depends on the axes depends on R. ``curvature`` has the optimizers that know the Hessian.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,8 @@ import numpy as np
 
 from ...._checks import one_of
 from ...._types import Array
-from ....optimizers import SGD, SOAP, Adam, Muon
+from ....optimizers import SGD, SOAP, Adam, Muon, Newton
+from .curvature import Curvature, Equalised
 
 SHARINGS = ("P and Q", "last Q", "random")
 TURNS = ("blocks", "everything")
@@ -99,6 +100,10 @@ def _sgd(base: float | None = None) -> Callable[[float, int], Any]:
     return lambda rate, seed: SGD(rate, 0.9, None if base is None else tuple(base**l for l in range(3)))
 
 
+def _newton(kind: str) -> Callable[[float, int], Any]:
+    return lambda rate, seed: Newton(rate, Curvature(kind), 0.9, damping=0.1, alpha=0.9, every=20)
+
+
 METHODS = {
     "SGD": Method(_sgd(), 1.0, 0.32),
     "SGD, tight clip": Method(_sgd(), 0.001, 64.0),
@@ -115,4 +120,11 @@ METHODS = {
     "Adam, everything turned": Method(lambda rate, seed: Turned(rate, "everything", seed), 1.0, 0.06),
     "Muon": Method(lambda rate, seed: Muon(rate, 0.9), 1.0, 0.04),
     "SOAP": Method(lambda rate, seed: SOAP(rate, 0.9, 0.9, every=1), 1.0, 0.04),
+    "SGD, blocks equally sharp": Method(lambda rate, seed: Equalised(rate), 1.0, 0.1),
+    "SGD, sharpness of P and Q swapped": Method(lambda rate, seed: Equalised(rate, swapped=True), 1.0, 0.1),
+    "SGD, clip .01, blocks equally sharp": Method(lambda rate, seed: Equalised(rate), 0.01, 2.0),
+    "SGD, clip .01, swapped": Method(lambda rate, seed: Equalised(rate, swapped=True), 0.01, 2.0),
+    "Newton": Method(_newton("hessian"), 1.0, 0.1),
+    "Newton, clip .01": Method(_newton("hessian"), 0.01, 2.0),
+    "Gauss-Newton": Method(_newton("gauss_newton"), 1.0, 0.1),
 }
