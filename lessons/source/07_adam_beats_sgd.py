@@ -528,7 +528,7 @@ table(("run", "at step 1", "median of the run", "largest", "ceiling"), [
       f"rate times sharpness, {by_profile(2, 3)} seeds")
 
 # %% [markdown]
-# At 0.02 SGD uses a tenth of what its ceiling allows, apart from a short burst: it is slow by choice, and no curvature caps it. At its best rate the first step uses more than half, and bursts go far beyond, from which clipping brings it back; at twice that rate, where the search found it worse, even the first step is beyond. Adam's first steps are far beyond 38. The weights $P$ have next to no gradient there, so their $\sqrt{\hat v}$ is tiny, and a bound for a quadratic that stays does not hold where $\hat v$ grows by the step; soon it is far below. The ceiling explains where SGD's best rate ends, not why Adam is sooner. (On one fixed batch, without noise, both do climb to their ceilings: lesson 10.)
+# At 0.02 SGD uses a tenth of what its ceiling allows, apart from a short burst: it is slow by choice, and no curvature caps it. At its best rate the first step uses more than half, and bursts go far beyond, from which clipping brings it back; at twice that rate, where the search found it worse, even the first step is beyond. Adam's first steps are far beyond 38. The weights $P$ have next to no gradient there, so their $\sqrt{\hat v}$ is tiny, and a bound for a quadratic that stays does not hold where $\hat v$ grows by the step; soon it is far below. The ceiling explains where SGD's best rate ends, not why Adam is sooner: see lesson 29. (On one fixed batch, without noise, both do climb to their ceilings: lesson 10.)
 #
 # **Three settings.** At the rates of the released code, as the paper has it, at class size. Each point is the median of a twentieth of the run.
 
