@@ -156,7 +156,6 @@ EXERCISES = (
         "29.6", "The place, one of the names in ``places``, where one second moment for each layer ends far above Adam.",
         "sphere",
         slips=(
-            Slip("more prompts in a batch: the two losses are all but equal", "batch 1000"),
             Slip("the losses are high there for every method: look at their ratio", "Setting 2"),
             Slip("a wider model: look at the ratio, not at the loss", "n = 40, d = 8"),
             Slip("a single seed is not enough here: take the median of all", "a quarter of the steps"),

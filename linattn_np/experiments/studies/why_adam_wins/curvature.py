@@ -15,7 +15,7 @@ from ....measures.landscape import Objective
 from ....prompts import RegressionTask
 
 KINDS = ("hessian", "gauss_newton")
-PROMPTS = 512
+PROMPTS = 256
 
 
 @lru_cache(maxsize=1)
