@@ -139,7 +139,7 @@ def test_descent_under_a_noise_is_a_loop_of_clipped_steps_on_fresh_prompts():
     assert not np.isfinite(run("Gaussian", 5, 1e200)).all()
 
 
-def test_places_change_the_model_the_batch_and_the_momentum():
+def test_places_change_the_model_the_batch_and_the_momentum(monkeypatch):
     assert training.optimizer_of("no momentum", "SGD, rates 16^l", 0.5, 1) == SGD(0.5, 0.0, (1, 16, 256))
     assert training.optimizer_of("no momentum", "each layer", 0.5, 1) == Adam(0.5, 0.0, 0.9, second_moment="layer")
     assert training.optimizer_of("two heads", "Adam", 0.5, 1) == Adam(0.5, 0.9, 0.9)
@@ -147,9 +147,19 @@ def test_places_change_the_model_the_batch_and_the_momentum():
     assert all({"momentum", "beta1"} & set(fields(method)) for method in training.ASKED["no momentum"])
     assert training.rate_at("no momentum", "SGD", 1) == 4.48 and training.rate_at("no momentum", "Adam", 0) == 0.04
     assert round(training.PLACES["batch 1000"].batches * training.Size().batch) == 1000
-    for place in ("two heads", "n = 40, d = 8", *training.NOISES):
+    asked, train = [], training.train
+    spied = lambda task, optimizer, steps, batch, **more: (
+        asked.append((more["model"], steps, batch)) or train(task, optimizer, steps, batch, **more)
+    )
+    monkeypatch.setattr(training, "train", spied)
+    places, losses = ("two heads", "n = 40, d = 8", "batch 1000", "full matrices", *training.NOISES), []
+    for place in places:
         found = training.trained(place, "Adam", 0.01, 3, TINY)
         assert np.isfinite(found["loss"]) and np.isnan(found["lengths"]).any() == (place in training.NOISES)
+        losses.append(found["loss"])
+    assert len(set(map(float, losses))) == len(places)  # each noise is its own
+    made = la.LinearTransformer
+    assert asked == [(made(heads=2), 6, 8), (made(d=8), 6, 8), (made(), 6, 31), (made(full=True), 6, 8)]
 
 
 def test_one_run_is_that_of_train_and_its_steps_are_in_units_of_a_constant_rate():
