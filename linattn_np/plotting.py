@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ._types import Array
 
@@ -61,3 +62,11 @@ def median_band(ax: Axes, x: npt.ArrayLike, quartiles: npt.ArrayLike, label: str
     style = {**STYLES.get(label, {}), **style}
     ax.plot(x, median, label=label, linewidth=1.6, **style)
     ax.fill_between(x, low, high, color=style.get("color"), alpha=0.2, linewidth=0)
+
+
+def plain_ticks(ax: Axes) -> None:
+    """A logarithmic x axis whose labels stay apart over one or two decades: at 1, 2 and 5, at 1 alone over more than two."""
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())

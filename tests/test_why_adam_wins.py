@@ -219,6 +219,16 @@ def test_the_readers_read_ratios_of_the_same_seed_and_count_what_is_lost():
     assert all(method in training.ASKED[place] for place, method in wanted) and figure.number(np.inf) is None
 
 
+def test_labels_of_a_logarithmic_axis_stay_apart():
+    for last, wanted in ((3e-3, ["0.0005", "0.001", "0.002"]), (10.0, ["0.001", "0.01", "0.1", "1"])):
+        plot, axes = la.plotting.new_figure()
+        axes[0, 0].set(xscale="log", xlim=(4e-4, last))
+        la.plotting.plain_ticks(axes[0, 0])
+        plot.draw_without_rendering()
+        shown = [tick.get_text() for tick in axes[0, 0].get_xticklabels() if 4e-4 <= float(tick.get_text()) <= last]
+        assert shown[: len(wanted)] == wanted
+
+
 FIGURE = Path(__file__).parents[1] / "figures" / "why_adam_wins.json"
 
 

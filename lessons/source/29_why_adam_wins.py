@@ -84,8 +84,8 @@ def history(method, seed):
 
 paths = {method: history(method, SEED) for method in ("SGD", "Adam")}
 show(pictures.draw_losses({method: path.loss for method, path in paths.items()}),
-     "Loss of fresh batches against step, logarithmic: SGD and Adam fall together at first, "
-     "then Adam falls several times as far as SGD.")
+     "Loss of fresh batches against step, logarithmic: Adam lies below SGD from the start and "
+     "ends several times lower.")
 
 # %% [markdown]
 # Two guesses. Adam has a second moment for each of 125 live weights. With how few would it end as low? And: let Adam see the weights of each block $P_l'$, $Q_l'$ through a random rotation of its 25 numbers, so that its coordinates mean nothing any more. By which factor does its loss grow?

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..._types import Array
-from ...plotting import new_figure
+from ...plotting import new_figure, plain_ticks
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 
@@ -67,6 +67,7 @@ def draw_ladder(panels: Mapping[str, Mapping[str, Array]]) -> Figure:
     for ax, (title, rows) in zip(axes[0], panels.items(), strict=True):
         _rungs(ax, rows)
         ax.set(xscale="log", xlabel="test loss", title=title)
+        plain_ticks(ax)
     return figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ....plotting import new_figure
+from ....plotting import new_figure, plain_ticks
 from ....training.runs import RunFolder
 from ...curves import Numbers
 from ...scale import Scale, counted
@@ -106,6 +106,7 @@ def draw_place(ax: Axes, numbers: Numbers, place: str, title: str) -> None:
         dots(ax, losses(numbers, place, method), row, colour(method))
     ax.axvline(float(np.median(losses(numbers, place, "Adam"))), color=BLUE, linestyle="--", linewidth=0.9)
     ax.set(xscale="log", xlabel="test loss", title=title)
+    plain_ticks(ax)
     ax.set_yticks(-np.arange(len(methods)), methods, fontsize=6 if len(methods) > 12 else 7)
 
 
@@ -115,6 +116,7 @@ def draw_noises(ax: Axes, numbers: Numbers, title: str) -> None:
         for method in ("SGD", "Adam"):
             dots(ax, losses(numbers, place, method), row, colour(method))
     ax.set(xscale="log", xlabel="test loss", title=title, ylim=(-2.6, 0.6))
+    plain_ticks(ax)
     ax.set_yticks(-np.arange(len(training.NOISES)), training.NOISES, fontsize=7)
 
 
