@@ -1,7 +1,8 @@
 """What the study says, each sentence with its number and the rule that judges it, written before the run.
 
 A number is a ratio of test losses of the same seed, each method at its own best rate; the ranges are what earlier runs on other
-seeds let expect. Where a run is lost its ratio is missing, and the words beside the claim count it.
+seeds let expect. Where a run is lost its ratio is missing; the words beside the claim count the runs that are
+lost or end above the loss of answering 0.
 """
 
 from functools import partial
@@ -11,6 +12,7 @@ import numpy as np
 
 from ...curves import Numbers, numbers_or_nan, spread
 from ...rules import Above, Claim, Row, Within, in_rows
+from .training import PLACES
 
 FIGURE = "why_adam_wins"
 
@@ -32,13 +34,17 @@ def widening(numbers: Numbers, noise: str) -> Numbers:
     return spread(np.array(found[0]) / np.array(found[1]))
 
 
+def gone(numbers: Numbers, place: str, method: str) -> int:
+    """How many runs are lost, or end above the loss d of answering 0 to everything."""
+    return sum(loss > PLACES[place].task.d for loss in losses(numbers, place, method))
+
+
 def lost_in_words(numbers: Numbers, place: str, method: str, over: str) -> str:
-    """Median losses, lost runs, and whether a best rate lies at the end of its search."""
+    """Median losses at which rates, and how many runs are lost or worse than answering 0."""
     words = []
     for name in (method, over):
         found = numbers["places"][place]["methods"][name]
-        every = losses(numbers, place, name)
-        lost = sum(not np.isfinite(loss) for loss in every)
+        every, lost = losses(numbers, place, name), gone(numbers, place, name)
         words.append(
             f"{name} {np.median(every):.3g} at rate {found['rate']:g}" + (f", {lost} of {len(every)} lost" if lost else "")
         )

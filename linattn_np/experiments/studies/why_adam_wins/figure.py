@@ -11,7 +11,7 @@ from ....training.runs import RunFolder
 from ...curves import Numbers
 from ...scale import Scale, counted
 from . import training
-from .claims import CLAIMS, losses, ratio
+from .claims import CLAIMS, gone, losses, ratio
 from .methods import METHODS
 from .training import ASKED, Size
 
@@ -23,7 +23,8 @@ ALT = (
     "Twelve panels. Test losses in Setting 1, a dot for each seed and a bar at the median of each of 22 methods, with a dashed "
     "line at Adam's median. The same for fewer methods with a quarter of the steps, at a constant rate, on the sphere, with full "
     "matrices, in Setting 2, with larger prompts, with two heads, without momentum, with batches of 1000; and for SGD and Adam "
-    "under three noises. The searches: loss against learning rate over the best one, a line for each method."
+    "under three noises; triangles at the right end are lost runs. The searches: loss against learning rate over the best one, "
+    "a line for each method."
 )
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.35"
 
@@ -93,17 +94,19 @@ def colour(method: str) -> str:
     return ORANGE if method.startswith("SGD") else BLUE if "Adam" in method else GREY
 
 
-def dots(ax: Axes, every: Any, row: float, color: str) -> None:
-    """The losses of each seed in a row, a bar at their median; a lost run has no dot."""
-    ax.plot(every, np.full(len(every), -row), "o", color=color, markersize=3, alpha=0.7)
-    ax.plot([np.median(every)] * 2, [-row - 0.3, -row + 0.3], color=color, linewidth=2)
+def dots(ax: Axes, every: Any, row: float, color: str, worst: float) -> None:
+    """The losses of each seed in a row, a bar at their median; what is lost or above ``worst`` is a triangle there."""
+    shown = np.minimum(every, worst)
+    for marker, there in (("o", shown < worst), (">", shown == worst)):
+        ax.plot(shown[there], np.full(there.sum(), -row), marker, color=color, markersize=3, alpha=0.7)
+    ax.plot([np.median(shown)] * 2, [-row - 0.3, -row + 0.3], color=color, linewidth=2)
 
 
 def draw_place(ax: Axes, numbers: Numbers, place: str, title: str) -> None:
     """A dot for each seed, a bar at the median; Adam's median as a line."""
     methods = list(numbers["places"][place]["methods"])
     for row, method in enumerate(methods):
-        dots(ax, losses(numbers, place, method), row, colour(method))
+        dots(ax, losses(numbers, place, method), row, colour(method), training.PLACES[place].task.d)
     ax.axvline(float(np.median(losses(numbers, place, "Adam"))), color=BLUE, linestyle="--", linewidth=0.9)
     ax.set(xscale="log", xlabel="test loss", title=title)
     plain_ticks(ax)
@@ -114,7 +117,7 @@ def draw_noises(ax: Axes, numbers: Numbers, title: str) -> None:
     """SGD and Adam, a row for each noise."""
     for row, place in enumerate(training.NOISES):
         for method in ("SGD", "Adam"):
-            dots(ax, losses(numbers, place, method), row, colour(method))
+            dots(ax, losses(numbers, place, method), row, colour(method), training.PLACES[place].task.d)
     ax.set(xscale="log", xlabel="test loss", title=title, ylim=(-2.6, 0.6))
     plain_ticks(ax)
     ax.set_yticks(-np.arange(len(training.NOISES)), training.NOISES, fontsize=7)
@@ -136,10 +139,11 @@ def summary(numbers: Numbers) -> str:
     lines = [numbers["sizes"]]
     for place, found in numbers["places"].items():
         middle = {method: float(np.median(losses(numbers, place, method))) for method in found["methods"]}
-        lost = sum(loss is None for each in found["methods"].values() for loss in each["loss"])
+        lost = sum(gone(numbers, place, method) for method in found["methods"])
         edge = [method for method, each in found["methods"].items() if each["at_the_edge"]]
         lines.append(
-            f"{place}: " + ", ".join(f"{method} {loss:.3g}" for method, loss in middle.items()) + f"; {counted(lost, 'run')} lost"
+            f"{place}: " + ", ".join(f"{method} {loss:.3g}" for method, loss in middle.items())
+            + f"; {counted(lost, 'run')} lost or worse than answering 0"
             + (f"; at the edge of the search: {', '.join(edge)}" if edge else "")
         )  # fmt: skip
     over = ratio(numbers, "Setting 1", "each layer", "Adam")["median"]
