@@ -13,7 +13,7 @@ from linattn_np.optimizers import SGD, Adam, Newton
 from linattn_np.training.runs import RunFolder
 
 SHAPE = (3, 1, 2, 2, 2)
-LOST, NOT_AGREED = 0, {"constant", "constant_one"}
+LOST, NOT_AGREED = 10, {"constant", "constant_one", "tight_swapped", "wide", "still"}
 TINY = training.Size(steps=6, batch=8, batches=2, prompts=16, seeds=(3,), search=(1, 2))
 
 
@@ -233,14 +233,16 @@ FIGURE = Path(__file__).parents[1] / "figures" / "why_adam_wins.json"
 
 
 def test_what_the_committed_figure_says():
-    """Eight seeds that no search saw; nothing is lost; one best rate is at the end of its search; what fails is named."""
+    """Eight seeds that no search saw; runs are lost by rates of curvature and Gauss-Newton alone; what fails is named."""
     numbers = json.loads(FIGURE.read_text())
     assert numbers["scale"]["name"] == "paper" and len(numbers["seeds_used"]) == 8
     assert set(numbers["seeds_used"]).isdisjoint(numbers["seeds_of_the_search"])
     every = [found for place in numbers["places"].values() for found in place["methods"].values()]
     assert len(every) == sum(map(len, training.ASKED.values())) and all(len(found["loss"]) == 8 for found in every)
-    assert sum(loss is None for found in every for loss in found["loss"]) == LOST
+    lost = {(place, m): claims.gone(numbers, place, m) for place, methods in training.ASKED.items() for m in methods}
+    assert sum(lost.values()) == LOST and not any(count for (place, m), count in lost.items() if place != "Setting 1")
+    assert all("sharp" in m or "swapped" in m or m == "Gauss-Newton" for (_, m), count in lost.items() if count)
     edges = [(place, m) for place, at in numbers["places"].items() for m, found in at["methods"].items() if found["at_the_edge"]]
-    assert edges == [("sphere", "SGD, rates 16^l")]  # no claim reads it
+    assert edges == []
     verdicts = {claim.id.partition(".")[2]: claim.rule.verdict(claim.values(numbers)) for claim in claims.CLAIMS}
     assert {name for name, verdict in verdicts.items() if verdict != "agrees"} == NOT_AGREED

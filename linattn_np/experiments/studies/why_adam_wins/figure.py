@@ -18,7 +18,7 @@ from .training import ASKED, Size
 __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "summary"]
 
 TITLE = "Why Adam wins: one second moment for each layer, where that is enough, and where it is not"
-SECONDS = {"paper": 420, "quick": 18}
+SECONDS = {"paper": 660, "quick": 18}
 ALT = (
     "Twelve panels. Test losses in Setting 1, a dot for each seed and a bar at the median of each of 22 methods, with a dashed "
     "line at Adam's median. The same for fewer methods with a quarter of the steps, at a constant rate, on the sphere, with full "
@@ -131,7 +131,7 @@ def draw_search(ax: Axes, numbers: Numbers, title: str) -> None:
             least = min(s for _, s in points)
             rates, scores = np.array(sorted(points)).T
             ax.plot(rates, np.exp(scores - least), "o-", color=colour(method), linewidth=1, markersize=3)
-    ax.set(xscale="log", yscale="log", xlabel="rate over the best", ylabel="loss over the least", title=title)
+    ax.set(xscale="log", yscale="log", xlabel="rate over the best", ylabel="loss over the least", title=title, ylim=(0.8, 1e3))
 
 
 def summary(numbers: Numbers) -> str:
