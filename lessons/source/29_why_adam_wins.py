@@ -513,7 +513,7 @@ paper_and_us([f"why_adam_wins.{name}" for name in (
     "gaussian", "quiet", "tails", "long_steps", "even_steps")])
 
 # %% [markdown]
-# Five lines of 51 do not agree, or in direction only, and stand as they were written:
+# Of the study's 51 lines, of which the table has most, five do not agree or in direction only. They stand as they were written:
 #
 # - *Constant rate.* One second moment for each layer does not keep up with Adam there, it is ahead, by more than the rule allows; and one for all does gain over SGD, where two earlier looks had found nothing.
 # - *$n = 40$, $d = 8$.* One for each layer misses its limit of 1.2 narrowly. SGD and one for all are much farther off.
