@@ -33,7 +33,7 @@ def size_of(scale: Scale) -> Size:
     """The size at a scale; no rate is searched but at the paper's."""
     if scale.name == "paper":
         return Size()
-    steps, batch, batches, prompts = (120, 64, 3, 200) if scale.name == "quick" else (min(scale.steps, 40), 8, 1, 16)
+    steps, batch, batches, prompts = (120, 64, 3, 200) if scale.name == "quick" else (min(scale.steps, 12), 8, 1, 16)
     return Size(steps, batch, batches, prompts, tuple(range(300, 300 + min(scale.seeds, 2))), ())
 
 
