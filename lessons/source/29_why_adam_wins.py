@@ -199,10 +199,9 @@ show(pictures.draw_singular_values(s, after),
 # $$ x \leftarrow R^\top\, \mathrm{update}(R x, R g) \tag{29.13} $$
 #
 # > **Where people slip**
-# > - *Shares of a cause.* "The clip explains 70 % of the gap" depends on what was added before it. Here every step is a pair: with it and without it, each at its own best rate.
 # > - *A control without its number.* Three groups may help because they are three. So there are three at random.
 # > - *The floor.* After 2000 steps all good methods have about the same loss, since three layers can do no more. Equal losses there are equal floors; so compare earlier too.
-# > - *"Equal curvature."* A gradient's scale and a curvature are different numbers, and section 6 tells them apart.
+# > - *Scale and curvature.* A gradient's scale and a curvature are different numbers; section 6 tells them apart.
 
 # %% [markdown]
 # ## 3. On paper
@@ -399,7 +398,7 @@ table(("ratio", "median", "rule", "holds"),
 reveal("29.p1", 3, f"One for each layer: {over('each layer', 'Adam'):.2f} of Adam's loss.")
 
 # %% [markdown]
-# So the number of second moments does not matter, and the coordinates do not: what matters is that each layer has its own. SGD gets there without any second moment, once its rates are steep enough. A tight clip alone brings it part of the way; how much of a gap an ingredient "explains" depends on the order in which they are added, so no shares are given.
+# So the number of second moments does not matter, and the coordinates do not: what matters is that each layer has its own. SGD gets there without any, once its rates are steep enough. A tight clip alone brings it part of the way; how much an ingredient "explains" depends on the order in which they are added, so no shares are given.
 #
 # **Turned.** By section 5 an optimizer's groups say which rotations it can see. Adam turned inside its blocks should be Adam, if coordinates inside blocks mean nothing; turned as a whole it should be no better than one scalar.
 
@@ -459,7 +458,7 @@ table(("method", *(f"seed {seed}" for seed in few)),
       [(method, *losses) for method, losses in bent.items()], "test losses")
 
 # %% [markdown]
-# The blocks do differ, by a factor of a hundred and more, and no less where Adam ends than where SGD does. Yet with all blocks equally sharp SGD is no nearer to Adam. Such rates do matter: on the study's eight seeds the swapped ones are worse in the median, and both lose runs. They are not what is missing. What the layers need is the scale of their gradients, not that of their curvatures.
+# The blocks do differ, by a factor of a hundred and more, and no less where Adam ends than where SGD does. Yet with all blocks equally sharp SGD is no nearer to Adam. Nor does it matter much whose curvature a rate follows: swapped, SGD is better on these three seeds, and on the study's eight worse in the median and scattered widely. What the layers need is the scale of their gradients.
 #
 # **Is it the tails?** Lesson 08 found heavy tails in the gradient noise. Here three kinds of noise with the same prompts: the mean of 64; Gaussian with that covariance, (29.12); and the mean of 1024. Each method at its own best rate under each of them:
 
@@ -477,7 +476,7 @@ table(("noise", *(f"SGD / Adam, seed {seed}" for seed in two_seeds),
         stored(place, "SGD") / stored(place, "Adam")) for place in training.NOISES])
 
 # %% [markdown]
-# Take the tails away and the gap is no smaller; take nearly all noise away and it is still there. Tails are acquitted of the gap. They are not harmless: without a clip they cost SGD its life (lesson 08). Given its prompts (29.12) is Gaussian, but its size still changes with them, so "no tails" is true of each step and not of the run.
+# Take the tails away and the gap is no smaller; take nearly all noise away and it is still there. Tails are acquitted of the gap. (Given its prompts (29.12) is Gaussian; its size still changes with them.)
 #
 # **Does it hang on the schedule?** The headline with a constant rate, each method at its best constant rate:
 
@@ -494,14 +493,14 @@ rows = [(method, np.median(ladder[method]), np.median(constant[method]),
 table(("method", "falling", "constant", "constant, eight seeds, loaded"), rows)
 
 # %% [markdown]
-# At a constant rate noise leaves every method on a floor, most of all those with long steps, and one scalar gains less over SGD. One second moment for each layer keeps up with Adam either way. SGD with layer rates is then ahead of both: its steps shrink with the gradient, theirs do not.
+# At a constant rate every method stays higher, and one scalar gains less over SGD. One second moment for each layer keeps up with Adam either way; SGD with layer rates is then ahead of both.
 #
-# **Where does it break?** A finding of this kind holds where it was tried. Exercise 29.6 gives you four places in which the data, the width or the length of the run are others, and asks for the one in which one second moment for each layer is *not* enough. Do it before you read on: section 7 has the answer.
+# **Where does it break?** Exercise 29.6 gives you four other places, and asks for the one in which one second moment for each layer is *not* enough. Do it before you read on: section 7 has the answer.
 
 # %% [markdown]
 # ## 7. The paper and us
 #
-# There is no paper here: the study is our own. Effects were found on other seeds, twice and by independent code; the second look corrected the first. Then the rules were written, and the study searched each method's rate by factors of 1.4 on two seeds, and ran it on eight others. Adam-mini (Zhang et al. 2024) has one second moment for each row or head; "blocks have different curvature" as the reason why Transformers need Adam is Zhang et al. (arXiv 2402.16788).
+# There is no paper here: the study is our own. Effects were found on other seeds, twice and by independent code. Then the rules were written, and the study searched each method's rate by factors of 1.4 on two seeds, and ran it on eight others.
 
 # %%
 paper_and_us([f"why_adam_wins.{name}" for name in (
@@ -515,12 +514,12 @@ paper_and_us([f"why_adam_wins.{name}" for name in (
 # %% [markdown]
 # Of the study's 51 lines, of which the table has most, five do not agree or in direction only. They stand as they were written:
 #
-# - *Constant rate.* One second moment for each layer does not keep up with Adam there, it is ahead, by more than the rule allows; and one for all does gain over SGD, where two earlier looks had found nothing.
+# - *Constant rate.* One second moment for each layer is ahead of Adam, by more than the rule allows; and one for all does gain over SGD.
 # - *$n = 40$, $d = 8$.* One for each layer misses its limit of 1.2 narrowly. SGD and one for all are much farther off.
-# - *No momentum.* The second look had found that the claim breaks there. Eight other seeds and a search of our own hardly see it: one for each layer ends near Adam.
+# - *No momentum.* An earlier look had found that the claim breaks there; on these seeds one for each layer ends near Adam.
 # - *Swapped sharpness with a clip of .01.* It was to be the better one, and is neither better nor worse; both lose a run.
 #
-# Where the claim does break: on the **sphere**, by a factor of two to three, and one for each block mends it; with two heads, where blocks mend it as well; with full matrices, where they do not. And two methods are less safe than their medians. SGD with rates $16^l$ ends in one of eight seeds where plain SGD does; its search has a hump before the best rate. Gauss-Newton, at the best rate of two seeds, is lost in five of the eight others. Newton's damping, 0.1, and its averaging were not searched: so exact curvature alone is no short way to Adam's loss, which does not say that no damped Newton is.
+# The claim does break on the **sphere**, by a factor of two to three, and one for each block mends it; with two heads, where blocks mend it too; with full matrices, where they do not. And two methods are less safe than their medians: SGD with rates $16^l$ ends in one of eight seeds where plain SGD does, and Gauss-Newton, at the best rate of two seeds, is lost in five of eight others. Newton's damping, 0.1, and its averaging were not searched.
 #
 # **What is still open.**
 #
