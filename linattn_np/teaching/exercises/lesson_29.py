@@ -152,14 +152,11 @@ EXERCISES = (
             Slip("a sample covariance is over one less than the number", _noisy(less=0)),
         ),
     ),
-    Exercise(
-        "29.6", "The place, one of the names in ``places``, where one second moment for each layer ends far above Adam.",
-        "sphere",
-        slips=(
-            Slip("the losses are high there for every method: look at their ratio", "Setting 2"),
-            Slip("a wider model: look at the ratio, not at the loss", "n = 40, d = 8"),
-            Slip("a single seed is not enough here: take the median of all", "a quarter of the steps"),
-        ),
+    choice(
+        "29.6", "The letter of the place in ``places`` where one second moment for each layer ends far above Adam.", "d",
+        a="a single seed is not enough here: take the median of all",
+        b="the losses are high there for every method: look at their ratio",
+        c="a wider model: what is its ratio beside those of the others?",
     ),
     choice(
         "29.t1", "A method for three layers has three second moments, of groups drawn at random. It ends where one second moment "
