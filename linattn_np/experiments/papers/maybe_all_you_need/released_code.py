@@ -29,7 +29,8 @@ __all__ = ["ALT", "CLAIMS", "SECONDS", "TITLE", "draw", "measure", "sizes", "sum
 
 TITLE = "The paper's own random numbers: its table from hand-derived gradients"
 SECONDS = {"paper": 440, "quick": 6}
-ROUNDINGS = 6  # runs that differ by 1e-7
+ROUNDINGS = 6  # runs that differ by 1e-7, the unmoved one among them
+UNTIL = 2_500  # iterations up to which runs that differ by 1e-7 are compared: they part before
 NONLINEAR = {
     "seeds": 5,
     "steps": 1_001,
@@ -63,17 +64,17 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     common = {"steps": used.steps, "batch": used.batch, "prompts": sizes_of.TEST_PROMPTS, "loss_every": used.test_every}
     parts: dict[str, Numbers] = {name: {} for name in ("condition", "curves", "rounding", "parting")}
     numbers: Numbers = {"limits": differences(scale, used), "seeds": list(range(used.seeds)), **parts}
-    for key in ["setting2"] if quick else SETTINGS:
-        twice = key == "setting2" and not quick  # its seeds are held to the paper one by one: how far can they be?
-        what = {**common, "hessian_times": times, "starts": 1 + twice}
-        found = seeds(folder, key, used.seeds, what, f"released streams, {SETTINGS[key].title}", progress)
-        numbers[key], numbers["condition"][key], numbers["curves"][key] = panel(found, times, used)
-        if twice:
-            ratios = np.stack([ratio_of(each["diagonals"]) for each in found])  # (seeds, 2, T)
-            change = abs(ratios[:, 1] / ratios[:, 0] - 1).max(axis=0)
-            numbers["parting"][key] = {str(t): value for t, value in zip(times, change.tolist(), strict=True) if t}
+    groups = [["setting2"]] if quick else [[key for key in SETTINGS if key != "setting2"], ["setting2"]]
+    for keys in groups:
+        label = f"released streams, {' and '.join(SETTINGS[key].title for key in keys)}"
+        what = {**common, "hessian_times": times, "starts": [0]}
+        for key, found in seeds(folder, keys, used.seeds, what, label, progress).items():
+            numbers[key], numbers["condition"][key], numbers["curves"][key] = panel(found, times, used)
     if not quick:
-        numbers["rounding"] = {key: rounding(folder, key, common, times, used, progress) for key in NAMES}
+        ratios = {key: [numbers[key]["condition_ratio"][str(t)] for t in times if t] for key in NAMES}  # (T, seeds)
+        numbers["parting"]["setting2"] = parting(folder, "setting2", common, times, ratios["setting2"], used, progress)
+        for keys in ([key for key in NAMES if key != "setting2"], ["setting2"]):
+            numbers["rounding"] |= rounding(folder, keys, common, times, ratios, used, progress)
         numbers["nonlinear"] = nonlinear(folder, used, progress)
     return numbers
 
@@ -102,15 +103,32 @@ def ratio_of(diagonals: Array) -> Array:
     return R[:, 0] / R[:, 1]
 
 
-def rounding(folder: RunFolder, key: str, common: Numbers, times: list[int], used: Scale, progress: bool | None) -> Numbers:
-    """The ratio in the table once more, from initial weights that differ by 1e-7: {iteration: a row of seeds for each of the
-    runs}.
+def parting(
+    folder: RunFolder, key: str, common: Numbers, times: list[int], own: Any, used: Scale, progress: bool | None
+) -> Numbers:
+    """{iteration: by how much the ratio of a seed differs at most when the initial weights are off by 1e-7}, up to UNTIL."""
+    at = [t for t in times if 0 < t <= UNTIL]
+    what = {**common, "steps": at[-1], "loss_every": at[-1], "hessian_times": at, "starts": [1]}
+    found = seeds(folder, [key], used.seeds, what, f"rounded otherwise, {SETTINGS[key].title}", progress)[key]
+    ratios = np.stack([ratio_of(each["diagonals"])[0] for each in found], axis=1)  # (T, seeds)
+    return dict(zip(map(str, at), abs(ratios / np.array(own)[: len(at)] - 1).max(axis=1).tolist(), strict=True))
+
+
+def rounding(
+    folder: RunFolder, keys: list[str], common: Numbers, times: list[int], own: Numbers, used: Scale, progress: bool | None
+) -> Numbers:
+    """The ratio in the table once more, from initial weights that differ by 1e-7.
+
+    -> {setting: {iteration: a row of seeds for each of the runs, the first of them not moved}}
     """
     at, starts = (list(IN_TABLE), ROUNDINGS) if used.name == "paper" else (times[1:2], 2)
-    what = {**common, "steps": at[-1], "loss_every": at[-1], "hessian_times": at, "starts": starts}
-    found = seeds(folder, key, used.seeds, what, f"rounded otherwise, {SETTINGS[key].title}", progress)
-    ratios = np.stack([ratio_of(each["diagonals"]) for each in found])  # (seeds, starts, times)
-    return {str(t): ratios[:, :, k].T.tolist() for k, t in enumerate(at)}
+    what = {**common, "steps": at[-1], "loss_every": at[-1], "hessian_times": at, "starts": list(range(1, starts))}
+    label = f"rounded otherwise, {' and '.join(SETTINGS[key].title for key in keys)}"
+    rows: Numbers = {}
+    for key, found in seeds(folder, keys, used.seeds, what, label, progress).items():
+        ratios = np.stack([ratio_of(each["diagonals"]) for each in found])  # (seeds, starts, times)
+        rows[key] = {str(t): [own[key][times.index(t) - 1], *ratios[:, :, k].T.tolist()] for k, t in enumerate(at)}
+    return rows
 
 
 def nonlinear(folder: RunFolder, used: Scale, progress: bool | None) -> Numbers:

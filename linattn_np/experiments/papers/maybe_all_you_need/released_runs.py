@@ -1,7 +1,8 @@
 """Training on the released code's own random numbers: SGD and Adam on the same batches, and what is measured along both paths.
 
-One call is one seed of one setting, made by a worker process and kept (``measured.kept_each``): an interrupted ``reproduce`` goes
-on with the seeds that are missing. Each batch is drawn once and used by every run that is trained beside the others.
+One call is one seed, made by a worker process and kept (``measured.kept_each``): an interrupted ``reproduce`` goes on with the
+seeds that are missing. The normals of a batch are drawn once and used by every run that is trained beside the others: by SGD
+and Adam, from every start, and in all settings of one n and d, whose streams are the same but for Setting 3's scales.
 """
 
 from collections.abc import Sequence
@@ -27,61 +28,76 @@ from .settings import SETTINGS
 ROUNDING = 1e-7  # relative, of the initial weights: about what float32 leaves out
 HIDDEN_SEED = 7  # torch's, of the network behind the labels of nonlinear regression
 D, EXAMPLES, HIDDEN, LABEL_HIDDEN = 5, 20, 30, 10  # of nonlinear regression
-Sizes = dict[str, Any]  # steps, batch, prompts, loss_every, hessian_times, starts: what a call takes beside the seed
+Sizes = dict[str, Any]  # steps, batch, prompts, loss_every, hessian_times, starts: what a call takes beside settings and seed
+Found = dict[str, list[Arrays]]
 
 
 # ---------------------------------------------------------------- the four settings
 
 
-def seeds(folder: RunFolder, key: str, count: int, sizes: Sizes, label: str, progress: bool | None = None) -> list[Arrays]:
-    """:func:`measure_seed` for seeds 0 .. count-1 of a setting, by the folder's executor, and kept."""
-    setting = SETTINGS[key]
-    fixed = {"task": vars(setting.task), "rates": setting.learning_rates, "clip": setting.clip, **sizes}
-    descriptions = [{"setting": key, "seed": seed, **fixed} for seed in range(count)]
-    arguments = [(key, seed, sizes) for seed in range(count)]
-    return kept_each(folder, "released", descriptions, measure_seed, arguments, label, progress)
+def seeds(folder: RunFolder, keys: Sequence[str], count: int, sizes: Sizes, label: str, progress: bool | None = None) -> Found:
+    """:func:`measure_seed` for seeds 0 .. count-1 of settings, by the folder's executor, and kept. -> {setting: for each seed}"""
+    settings = [SETTINGS[key] for key in keys]
+    fixed = [{"task": vars(s.task), "rates": s.learning_rates, "clip": s.clip} for s in settings]
+    descriptions = [{"settings": list(keys), "each": fixed, "seed": seed, **sizes} for seed in range(count)]
+    arguments = [(tuple(keys), seed, sizes) for seed in range(count)]
+    found = kept_each(folder, "released", descriptions, measure_seed, arguments, label, progress)
+    return {key: [{name: each[f"{key} {name}"] for name in ("losses", "diagonals")} for each in found] for key in keys}
 
 
-def measure_seed(key: str, seed: int, sizes: Sizes) -> Arrays:
-    """One seed: losses (starts, 2, T) and Hessian diagonals (starts, 2, times, p) on the released test batch, SGD first, then
-    Adam.
+def measure_seed(keys: Sequence[str], seed: int, sizes: Sizes) -> Arrays:
+    """One seed: "KEY losses" (starts, 2, T) and "KEY diagonals" (starts, 2, times, p) on the released test batch, SGD first.
+
+    The settings have one n and one d, so that they are trained side by side on the same normals. Starts: those that ``sizes``
+    names, 0 the released code's own, k the same rounded otherwise for the k-th time.
     """
-    setting = SETTINGS[key]
-    stream = ReleasedStream(setting.task, seed)
-    first = rounded_starts(stream.init_params(setting.layers), seed, sizes["starts"])
     loss_times = list(range(0, sizes["steps"] + 1, sizes["loss_every"]))
     asked = sorted({*loss_times, *sizes["hessian_times"]})
-    found = train_beside(setting, stream, first, sizes["steps"], sizes["batch"], asked)
-    surface = Objective(*test_batch(setting.task, sizes["prompts"]))
-    shape = len(first), len(OPTIMIZERS)
-    losses = [[surface.loss_and_grad(found[t][at])[0] for t in loss_times] for at in np.ndindex(shape)]
-    diagonals = [[diagonal(surface, found[t][at]) for t in sizes["hessian_times"]] for at in np.ndindex(shape)]
-    return {"losses": np.reshape(losses, (*shape, -1)), "diagonals": np.reshape(diagonals, (*shape, *np.shape(diagonals)[1:]))}
+    streams = [ReleasedStream(SETTINGS[key].task, seed) for key in keys]
+    first = [stream.init_params(SETTINGS[key].layers) for key, stream in zip(keys, streams, strict=True)]
+    starts = [np.stack([rounded_start(x, seed, k) for k in sizes["starts"]]) for x in first]
+    every = train_beside([SETTINGS[key] for key in keys], streams, starts, sizes["steps"], sizes["batch"], asked)
+    arrays: Arrays = {}
+    for key, found in zip(keys, every, strict=True):
+        surface = Objective(*test_batch(SETTINGS[key].task, sizes["prompts"]))
+        shape = len(sizes["starts"]), len(OPTIMIZERS)
+        losses = [[surface.loss_and_grad(found[t][at])[0] for t in loss_times] for at in np.ndindex(shape)]
+        diagonals = [[diagonal(surface, found[t][at]) for t in sizes["hessian_times"]] for at in np.ndindex(shape)]
+        arrays[f"{key} losses"] = np.reshape(losses, (*shape, -1))
+        arrays[f"{key} diagonals"] = np.reshape(diagonals, (*shape, *np.shape(diagonals)[1:]))
+    return arrays
 
 
-def rounded_starts(x: Array, seed: int, count: int) -> Array:
-    """x itself, then x rounded otherwise in its seventh digit, ``count`` in all. -> (count, *x.shape)"""
-    others = [x * (1 + ROUNDING * np.random.default_rng([seed, k]).standard_normal(x.shape)) for k in range(1, count)]
-    return np.stack([x, *others])
+def rounded_start(x: Array, seed: int, k: int) -> Array:
+    """x itself for k = 0, else x rounded otherwise in its seventh digit for the k-th time. -> like x"""
+    return x * (1 + ROUNDING * np.random.default_rng([seed, k]).standard_normal(x.shape)) if k else x
 
 
 def train_beside(
-    setting: Setting, stream: ReleasedStream, starts: Array, steps: int, batch: int, times: Sequence[int]
-) -> dict[int, Array]:
-    """Train SGD and Adam from each start, all on the same batches. -> {t: params after t updates (starts, 2, *shape)}"""
-    passes = passes_of(LinearTransformer(setting.task.d, setting.layers))
-    optimizers = [setting.optimizer(o) for _ in starts for o in OPTIMIZERS]
-    params = [x for x in starts for _ in OPTIMIZERS]
-    states = [optimizer.init(x) for optimizer, x in zip(optimizers, params, strict=True)]
-    wanted, found = set(times), {}
+    settings: Sequence[Setting], streams: Sequence[ReleasedStream], starts: Sequence[Array], steps: int, batch: int,
+    times: Sequence[int],
+) -> list[dict[int, Array]]:  # fmt: skip
+    """Train SGD and Adam from each start of each setting, all on the normals of the first stream.
+
+    -> for each setting {t: params after t updates (starts, 2, *shape)}
+    """
+    every = [passes_of(LinearTransformer(setting.task.d, setting.layers)) for setting in settings]
+    pairs = zip(settings, starts, strict=True)
+    optimizers = [[setting.optimizer(o) for _ in first for o in OPTIMIZERS] for setting, first in pairs]
+    params = [[x for x in first for _ in OPTIMIZERS] for first in starts]
+    states = [[o.init(x) for o, x in zip(*pair, strict=True)] for pair in zip(optimizers, params, strict=True)]
+    wanted, found = set(times), [dict[int, Array]() for _ in settings]
     for t in range(steps + 1):
         if t in wanted:
-            found[t] = np.reshape(params, (len(starts), len(OPTIMIZERS), *starts.shape[1:]))
+            for s, first in enumerate(starts):
+                found[s][t] = np.reshape(params[s], (len(first), len(OPTIMIZERS), *first.shape[1:]))
         if t < steps:
-            prompts = passes.prepare(*stream.batch(batch))
-            for k, optimizer in enumerate(optimizers):
-                grad = clip(passes.loss_and_grad(params[k], prompts)[1], setting.clip)
-                params[k], states[k] = optimizer.update(params[k], grad, states[k])
+            normals = streams[0].normals(batch)
+            for s, (setting, stream, passes) in enumerate(zip(settings, streams, every, strict=True)):
+                prompts = passes.prepare(*stream.prompts(*normals))
+                for k, optimizer in enumerate(optimizers[s]):
+                    grad = clip(passes.loss_and_grad(params[s][k], prompts)[1], setting.clip)
+                    params[s][k], states[s][k] = optimizer.update(params[s][k], grad, states[s][k])
     return found
 
 

@@ -94,9 +94,17 @@ class ReleasedStream:
 
     def batch(self, size: int = 1000) -> Prompts:
         """The next batch: Z (size, n+1, d+1), y (size,), float64."""
+        return self.prompts(*self.normals(size))
+
+    def normals(self, size: int) -> tuple[Array, Array, Array]:
+        """The normals of the next batch, the same for every task of this n and d: w (size, d), X (size, n, d), x (size, 1, d)."""
         n, d = self.task.n, self.task.d
-        w, examples, query = (self.torch.normals(*shape) for shape in ((size, d), (size, n, d), (size, 1, d)))
-        Z = np.empty((size, n + 1, d + 1))
+        return self.torch.normals(size, d), self.torch.normals(size, n, d), self.torch.normals(size, 1, d)
+
+    def prompts(self, w: Array, examples: Array, query: Array) -> Prompts:
+        """The batch that the task makes of these normals; for gamma covariates it draws their scales."""
+        n, d = self.task.n, self.task.d
+        Z = np.empty((len(w), n + 1, d + 1))
         X = Z[..., :d]
         X[:, :n], X[:, n:] = self.shaped(examples), self.shaped(query)
         labels = (X @ w.astype(np.float64)[..., None])[..., 0]  # (B, n+1)
