@@ -32,13 +32,13 @@ def size_of(scale: Scale) -> Size:
     if scale.name == "paper":
         return Size()
     if scale.name == "quick":
-        return Size(2, 0, 5, 300, (200, 128), (600, 128), (300, 200), 40, (400, 1))
+        return Size(2, 0, 3, 300, (200, 128), (400, 128), (300, 200), 40, (300, 1))
     return Size(min(scale.seeds, 2), 0, 2, 40, (30, 16), (30, 16), (20, 16), 5, (20, 1))
 
 
 def few_of(scale: Scale) -> tuple[int, int, int]:
     """For layers of two numbers: the starts, the steps, and the prompts of a spectrum."""
-    return {"paper": (96, 1500, 100_000), "quick": (24, 300, 5000)}.get(scale.name, (4, 20, 500))
+    return {"paper": (96, 1500, 100_000), "quick": (12, 200, 5000)}.get(scale.name, (4, 20, 500))
 
 
 def in_words(size: Size) -> str:
