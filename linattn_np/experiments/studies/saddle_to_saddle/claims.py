@@ -2,16 +2,16 @@
 full run.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...._types import Array
 from ...curves import Numbers, spread
-from ...rules import Above, Claim, Within
+from ...rules import Above, Claim, Row, Within, in_rows
 
-FIGURE = "saddle_to_saddle"
+FIGURE, LESSON = "saddle_to_saddle", "lesson 27"
 LONG = 200  # steps that a plateau lasts at least where its level is held against the derivation
 
 
@@ -214,91 +214,104 @@ def crossing_ratio(numbers: Numbers) -> Numbers:
     return spread(crossings[:, 0] / crossings[:, 1])
 
 
-def claims() -> Iterator[Claim]:
-    """Levels, heads one by one, waiting, what is conserved, and where there is no saddle."""
-    one: dict[str, Any] = {"figure": FIGURE, "where": "lesson 27"}
-    yield Claim(
-        id=f"{FIGURE}.levels", statement="Separate heads: every plateau of at least 200 steps lies on its level (largest "
-                                         "relative distance)",
-        predicted="0 by (27.12); at most 0.0016 on seeds 0 to 4", values=level_error, aside=levels_in_words,
-        rule=Within(0.0, 0.005, statistic="largest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.rank", statement="On the level m such a plateau has a model M of rank m (share of the plateaus)",
-        predicted="1", values=rank_share, rule=Above(0.95, 0.5, statistic="mean"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.decay.levels", statement="The rate falls linearly to 0: every plateau of at least 200 steps lies on its "
-                                               "level (largest relative distance)",
-        predicted="0 by (27.12), which knows no rate", values=decay_levels, aside=decay_in_words,
-        rule=Within(0.0, 0.005, statistic="largest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.decay.clock", statement="The first drop comes at the same sum of rates as at a constant rate (ratio "
-                                              "farthest from 1)",
-        predicted="1, as of a flow", values=decay_clock, rule=Within(0.98, 1.02, statistic="farthest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.heads", statement="Control: H = 1, 2, 3, 4, 5 heads end on level H and stay, the fifth adds nothing "
-                                        "(largest relative distance)",
-        predicted="0", values=count_error, aside=counts_in_time, rule=Within(0.0, 0.001, statistic="largest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.merged", statement="Merged heads, first weights 0.001: steps from 10 % to 90 % of the fall",
-        predicted="62 on seeds 0 to 4", values=merged_falls, rule=Within(50.0, 75.0), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.no_plateau", statement="Merged heads rest at no level between (most steps within 1 % of one)",
-        predicted="at most 5 on seeds 0 to 4", values=merged_stays, rule=Within(0.0, 10.0, statistic="largest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.decade", statement="Merged heads wait so many steps more for first weights a tenth as large (farthest "
-                                         "decade, 0.1 to 1e-5)",
-        predicted="31.7 = ln 10 / ln(1 + 2 eta |Lambda^2|)", values=decade, aside=decades_in_words,
-        rule=Within(30.7, 32.7, statistic="farthest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.halving", statement="Separate heads wait twice as long for first weights half as large (ratio farthest "
-                                          "from 2)",
-        predicted="2; 2.00 to 2.03 on seeds 0 to 4", values=halving, rule=Within(1.88, 2.12, statistic="farthest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.prompts", statement="4096 prompts in the place of the moments: lasting plateaus near the same levels "
-                                          "(largest distance)",
-        predicted="0.047 on seeds 0 to 4", values=level_error_on_prompts, aside=prompts_in_words,
-        rule=Within(0.0, 0.06, statistic="largest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.library", statement="The library's gradients on prompts give the losses of their moments (largest relative "
-                                          "difference)",
-        predicted="0 but for rounding", values=library_gap, rule=Within(0.0, 1e-10, statistic="largest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.conserved", statement="The null space of g^T A theta = 0 has the dimension that the symmetries give "
-                                            "(largest difference over the sizes)",
-        predicted="0", values=counts_wrong, aside=counts_in_words, rule=Within(0.0, 0.0), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.drift", statement="Two heads, first layer: what is conserved drifts half as far at half the rate (ratio)",
-        predicted="2", values=drift_halves, aside=drift_in_words, rule=Within(1.9, 2.1), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.last", statement="Last layer of the paper's form: Q1 - Q2 does not move at any rate (largest relative "
-                                       "change)",
-        predicted="0 but for rounding", values=last_layer, rule=Within(0.0, 1e-12, statistic="largest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.no_saddle", statement="The paper's form: the best point with P' = 0 is no saddle (smallest gradient by P' "
-                                            "there)",
-        predicted="0.11 to 0.18 on three other seeds", values=slope_without_p, aside=slope_in_words,
-        rule=Above(0.05, 0.01, statistic="smallest"), **one,
-    )  # fmt: skip
-    yield Claim(
-        id=f"{FIGURE}.no_waiting", statement="So it costs nothing to start at P' of 1e-5 in place of 0.1 (ratio of the steps to "
-                                             "that loss)",
-        predicted="1; 10,000 if it were a saddle with the law of separate heads", values=crossing_ratio, rule=Within(0.5, 1.5),
-        **one,
-    )  # fmt: skip
-
-
-CLAIMS = tuple(claims())
+ROWS = (  # levels, heads one by one, waiting, what is conserved, and where there is no saddle
+    Row(
+        name="levels",
+        statement="Separate heads: every plateau of at least 200 steps lies on its level (largest "
+        "relative distance)",
+        theirs="0 by (27.12); at most 0.0016 on seeds 0 to 4", values=level_error, aside=levels_in_words,
+        rule=Within(0.0, 0.005, statistic="largest"), where=LESSON,
+    ),
+    Row(
+        name="rank",
+        statement="On the level m such a plateau has a model M of rank m (share of the plateaus)",
+        theirs="1", values=rank_share, rule=Above(0.95, 0.5, statistic="mean"), where=LESSON,
+    ),
+    Row(
+        name="decay.levels",
+        statement="The rate falls linearly to 0: every plateau of at least 200 steps lies on its "
+        "level (largest relative distance)",
+        theirs="0 by (27.12), which knows no rate", values=decay_levels, aside=decay_in_words,
+        rule=Within(0.0, 0.005, statistic="largest"), where=LESSON,
+    ),
+    Row(
+        name="decay.clock",
+        statement="The first drop comes at the same sum of rates as at a constant rate (ratio "
+        "farthest from 1)",
+        theirs="1, as of a flow", values=decay_clock, rule=Within(0.98, 1.02, statistic="farthest"), where=LESSON,
+    ),
+    Row(
+        name="heads",
+        statement="Control: H = 1, 2, 3, 4, 5 heads end on level H and stay, the fifth adds nothing "
+        "(largest relative distance)",
+        theirs="0", values=count_error, aside=counts_in_time, rule=Within(0.0, 0.001, statistic="largest"), where=LESSON,
+    ),
+    Row(
+        name="merged",
+        statement="Merged heads, first weights 0.001: steps from 10 % to 90 % of the fall",
+        theirs="62 on seeds 0 to 4", values=merged_falls, rule=Within(50.0, 75.0), where=LESSON,
+    ),
+    Row(
+        name="no_plateau",
+        statement="Merged heads rest at no level between (most steps within 1 % of one)",
+        theirs="at most 5 on seeds 0 to 4", values=merged_stays, rule=Within(0.0, 10.0, statistic="largest"), where=LESSON,
+    ),
+    Row(
+        name="decade",
+        statement="Merged heads wait so many steps more for first weights a tenth as large (farthest "
+        "decade, 0.1 to 1e-5)",
+        theirs="31.7 = ln 10 / ln(1 + 2 eta |Lambda^2|)", values=decade, aside=decades_in_words,
+        rule=Within(30.7, 32.7, statistic="farthest"), where=LESSON,
+    ),
+    Row(
+        name="halving",
+        statement="Separate heads wait twice as long for first weights half as large (ratio farthest "
+        "from 2)",
+        theirs="2; 2.00 to 2.03 on seeds 0 to 4", values=halving, rule=Within(1.88, 2.12, statistic="farthest"), where=LESSON,
+    ),
+    Row(
+        name="prompts",
+        statement="4096 prompts in the place of the moments: lasting plateaus near the same levels "
+        "(largest distance)",
+        theirs="0.047 on seeds 0 to 4", values=level_error_on_prompts, aside=prompts_in_words,
+        rule=Within(0.0, 0.06, statistic="largest"), where=LESSON,
+    ),
+    Row(
+        name="library",
+        statement="The library's gradients on prompts give the losses of their moments (largest relative "
+        "difference)",
+        theirs="0 but for rounding", values=library_gap, rule=Within(0.0, 1e-10, statistic="largest"), where=LESSON,
+    ),
+    Row(
+        name="conserved",
+        statement="The null space of g^T A theta = 0 has the dimension that the symmetries give "
+        "(largest difference over the sizes)",
+        theirs="0", values=counts_wrong, aside=counts_in_words, rule=Within(0.0, 0.0), where=LESSON,
+    ),
+    Row(
+        name="drift",
+        statement="Two heads, first layer: what is conserved drifts half as far at half the rate (ratio)",
+        theirs="2", values=drift_halves, aside=drift_in_words, rule=Within(1.9, 2.1), where=LESSON,
+    ),
+    Row(
+        name="last",
+        statement="Last layer of the paper's form: Q1 - Q2 does not move at any rate (largest relative "
+        "change)",
+        theirs="0 but for rounding", values=last_layer, rule=Within(0.0, 1e-12, statistic="largest"), where=LESSON,
+    ),
+    Row(
+        name="no_saddle",
+        statement="The paper's form: the best point with P' = 0 is no saddle (smallest gradient by P' "
+        "there)",
+        theirs="0.11 to 0.18 on three other seeds", values=slope_without_p, aside=slope_in_words,
+        rule=Above(0.05, 0.01, statistic="smallest"), where=LESSON,
+    ),
+    Row(
+        name="no_waiting",
+        statement="So it costs nothing to start at P' of 1e-5 in place of 0.1 (ratio of the steps to "
+        "that loss)",
+        theirs="1; 10,000 if it were a saddle with the law of separate heads", values=crossing_ratio, rule=Within(0.5, 1.5),
+        where=LESSON,
+    ),
+)  # fmt: skip
+CLAIMS: tuple[Claim, ...] = in_rows(FIGURE, f"{FIGURE}.", "predicted", ROWS)
