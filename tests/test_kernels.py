@@ -204,15 +204,42 @@ def test_every_equation_of_a_listing_is_derived_in_its_lesson():
 
 @SHAPES
 def test_each_operand_is_set_before_it_is_added_to_or_read(layers, heads, full):
-    passes = programs.passes(layers, heads, 5, full, 11, 2)
-    outside = [(passes.at.S, 25), (passes.at.s, 5), (passes.at.x, 5), (passes.at.y, 1)]
-    summed = [(passes.at.sums, 1 + layers * heads * 50), (passes.at.hsums, layers * heads * 50)]
-    known = {at + i for at, size in outside + summed for i in range(size)}
-    for step in passes.gradient.steps + passes.hvp.steps:
-        for operand in (step.term.a, step.term.b, step.c if step.add else None):
-            if operand and not operand.shared:
-                assert set(operations.places_of(operand).ravel().tolist()) <= known, str(step)
-        known |= set(operations.places_of(step.c).ravel().tolist())
+    for moved in range(layers):
+        passes = programs.passes(layers, heads, 5, full, 11, 2, moved)
+        outside = [(passes.at.S, 25), (passes.at.s, 5), (passes.at.x, 5), (passes.at.y, 1)]
+        summed = [(passes.at.sums, 1 + layers * heads * 50), (passes.at.hsums, layers * heads * 50)]
+        known = {at + i for at, size in outside + summed for i in range(size)}
+        for step in passes.gradient.steps + passes.hvp.steps:
+            for operand in (step.term.a, step.term.b, step.c if step.add else None):
+                if operand and not operand.shared:
+                    assert set(operations.places_of(operand).ravel().tolist()) <= known, str(step)
+            known |= set(operations.places_of(step.c).ravel().tolist())
+
+
+@SHAPES
+def test_a_direction_in_the_later_layers_needs_no_pass_through_those_before(layers, heads, full):
+    params, Z, y = point(layers, heads, full, batch=37)
+    lanes, directions = kernels.lanes_from_tokens(Z, y), np.random.default_rng(5).standard_normal((3, *params.shape))
+    entries, flops = np.array([0, 7, 11]), []
+    for first in range(layers):
+        directions[:, :first] = 0.0
+        kernel, skipped = kernels.kernel_for(params, lanes, 2, first), params[:first].size
+        grad, some = kernels.products(kernel, lanes, directions, skipped + entries, 4)
+        assert relative(grad.reshape(params.shape), kernels.loss_and_grad(params, lanes)[1]) < 1e-13
+        every = kernels.hvps(params, lanes, directions).reshape(3, -1)
+        assert np.array_equal(some, [row[skipped + at : skipped + at + 4] for row, at in zip(every, entries, strict=True)])
+        flops.append(kernel.passes.hvp.flops)
+    assert flops == sorted(set(flops), reverse=True)
+    H = la.hessian(params, Z, y, backend="numba")
+    assert np.array_equal(kernels.hessian_diagonal(params, lanes), np.diag(H).reshape(params.shape))
+
+
+@SHAPES
+@pytest.mark.parametrize("batch", [1, 37, 3001])
+def test_the_loss_alone_has_the_bits_of_the_loss_with_its_gradient(layers, heads, full, batch):
+    params, Z, y = point(layers, heads, full, batch)
+    lanes = kernels.lanes_from_tokens(Z, y)
+    assert kernels.loss(params, lanes) == kernels.loss_and_grad(params, lanes)[0]
 
 
 @SHAPES

@@ -6,7 +6,6 @@ A measurement is one ``.npz`` file of plain arrays in ``runs/measured``, named b
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from .._types import Array
 from ..measures.landscape import Objective, directions_at, off_diagonal_share, path_smoothness, step_curvature
 from ..optimizers import global_norm
 from ..progress import bar
+from ..prompts import RegressionTask
 from ..training import runs
 from ..training.loop import History
 from ..training.provenance import backend
@@ -65,72 +65,81 @@ def write(file: Path, text: str, found: Arrays) -> Arrays:
 
 
 def along_runs(
-    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, what: str, compute: Callable[[Objective, History], Arrays],
-    arguments: dict[str, Any] | None = None, progress: bool | None = None,
+    folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, what: str, compute: Callable[..., Arrays],
+    arguments: dict[str, int], progress: bool | None = None,
 ) -> list[Arrays]:  # fmt: skip
-    """A measurement on each seed's run: ``compute(surface, history)`` on the fixed test batch. -> a list of {name: array}"""
+    """A measurement on each seed's run, by the folder's executor: ``compute(surface, history, **arguments)`` on the fixed test
+    batch, a function of a module. -> a list of {name: array}
+    """
     asked = runs_of(setting, optimizer, scale)
     trained = histories(folder, asked, f"{optimizer} on {setting.title}", progress)
-    surface, found = Objective(*test_batch(setting.task)), []
-    with bar(len(asked), f"{what} of {optimizer}, {setting.title}", progress, unit="run") as shown:
-        for run, history in zip(asked, trained, strict=True):
-            description = {"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, **(arguments or {})}
-            found.append(kept(folder, what, description, partial(compute, surface, history)))
-            shown.update()
-    return found
+    descriptions = [{"run": run.to_dict(), "test_seed": TEST_SEED, "prompts": TEST_PROMPTS, **arguments} for run in asked]
+    given = [(compute, setting.task, history, arguments) for history in trained]
+    return kept_each(folder, what, descriptions, on_test_batch, given, f"{what} of {optimizer}, {setting.title}", progress)
+
+
+def on_test_batch(compute: Callable[..., Arrays], task: RegressionTask, history: History, arguments: dict[str, int]) -> Arrays:
+    """What a worker does for one run."""
+    return compute(Objective(*test_batch(task)), history, **arguments)
 
 
 def hessians(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """times (T,), diagonals (T, p), eigenvalues (T, p) ascending, off_diagonal (T,), for each seed."""
+    arguments = {"every": scale.hessian_every}
+    return along_runs(folder, setting, optimizer, scale, "hessians", hessians_along, arguments, progress)
 
-    def compute(surface: Objective, history: History) -> Arrays:
-        times = [t for t in sorted(history.snapshots) if t % scale.hessian_every == 0]
-        every = [surface.hessian(history.snapshots[t]) for t in times]
-        return {
-            "times": np.array(times), "diagonals": np.stack([np.diag(H) for H in every]),
-            "eigenvalues": np.stack([np.linalg.eigvalsh(H) for H in every]),
-            "off_diagonal": np.array([off_diagonal_share(H) for H in every]),
-        }  # fmt: skip
 
-    return along_runs(folder, setting, optimizer, scale, "hessians", compute, {"every": scale.hessian_every}, progress)
+def hessians_along(surface: Objective, history: History, every: int) -> Arrays:
+    """:func:`hessians` of one run."""
+    times = [t for t in sorted(history.snapshots) if t % every == 0]
+    matrices = [surface.hessian(history.snapshots[t]) for t in times]
+    return {
+        "times": np.array(times), "diagonals": np.stack([np.diag(H) for H in matrices]),
+        "eigenvalues": np.stack([np.linalg.eigvalsh(H) for H in matrices]),
+        "off_diagonal": np.array([off_diagonal_share(H) for H in matrices]),
+    }  # fmt: skip
 
 
 def steps(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """What every recorded step meets at the point before it: times, kappa, cosine, decrease, norm, each (T,), for each seed."""
+    return along_runs(folder, setting, optimizer, scale, "steps", steps_along, {}, progress)
 
-    def compute(surface: Objective, history: History) -> Arrays:
-        times = [t for t in sorted(history.updates) if history.updates[t].any()]
-        met = [step_curvature(history.snapshots[t], {"step": history.updates[t]}, surface)["step"] for t in times]
-        norms = [global_norm(surface.grad(history.snapshots[t])) for t in times]
-        kappa, cosine, decrease = np.array(met).T
-        return {"times": np.array(times), "kappa": kappa, "cosine": cosine, "decrease": decrease, "norm": np.array(norms)}
 
-    return along_runs(folder, setting, optimizer, scale, "steps", compute, progress=progress)
+def steps_along(surface: Objective, history: History) -> Arrays:
+    """:func:`steps` of one run."""
+    times = [t for t in sorted(history.updates) if history.updates[t].any()]
+    met = [step_curvature(history.snapshots[t], {"step": history.updates[t]}, surface)["step"] for t in times]
+    norms = [global_norm(surface.grad(history.snapshots[t])) for t in times]
+    kappa, cosine, decrease = np.array(met).T
+    return {"times": np.array(times), "kappa": kappa, "cosine": cosine, "decrease": decrease, "norm": np.array(norms)}
 
 
 def directions(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """Every optimizer's direction at the same points, those of the Adam runs: times (T,), then for each direction (T, 3)."""
+    arguments = {"every": scale.hessian_every}
+    return along_runs(folder, setting, "Adam", scale, "directions", directions_along, arguments, progress)
 
-    def compute(surface: Objective, history: History) -> Arrays:
-        times = [t for t in sorted(history.updates) if t % scale.hessian_every == 0]
-        rows = []
-        for t in times:
-            x = history.snapshots[t]
-            rows.append(step_curvature(x, directions_at(surface.grad(x), history.updates[t]), surface))
-        return {"times": np.array(times), **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
 
-    return along_runs(folder, setting, "Adam", scale, "directions", compute, {"every": scale.hessian_every}, progress)
+def directions_along(surface: Objective, history: History, every: int) -> Arrays:
+    """:func:`directions` of one run."""
+    times = [t for t in sorted(history.updates) if t % every == 0]
+    rows = []
+    for t in times:
+        x = history.snapshots[t]
+        rows.append(step_curvature(x, directions_at(surface.grad(x), history.updates[t]), surface))
+    return {"times": np.array(times), **{name: np.array([row[name] for row in rows]) for name in rows[0]}}
 
 
 def paths(folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, progress: bool | None = None) -> list[Arrays]:
     """Smoothness over the whole length of the first steps: times (T,), smoothness (T,), for each seed."""
+    return along_runs(folder, setting, optimizer, scale, "paths", paths_along, {"steps": PATH_STEPS}, progress)
 
-    def compute(surface: Objective, history: History) -> Arrays:
-        times = [t for t in sorted(history.updates) if t <= PATH_STEPS and history.updates[t].any()]
-        values = [path_smoothness(history.snapshots[t], history.updates[t], surface) for t in times]
-        return {"times": np.array(times), "smoothness": np.array(values)}
 
-    return along_runs(folder, setting, optimizer, scale, "paths", compute, {"steps": PATH_STEPS}, progress)
+def paths_along(surface: Objective, history: History, steps: int) -> Arrays:
+    """:func:`paths` of one run."""
+    times = [t for t in sorted(history.updates) if t <= steps and history.updates[t].any()]
+    values = [path_smoothness(history.snapshots[t], history.updates[t], surface) for t in times]
+    return {"times": np.array(times), "smoothness": np.array(values)}
 
 
 def table(found: Sequence[Arrays], name: str, times: Any) -> Array:

@@ -51,6 +51,11 @@ def batches_for(scale: Scale, also: Sequence[MakeBatch] = (), count: int | None 
     return Batches(tuple(range(FIRST_SEED, FIRST_SEED + count)), scales.TEST_PROMPTS, tuple(also))
 
 
+def fixed_batch() -> Batches:
+    """The one fixed batch alone, as ``scale.test_batch`` draws it."""
+    return Batches((scales.TEST_SEED,), scales.TEST_PROMPTS)
+
+
 def batches_of_seeds(scale: Scale) -> list[Batches]:
     """For each seed a test batch of its own: what is then averaged over seeds is averaged over batches too."""
     return [Batches((FIRST_SEED + seed,), scales.TEST_PROMPTS) for seed in range(scale.seeds)]
@@ -68,22 +73,12 @@ def surfaces(task: RegressionTask, batches: Batches, model: Any) -> tuple[Object
 
 def losses(task: RegressionTask, batches: Batches, model: Any, points: Array, steps: Array | None = None) -> Arrays:
     """The loss at each point on each batch."""
-    return {"losses": np.array([[surface.loss_and_grad(x)[0] for surface in surfaces(task, batches, model)] for x in points])}
+    return {"losses": np.array([[surface.loss(x) for surface in surfaces(task, batches, model)] for x in points])}
 
 
 def diagonals(task: RegressionTask, batches: Batches, model: Any, points: Array, steps: Array | None = None) -> Arrays:
     """The exact diagonal of the Hessian at each point on each batch."""
-    return {"diagonals": np.array([[diagonal(surface, x) for surface in surfaces(task, batches, model)] for x in points])}
-
-
-def diagonal(surface: Objective, x: Array) -> Array:
-    """The exact diagonal (p,). A parameter that never reaches the prediction has a gradient of exactly 0; its entry is 0 too."""
-    grad = surface.grad(x).ravel()
-    alive = np.flatnonzero(grad) if grad.any() else np.arange(x.size)
-    directions = np.eye(x.size)[alive].reshape(-1, *x.shape)
-    found = np.zeros(x.size)
-    found[alive] = surface.hvps(x, directions).reshape(len(alive), -1)[np.arange(len(alive)), alive]
-    return found
+    return {"diagonals": np.array([[surface.diagonal(x) for surface in surfaces(task, batches, model)] for x in points])}
 
 
 def curvatures(task: RegressionTask, batches: Batches, model: Any, points: Array, steps: Array) -> Arrays:
@@ -92,8 +87,8 @@ def curvatures(task: RegressionTask, batches: Batches, model: Any, points: Array
     for t, (x, step) in enumerate(zip(points, steps, strict=True)):
         u = step / global_norm(step)
         for b, surface in enumerate(surfaces(task, batches, model)):
-            kappa[t, b] = (u * surface.hvps(x, u[None])[0]).sum()
-            norm[t, b] = global_norm(surface.grad(x))
+            grad, (product,) = surface.grad_and_hvps(x, u[None])
+            kappa[t, b], norm[t, b] = (u * product).sum(), global_norm(grad)
     return {"kappa": kappa, "norm": norm}
 
 

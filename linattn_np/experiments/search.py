@@ -1,7 +1,9 @@
 """The search for a learning rate by short runs: the score of a run, and the best of the rates.
 
 The score of a run is its median loss over the last fifth of its iterations, so that one spike decides nothing; infinite where it
-diverged. The score of a rate is the median over the seeds of the search; the smallest is best.
+diverged. Every rate is tried on the first seed of the search, the better half of them on the next, and from then on those whose
+median over all seeds may still be the smallest. The score of a rate is the median over the seeds it was tried on; of the rates
+tried on all of them the best has the smallest.
 """
 
 from collections.abc import Sequence
@@ -24,13 +26,31 @@ def search(
     """The best of the rates for each optimizer by the loss on the test batch: {optimizer: as :func:`chosen` gives it}."""
     every = min(scale.record_every, max(1, scale.search_steps // 20))
     short = replace(scale, steps=scale.search_steps, seeds=scale.search_seeds, record_every=every)
-    test, found = test_batch(setting.task), {}
-    for o in OPTIMIZERS:
-        asked = [run for rate in rates for run in runs_of(replace(setting, learning_rates={o: rate}), o, short)]
-        trained = histories(folder, asked, f"rates of {o}, {setting.title}", progress)
-        scores = np.array([score(history, losses_along(late(history, short.steps), *test), short.steps) for history in trained])
-        found[o] = chosen(rates, np.median(scores.reshape(len(rates), -1), axis=1))
-    return found
+    test, scores = test_batch(setting.task), {o: np.full((len(rates), short.seeds), np.nan) for o in OPTIMIZERS}
+    for seed in range(short.seeds):
+        asked = {
+            (o, k): runs_of(replace(setting, learning_rates={o: rates[k]}), o, short)[seed]
+            for o in OPTIMIZERS for k in going_on(scores[o], seed)
+        }  # fmt: skip
+        trained = histories(folder, list(asked.values()), f"rates of {setting.title}, seed {seed + 1} of {short.seeds}", progress)
+        for (o, k), history in zip(asked, trained, strict=True):
+            scores[o][k, seed] = score(history, losses_along(late(history, short.steps), *test), short.steps)
+    return {o: chosen(rates, np.nanmedian(every, axis=1), (~np.isnan(every)).sum(axis=1)) for o, every in scores.items()}
+
+
+def going_on(scores: Array, tried: int) -> Array:
+    """The rates that are tried on seed ``tried`` of the search: at first all, then the better half of them, then those that may
+    still turn out best, whatever the seeds left give.
+
+    scores (rates, seeds), NaN where a rate was not tried. -> their places, ascending
+    """
+    if tried == 0:
+        return np.arange(len(scores))
+    if tried == 1:
+        return np.sort(np.argsort(scores[:, 0], kind="stable")[: -(-len(scores) // 2)])
+    at_least, at_most = (np.median(np.where(np.isnan(scores), left, scores), axis=1) for left in (-np.inf, np.inf))
+    so_far = ~np.isnan(scores[:, :tried]).any(axis=1)
+    return np.flatnonzero(so_far & (at_least < at_most[so_far].min()))
 
 
 def late(history: History, steps: int) -> History:
@@ -48,10 +68,12 @@ def score(history: History, along: tuple[Array, Array], steps: int) -> float:
     return float(np.median(np.where(np.isfinite(last), last, np.inf)))
 
 
-def chosen(rates: Sequence[float], scores: Any) -> Numbers:
-    """The best rate, with everything that decided it: {"rates", "scores", "best", "at_the_edge"}"""
-    best = int(np.argmin(scores))
-    return {
-        "rates": list(rates), "scores": [float(value) for value in scores], "best": rates[best],
-        "at_the_edge": best in (0, len(rates) - 1),
-    }  # fmt: skip
+def chosen(rates: Sequence[float], scores: Any, seeds: Any = None) -> Numbers:
+    """The best rate, with everything that decided it: {"rates", "scores", "best", "at_the_edge"}
+
+    ``seeds``: on how many each rate was tried, where that differs; the best is one of those tried on most, and "seeds" is told.
+    """
+    scores = np.asarray(scores, float)
+    best = int(np.nanargmin(scores if seeds is None else np.where(seeds == seeds.max(), scores, np.nan)))
+    found = {"rates": list(rates), "scores": scores.tolist(), "best": rates[best], "at_the_edge": best in (0, len(rates) - 1)}
+    return found if seeds is None else {**found, "seeds": seeds.tolist()}

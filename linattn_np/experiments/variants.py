@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..prompts import RegressionTask
 from ..training.loop import losses_along
 from ..training.runs import Run, RunFolder
 from .curves import Numbers, condition_curves, condition_numbers, curve, last_tenth, loss_curves, spread
-from .measured import hessians, kept, table
+from .measured import kept_each, table
 from .robust import (
     TIMES,
     Batches,
@@ -25,6 +24,7 @@ from .robust import (
     condition_alone,
     condition_of_median,
     diagonals,
+    fixed_batch,
     judged,
     middle,
     on_batches,
@@ -41,6 +41,7 @@ RUNNING = 51  # iterations of a running median
 def losses(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None = None) -> dict[str, Numbers]:
     """{optimizer: learning rate, divergences, test loss and the loss of fresh batches as curves}"""
     found, test = {}, test_batch(setting.task)
+    histories(folder, [run for o in OPTIMIZERS for run in runs_of(setting, o, scale)], setting.title, progress)
     for o in OPTIMIZERS:
         trained = histories(folder, runs_of(setting, o, scale), f"{o} on {setting.title}", progress)
         pairs = [losses_along(history, *test, every=scale.test_every) for history in trained]
@@ -53,16 +54,18 @@ def noise(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | No
 
     The control has ``controls`` times as many draws.
     """
-    samples = []
+    given = []
     for seed in range(scale.seeds):
         x = init_params(generators(seed, 1)[0], setting.layers, setting.task.d, std=Run(setting.task, None).std)
-        arrays = kept(
-            folder, "noise-of-variant", noise_description(setting, seed, scale),
-            partial(noise_arrays, x, setting.task, seed, scale, progress),
-        )  # fmt: skip
-        control = gaussian_norms(arrays["spectrum"], controls * scale.noise_draws, np.random.default_rng([seed, 1]))
-        samples.append((arrays["norms"], control))
-    return noise_summary(samples)
+        given.append((x, setting.task, seed, scale))
+    descriptions = [noise_description(setting, seed, scale) for seed in range(scale.seeds)]
+    label = f"gradient noise, {setting.title}"
+    every = kept_each(folder, "noise-of-variant", descriptions, noise_arrays, given, label, progress)
+    draws = controls * scale.noise_draws
+    return noise_summary([
+        (arrays["norms"], gaussian_norms(arrays["spectrum"], draws, np.random.default_rng([seed, 1])))
+        for seed, arrays in enumerate(every)
+    ])  # fmt: skip
 
 
 def noise_description(setting: Setting, seed: int, scale: Scale) -> Numbers:
@@ -72,7 +75,7 @@ def noise_description(setting: Setting, seed: int, scale: Scale) -> Numbers:
     }  # fmt: skip
 
 
-def noise_arrays(x: Array, task: RegressionTask, seed: int, scale: Scale, progress: bool | None) -> dict[str, Array]:
+def noise_arrays(x: Array, task: RegressionTask, seed: int, scale: Scale) -> dict[str, Array]:
     """The norms, and the eigenvalues of the noise's second moment.
 
     With fewer draws than parameters those come from the products of the draws with each other, whose eigenvalues are the same.
@@ -81,7 +84,7 @@ def noise_arrays(x: Array, task: RegressionTask, seed: int, scale: Scale, progre
     if x.size > scale.noise_draws:
         e = noise_vectors(x, task, scale.batch, scale.noise_draws, np.random.default_rng([seed, 0]))
         return {"norms": np.sqrt((e * e).sum(axis=1)), "spectrum": np.maximum(np.linalg.eigvalsh(e @ e.T / len(e)), 0.0)}
-    measured = measure_noise(x, task, scale.batch, scale.noise_draws, np.random.default_rng([seed, 0]), progress=progress)
+    measured = measure_noise(x, task, scale.batch, scale.noise_draws, np.random.default_rng([seed, 0]), progress=False)
     return {"norms": measured.norms, "spectrum": measured.spectrum}
 
 
@@ -106,10 +109,13 @@ def noise_summary(samples: Sequence[tuple[Array, Array]]) -> Numbers:
 
 
 def condition(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None = None) -> Numbers:
-    """R_med (lower median) along both paths and its ratio, from exact Hessians, as ``curves.condition_curves`` gives them."""
-    times = np.arange(0, scale.steps + 1, scale.hessian_every)
-    diagonals = {o: table(hessians(folder, setting, o, scale, progress), "diagonals", times) for o in OPTIMIZERS}
-    return condition_curves(times, diagonals)
+    """R_med (lower median) along both paths and its ratio, on the fixed batch, as ``curves.condition_curves`` gives them."""
+    times, batches = np.arange(0, scale.steps + 1, scale.hessian_every), fixed_batch()
+    found = {
+        o: table(setting_on_batches(folder, setting, o, scale, diagonals, times.tolist(), batches, progress), "diagonals", times)
+        for o in OPTIMIZERS
+    }
+    return condition_curves(times, {o: every[:, :, 0] for o, every in found.items()})
 
 
 # ---------------------------------------------------------------- how much sooner, and the condition number on many test batches

@@ -122,12 +122,13 @@ def fill_states(law, state, room, mem, prompts, G, z, y):
 
 
 @compiled
-def chunk_sums(k, gradient, hvp, at, shared, directions, G, z, y, first, last, mem, sums, hsums):
+def chunk_sums(k, gradient, hvp, at, shared, directions, entries, G, z, y, first, last, mem, sums, hsums):
     """Sums over the prompts of blocks first .. last-1: of error^2 and its gradient, and of its Hessian times each direction.
 
-    sums[0] += error^2, sums[1:] += the gradient, hsums[m] += the Hessian times directions[m], of size p.
+    sums[0] += error^2, sums[1:] += the gradient, hsums[m] += the Hessian times directions[m], of size p: as many of its entries
+    as hsums has columns, from entries[m] on.
     """
-    p = len(sums) - 1
+    p, count = len(sums) - 1, hsums.shape[1]
     clear(mem, at.sums, p + 1)
     for part in range(first * LANES, last * LANES, mem.shape[1]):
         block = part // LANES
@@ -135,12 +136,12 @@ def chunk_sums(k, gradient, hvp, at, shared, directions, G, z, y, first, last, m
         for m in range(-1, len(directions)):  # the one call of run is compiled once
             code = gradient if m < 0 else hvp
             if m >= 0:
-                clear(mem, at.hsums, p)
+                clear(mem, at.hsums + entries[m], count)
                 for i in range(p):
                     shared[p + i] = directions[m, i]
             run_matrices(code.operations, code.factors, 0, len(code.factors), shared, mem)
             if m >= 0:
-                add_lane_sums(mem, at.hsums, hsums[m])
+                add_lane_sums(mem, at.hsums + entries[m], hsums[m])
     add_lane_sums(mem, at.sums, sums)
 
 
@@ -225,19 +226,23 @@ def drawn_lanes(task: RegressionTask, batch: int, state: Array) -> Lanes:
 class LinearKernel:
     """Params with everything the kernels need to run them on states of token width D made from n examples.
 
-    order 1 for gradients, 2 for Hessian-vector products. Its methods may be called from several threads at once.
+    order 0 for losses, 1 for gradients, 2 for Hessian-vector products, of directions in the layers from ``first`` on. Its methods
+    may be called from several threads at once.
     """
 
-    def __init__(self, params: Array, D: int, n: int, order: int = 1) -> None:
+    def __init__(self, params: Array, D: int, n: int, order: int = 1, first: int = 0) -> None:
         L, H, _, k, _ = params.shape
-        self.passes, self.k, self.p = programs.passes(L, H, k, k == D, n, order), k, params.size
-        self.shared = np.zeros(order * params.size)  # params, then a direction
+        self.passes, self.k, self.p = programs.passes(L, H, k, k == D, n, order, first), k, params.size
+        self.shared = np.zeros(max(1, order) * params.size)  # params, then a direction
         self.shared[: params.size] = params.ravel()
-        self.no_directions = np.zeros((0, self.p))
+        self.no_directions, self.no_entries = np.zeros((0, self.p)), np.zeros(0, np.int64)
 
     def add_gradient(self, lanes: Lanes, first: int, last: int, out: Array) -> None:
-        """Add to out (1 + p,) the sums of error^2 and of its gradient over the prompts of blocks first .. last-1."""
-        self._add(lanes, self.shared, self.no_directions, first, last, out, self.no_directions)
+        """Add to out (1 + p,) the sums of error^2 and of its gradient over the prompts of blocks first .. last-1.
+
+        Of order 0 to out (1,) that of error^2.
+        """
+        self._add(lanes, self.shared, self.no_directions, self.no_entries, first, last, out, self.no_directions)
 
     def add_drawn_gradients(self, law: Law, sizes: Array, chunks: Array, out: Array) -> None:
         """The same for each of some chunks: sizes[c] prompts of a law, drawn from chunks[c], which is moved on, into out[c]."""
@@ -245,14 +250,19 @@ class LinearKernel:
         mem, room, states = working_memories((slots, lanes_for(slots)), (law.rows, LANES), ((k + 1) ** 2, LANES))
         drawn_sums(k, passes.gradient.code, passes.at, law, self.shared, sizes, chunks, mem, room, states, out)
 
-    def add_hvps(self, lanes: Lanes, directions: Array, first: int, last: int, out: Array) -> None:
-        """Add to out (m, p) the Hessian of the sum of error^2 times each of the m directions, for blocks first .. last-1."""
-        self._add(lanes, self.shared.copy(), directions, first, last, np.zeros(1 + self.p), out)  # each call its own direction
+    def add_hvps(self, lanes: Lanes, directions: Array, entries: Array, first: int, last: int, sums: Array, out: Array) -> None:
+        """The same, and add to out (m, count) the Hessian of the sum of error^2 times each of the m directions.
 
-    def _add(self, lanes: Lanes, shared: Array, directions: Array, first: int, last: int, sums: Array, hsums: Array) -> None:
+        Of each product count entries, from entries[m] on.
+        """
+        self._add(lanes, self.shared.copy(), directions, entries, first, last, sums, out)  # each call its own direction
+
+    def _add(
+        self, lanes: Lanes, shared: Array, directions: Array, entries: Array, first: int, last: int, sums: Array, hsums: Array
+    ) -> None:
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, first, last)
         codes, mem = (passes.gradient.code, passes.hvp.code), working_memory(passes.slots, lanes_for(passes.slots))
-        chunk_sums(self.k, *codes, passes.at, shared, directions, *batch, mem, sums, hsums)
+        chunk_sums(self.k, *codes, passes.at, shared, directions, entries, *batch, mem, sums, hsums)
 
     def add_grouped_gradients(self, lanes: Lanes, size: int, out: Array) -> None:
         """Add to out (batch / size rounded up, p) the gradients of the sum of error^2 over each ``size`` prompts in a row."""
@@ -261,7 +271,7 @@ class LinearKernel:
         group_sums(self.k, passes.gradient.code, passes.at, self.shared, *batch, mem, out)
 
 
-def kernel_for(params: Array, lanes: Lanes, order: int = 1) -> LinearKernel:
+def kernel_for(params: Array, lanes: Lanes, order: int = 1, first: int = 0) -> LinearKernel:
     """The kernel of params (L, H, 2, k, k) for a batch in lanes.
 
     Raises ValueError where they do not fit: nothing is read outside.
@@ -276,7 +286,7 @@ def kernel_for(params: Array, lanes: Lanes, order: int = 1) -> LinearKernel:
     shapes = lanes.G.shape, lanes.z.shape, lanes.y.shape
     if shapes != (wanted, (wanted[0], width, LANES), (wanted[0], LANES)) or not 0 < lanes.batch <= wanted[0] * LANES:
         raise ValueError(f"lanes: expected G, z, y of shapes (blocks, D, D, {LANES}), (blocks, D, {LANES}), (blocks, {LANES})")
-    return LinearKernel(params, width, lanes.n, order)
+    return LinearKernel(params, width, lanes.n, order, first)
 
 
 def loss_and_grad(params: Array, lanes: Lanes) -> tuple[float, Array]:
@@ -288,16 +298,51 @@ def loss_and_grad(params: Array, lanes: Lanes) -> tuple[float, Array]:
     return total[0].item(), total[1:].reshape(params.shape)
 
 
+def loss(params: Array, lanes: Lanes) -> float:
+    """The loss for a batch in lanes, to the bits of :func:`loss_and_grad`, by the forward pass alone."""
+    model, chunks = kernel_for(params, lanes, order=0), chunks_of(len(lanes.G))
+    sums = np.zeros((len(chunks), 1))
+    run_chunks(lambda c: model.add_gradient(lanes, *chunks[c], sums[c]), len(chunks))
+    return np.cumsum(sums)[-1].item() / lanes.batch  # in order, as the rows of loss_and_grad are added
+
+
 def hvps(params: Array, lanes: Lanes, directions: Array) -> Array:
     """Hessian-vector products for directions (m, *params.shape) -> the same shape: the twin of ``transformer.hvp``."""
-    model, chunks = kernel_for(params, lanes, order=2), chunks_of(len(lanes.G))
+    return grad_and_hvps(params, lanes, directions)[1]
+
+
+def grad_and_hvps(params: Array, lanes: Lanes, directions: Array) -> tuple[Array, Array]:
+    """The gradient, like params, and beside it :func:`hvps`, which need it."""
     directions = as_numbers("directions", directions)
     if directions.ndim < 1 or directions.shape[1:] != params.shape:
         raise ValueError(f"directions: expected shape (m, {', '.join(map(str, params.shape))}), got {directions.shape}")
-    flat = np.ascontiguousarray(directions.reshape(len(directions), params.size), np.float64)
-    sums = np.zeros((len(chunks), len(flat), params.size))
-    run_chunks(lambda c: model.add_hvps(lanes, flat, *chunks[c], sums[c]), len(chunks))
-    return sums.sum(axis=0).reshape(directions.shape) / lanes.batch
+    entries = np.zeros(len(directions), np.int64)
+    grad, found = products(kernel_for(params, lanes, order=2), lanes, directions, entries, params.size)
+    return grad.reshape(params.shape), found.reshape(directions.shape)
+
+
+def hessian_diagonal(params: Array, lanes: Lanes) -> Array:
+    """The diagonal of the Hessian, like params: layer by layer, each without the passes through the layers before it.
+
+    With d x d blocks the last layer's P does not reach the prediction: its entries are 0.
+    """
+    places, found = np.arange(params.size).reshape(params.shape), np.zeros(params.size)
+    for l in range(len(params)):
+        reaches = l + 1 < len(params) or params.shape[-1] == lanes.z.shape[1]
+        entries = places[l, :, 0 if reaches else 1 :].ravel()
+        directions = (entries[:, None] == np.arange(params.size)).astype(float)
+        found[entries] = products(kernel_for(params, lanes, 2, l), lanes, directions, entries, 1)[1][:, 0]
+    return found.reshape(params.shape)
+
+
+def products(kernel: LinearKernel, lanes: Lanes, directions: Array, entries: Array, count: int) -> tuple[Array, Array]:
+    """The gradient (p,), and the Hessian times each of the directions (m, ..), of each product ``count`` entries from entries[m]
+    on, (m, count).
+    """
+    chunks, flat = chunks_of(len(lanes.G)), np.ascontiguousarray(directions.reshape(-1, kernel.p), np.float64)
+    sums, found = np.zeros((len(chunks), 1 + kernel.p)), np.zeros((len(chunks), len(flat), count))
+    run_chunks(lambda c: kernel.add_hvps(lanes, flat, entries, *chunks[c], sums[c], found[c]), len(chunks))
+    return sums.sum(axis=0)[1:] / lanes.batch, found.sum(axis=0) / lanes.batch
 
 
 @compiled

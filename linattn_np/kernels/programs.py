@@ -30,17 +30,18 @@ class Addresses(NamedTuple):
 class Passes:
     """The programs of one model shape."""
 
-    gradient: Program  # forward and backward pass
+    gradient: Program  # forward and backward pass; only forward where only the loss is wanted
     hvp: Program  # tangent and backward tangent, after the gradient; empty where only the gradient is wanted
     at: Addresses
     slots: int  # how many numbers the memory holds for each prompt
 
 
 @lru_cache(maxsize=64)
-def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1) -> Passes:
+def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1, first: int = 0) -> Passes:
     """The programs of a model with L layers, H heads, k x k matrices (``full``: they act on whole tokens) and n examples.
 
-    order 1: the gradient; 2: Hessian-vector products too. The shared numbers are params and, for order 2, the direction.
+    order 0: the loss alone; 1: the gradient; 2: Hessian-vector products too, for directions in the layers from ``first`` on, and
+    their entries for those layers. The shared numbers are params and, for order 2, the direction.
     """
     shape, memory, size = Shape(L, H, k, full, n), Memory(k, L, H), L * H * 2 * k * k
     weights = Weights(*(
@@ -51,11 +52,12 @@ def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1) -> Passes
     gradient, hvp, hgrads = Program(), Program(tangent=True), grads
     steps.forward(shape, weights, values, gradient)
     steps.error(values, y, grads, gradient)
-    steps.backward(shape, weights, values, grads, gradient)
+    if order > 0:
+        steps.backward(shape, weights, values, grads, gradient)
     if order == 2:
         tangents, hgrads = memory.activations("v"), memory.gradients("h", keep=False)
-        steps.tangent(shape, weights, values, tangents, hvp)
+        steps.tangent(shape, weights, values, tangents, first, hvp)
         hvp.set(hgrads.label, 2 * copy(tangents.label), "2.14")
-        steps.backward_tangent(shape, weights, values, tangents, grads, hgrads, hvp)
+        steps.backward_tangent(shape, weights, values, tangents, grads, hgrads, first, hvp)
     at = Addresses(values.S[0].at, values.s[0].at, values.x[0].at, y.at, grads.squares.at, hgrads.P[0][0].at)
     return Passes(gradient, hvp, at, memory.used)

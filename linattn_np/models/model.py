@@ -106,6 +106,10 @@ class Passes:
             raise ValueError(f"loss_and_grad: expected a gradient of the shape of params, {params.shape}, got {np.shape(grad)}")
         return value, grad
 
+    def loss(self, params: Array, batch: Any) -> Any:
+        """The mean loss of a batch, a float."""
+        return self.loss_and_grad(params, batch)[0]
+
     def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
         """The function ``add(batch, out)`` that adds the sums over a batch of the loss and of its gradient to out (1 + p,).
 
@@ -148,6 +152,15 @@ class Passes:
         if hasattr(self.model, "hvps"):
             return self.model.hvps(params, *batch, directions)
         return np.stack([self._complex_step(params, batch, v) for v in directions])
+
+    def grad_and_hvps(self, params: Array, batch: Any, directions: Array) -> tuple[Array, Array]:
+        """The gradient, like params, and :meth:`hvps`."""
+        return self.loss_and_grad(params, batch)[1], self.hvps(params, batch, directions)
+
+    def hessian_diagonal(self, params: Array, batch: Any) -> Array:
+        """The diagonal of the Hessian of the mean loss. -> like params"""
+        p = params.size
+        return np.diag(self.hvps(params, batch, np.eye(p).reshape(p, *params.shape)).reshape(p, p)).reshape(params.shape)
 
     def _complex_step(self, params: Array, batch: Any, v: Array) -> Array:
         """H v = Im gradient(params + i h v) / h, exact to rounding where the code keeps the imaginary part.

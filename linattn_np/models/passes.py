@@ -92,6 +92,9 @@ class LanePasses(NumpyPasses):
     def loss_and_grad(self, params: Array, batch: Any) -> tuple[Any, Array]:
         return kernels("linear").loss_and_grad(params, batch)
 
+    def loss(self, params: Array, batch: Any) -> Any:
+        return kernels("linear").loss(params, batch)
+
     def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
         program = kernels("linear").LinearKernel(params, self.model.d + 1, n)  # made once for all parts of a batch
         return lambda lanes, out: program.add_gradient(lanes, 0, len(lanes.G), out)
@@ -108,3 +111,9 @@ class LanePasses(NumpyPasses):
 
     def hvps(self, params: Array, batch: Any, directions: Array) -> Array:
         return kernels("linear").hvps(params, batch, directions)
+
+    def grad_and_hvps(self, params: Array, batch: Any, directions: Array) -> tuple[Array, Array]:
+        return kernels("linear").grad_and_hvps(params, batch, directions)
+
+    def hessian_diagonal(self, params: Array, batch: Any) -> Array:
+        return kernels("linear").hessian_diagonal(params, batch)

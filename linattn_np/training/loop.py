@@ -128,4 +128,4 @@ def losses_along(history: History, Z: Array, y: Array, every: int = 1) -> tuple[
     check_width(model, Z)
     passes = passes_of(model)
     batch = passes.prepare(Z, y)
-    return times, np.array([passes.loss_and_grad(x, batch)[0] for x in params])
+    return times, np.array([passes.loss(x, batch) for x in params])

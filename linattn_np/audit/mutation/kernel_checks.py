@@ -158,7 +158,8 @@ def check_chunks(m: Modules) -> None:
         sums, hsums, half = np.arange(1.0 + p), start.copy(), lanes // 2
         mem = np.full((passes.slots, half), np.nan)
         for first, last in ((0, 2), (2, 3)):
-            linear.chunk_sums(k, *codes, program, shared, directions, made.G, made.z, made.y, first, last, mem, sums, hsums)
+            batch_of = (made.G, made.z, made.y, first, last)
+            linear.chunk_sums(k, *codes, program, shared, directions, np.zeros(2, int), *batch_of, mem, sums, hsums)
         value, grad = loss_and_grad(params, Z, y, backend="numpy")
         same(sums - np.arange(1.0 + p), batch * np.append(value, grad.ravel()), 1e-12)
         wanted = [batch * hvp(params, Z, y, v.reshape(params.shape), backend="numpy").ravel() for v in directions]

@@ -77,7 +77,7 @@ def draw_line(x: Array, u: Array, met: StepCurvature, objective: Objective) -> F
     at = abs(best) * np.linspace(-3, 3, 37)
     figure, axes = new_figure(width=6.0, height=3.3)
     ax = axes[0, 0]
-    ax.plot(at, [objective.loss_and_grad(x + s * u)[0] for s in at], color="#0072B2", linewidth=2, label="loss")
+    ax.plot(at, [objective.loss(x + s * u) for s in at], color="#0072B2", linewidth=2, label="loss")
     ax.plot(at, f + at * slope + at**2 * met.kappa / 2, color="k", linestyle="--", linewidth=1.3, label="parabola (10.2)")
     ax.plot(0, f, "ko", markersize=5)
     ax.axvline(best, color="0.6", linewidth=1)

@@ -66,18 +66,18 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     """Search the rates, train what is missing and measure the losses: plain numbers, ready for JSON."""
     used = sized(scale)
     test, every = test_batch(SETTINGS["setting1"].task), max(1, used.search_steps // 20)
+    asked = {(kind, rate): runs_for(kind, rate, used.search_steps, every, used)[0] for kind in KINDS[::-1] for rate in RATES}
+    tried = histories(folder, list(asked.values()), "rates of each kind of attention", progress)  # together: no worker waits
+    pairs = [losses_along(late(h, used.search_steps), *test) for h in tried]
+    scores = {at: score(h, pair, used.search_steps) for at, h, pair in zip(asked, tried, pairs, strict=True)}
+    searches = {kind: chosen(RATES, np.array([scores[kind, rate] for rate in RATES])) for kind in KINDS}
+    runs = {kind: runs_for(kind, searches[kind]["best"], used.steps, used.test_every, used) for kind in KINDS}
+    histories(folder, [run for kind in KINDS[::-1] for run in runs[kind]], "each kind of attention", progress)
     panels: Numbers = {}
     for kind in KINDS:
-        asked = [runs_for(kind, rate, used.search_steps, every, used)[0] for rate in RATES]
-        tried = histories(folder, asked, f"rates of {kind} attention", progress)
-        pairs = [losses_along(late(h, used.search_steps), *test) for h in tried]
-        scores = [score(h, pair, used.search_steps) for h, pair in zip(tried, pairs, strict=True)]
-        search = chosen(RATES, np.array(scores))
-        runs = runs_for(kind, search["best"], used.steps, used.test_every, used)
-        trained = histories(folder, runs, f"{kind} attention", progress)
-        pairs = [losses_along(h, *test) for h in trained]
-        curves = loss_curves(trained, pairs, used)
-        end = judged_end(folder, runs, used, progress)
+        trained = histories(folder, runs[kind], f"{kind} attention", progress)
+        curves = loss_curves(trained, [losses_along(h, *test) for h in trained], used)
+        search, end = searches[kind], judged_end(folder, runs[kind], used, progress)
         panels[kind] = {"title": NAMES[kind], "search": search, "learning_rate": search["best"], **curves, "end": end}
     bound = floor(*test, SETTINGS["setting1"].layers)
     return {"limits": differences(scale, used), "seeds_used": used.seeds, "floor": bound, "panels": panels}

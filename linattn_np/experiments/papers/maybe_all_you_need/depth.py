@@ -50,8 +50,8 @@ ALT = (
 def sized(scale: Scale) -> tuple[Scale, tuple[int, ...]]:
     """The scale and depths that fit the time: exact Hessians of 400 parameters are dear.
 
-    Each rate is tried for as long as it will be used, on three seeds: of eight layers' rates, those that are best after 1,000
-    iterations diverge later, and those that are best for one seed for others.
+    Each rate is tried for as long as it will be used, the better half on three seeds: of eight layers' rates, those that are
+    best after 1,000 iterations diverge later, and those that are best for one seed for others.
     """
     every = {"hessian_every": 1_000, "record_every": scale.test_every}
     if scale.name == "paper":

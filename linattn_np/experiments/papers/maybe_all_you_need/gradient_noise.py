@@ -1,7 +1,7 @@
 """The paper's second result: gradient noise at initialization, and how heavy its tail is beside Gaussian noise (section 3.2)."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,11 +13,10 @@ from ....measures.noise import REFERENCE, gaussian_norms, gradient_mean, measure
 from ....measures.noise import qq_normal as normal_quantiles
 from ....models.transformer import init_params
 from ....plotting import NOISE_STYLES, new_figure
-from ....progress import bar
 from ....prompts import RegressionTask
 from ....training.runs import Run, RunFolder
 from ...curves import Numbers, spread
-from ...measured import Arrays, kept
+from ...measured import Arrays, kept_each
 from ...rules import Above, Claim, around
 from ...scale import Scale, counted
 from . import factors, published
@@ -60,28 +59,28 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
 
 def setting_noise(folder: RunFolder, task: RegressionTask, scale: Scale, progress: bool | None) -> dict[int, list[Arrays]]:
     """{batch: for each seed {norms, diagonal, spectrum}} at each seed's initialization."""
-    found: dict[int, list[Arrays]] = {batch: [] for batch in BATCHES}
-    with bar(scale.seeds * len(BATCHES), f"noise, {task.covariates} n={task.n}", progress, unit="batch size") as shown:
-        for seed in range(scale.seeds):
-            x, reference = initial(task, seed), cached_reference(task, seed)
-            for batch in BATCHES[::-1]:
-                description = {"task": vars(task), "params": x.tolist(), "seed": seed, "batch": batch, "draws": scale.noise_draws}
-
-                def compute(
-                    x: Array = x, reference: Callable[[], Array] = reference, batch: int = batch, seed: int = seed
-                ) -> Arrays:
-                    rng = np.random.default_rng([seed, batch])
-                    noise = measure_noise(x, task, batch, scale.noise_draws, rng, reference=reference(), progress=progress)
-                    return {"norms": noise.norms, "diagonal": noise.diagonal, "spectrum": noise.spectrum}
-
-                found[batch].append(kept(folder, "noise", description, compute))
-                shown.update()
-    return found
+    asked = [(seed, batch) for seed in range(scale.seeds) for batch in BATCHES[::-1]]
+    descriptions = [
+        {"task": vars(task), "params": initial(task, seed).tolist(), "seed": seed, "batch": batch, "draws": scale.noise_draws}
+        for seed, batch in asked
+    ]
+    arguments = [(task, seed, batch, scale.noise_draws) for seed, batch in asked]
+    label = f"noise, {task.covariates} n={task.n}"
+    found = dict(zip(asked, kept_each(folder, "noise", descriptions, noise_of, arguments, label, progress), strict=True))
+    return {batch: [found[seed, batch] for seed in range(scale.seeds)] for batch in BATCHES}
 
 
-def cached_reference(task: RegressionTask, seed: int) -> Callable[[], Array]:
-    """g_ref at a seed's initialization when first called for: one for all batch sizes, 100 times the largest of them."""
-    return cache(lambda: gradient_mean(initial(task, seed), task, REFERENCE * BATCHES[-1], np.random.default_rng([seed, 0])))
+def noise_of(task: RegressionTask, seed: int, batch: int, draws: int) -> Arrays:
+    """The noise of one batch size at one seed's initialization: norms, diagonal, spectrum."""
+    rng = np.random.default_rng([seed, batch])
+    noise = measure_noise(initial(task, seed), task, batch, draws, rng, reference=reference(task, seed), progress=False)
+    return {"norms": noise.norms, "diagonal": noise.diagonal, "spectrum": noise.spectrum}
+
+
+@lru_cache(maxsize=8)
+def reference(task: RegressionTask, seed: int) -> Array:
+    """g_ref at a seed's initialization: one for all batch sizes, 100 times the largest of them."""
+    return gradient_mean(initial(task, seed), task, REFERENCE * BATCHES[-1], np.random.default_rng([seed, 0]))
 
 
 def initial(task: RegressionTask, seed: int) -> Array:

@@ -19,7 +19,6 @@ from ....models.transformer import LinearTransformer
 from ....optimizers import clip
 from ....training.runs import RunFolder
 from ...measured import Arrays, kept_each
-from ...robust import diagonal
 from ...settings import OPTIMIZERS, Setting, with_momentum
 from .published import NONLINEAR_RATES
 from .released_streams import ReleasedStream, TorchGenerator, test_batch
@@ -61,8 +60,8 @@ def measure_seed(keys: Sequence[str], seed: int, sizes: Sizes) -> Arrays:
     for key, found in zip(keys, every, strict=True):
         surface = Objective(*test_batch(SETTINGS[key].task, sizes["prompts"]))
         shape = len(sizes["starts"]), len(OPTIMIZERS)
-        losses = [[surface.loss_and_grad(found[t][at])[0] for t in loss_times] for at in np.ndindex(shape)]
-        diagonals = [[diagonal(surface, found[t][at]) for t in sizes["hessian_times"]] for at in np.ndindex(shape)]
+        losses = [[surface.loss(found[t][at]) for t in loss_times] for at in np.ndindex(shape)]
+        diagonals = [[surface.diagonal(found[t][at]) for t in sizes["hessian_times"]] for at in np.ndindex(shape)]
         arrays[f"{key} losses"] = np.reshape(losses, (*shape, -1))
         arrays[f"{key} diagonals"] = np.reshape(diagonals, (*shape, *np.shape(diagonals)[1:]))
     return arrays

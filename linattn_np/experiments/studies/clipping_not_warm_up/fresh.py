@@ -98,7 +98,7 @@ def trained(name: str, rate: float, seed: int, fresh: Fresh) -> Arrays:
         return {"loss": np.array(np.inf), "lost": np.array(history.diverged_at), "clipped": np.array(share)}
     with np.errstate(all="ignore"):
         tests = test_batches(cell.n, fresh.batches, fresh.prompts)
-        loss = np.median([Objective(batch.Z, batch.y, MODEL).loss_and_grad(history.params)[0] for batch in tests])
+        loss = np.median([Objective(batch.Z, batch.y, MODEL).loss(history.params) for batch in tests])
     loss = loss if np.isfinite(loss) else np.inf
     return {"loss": np.array(loss), "lost": np.array(-1), "clipped": np.array(share)}
 

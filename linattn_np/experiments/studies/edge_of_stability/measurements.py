@@ -83,7 +83,7 @@ def hover(seed: int, rate: float, momentum: float, size: Size) -> Arrays:
     met, losses = np.full((len(times), 5), np.nan), np.full(len(times), np.nan)
     for t, before, after, _ in descent(surface.grad, start_of(seed), SGD(rate, momentum), size.steps):
         if t % size.every == 0:
-            met[t // size.every], losses[t // size.every] = along(surface, before, after), surface.loss_and_grad(before)[0]
+            met[t // size.every], losses[t // size.every] = along(surface, before, after), surface.loss(before)
     return {"times": times, "met": met, "losses": losses}
 
 
@@ -166,7 +166,7 @@ def flows(seed: int, rate: float, size: Size) -> Arrays:
     return found | {
         "moved": distance(end, start), "central": distance(central, end), "gradient": distance(straight, end),
         "central_sharpness": np.array(sharpness / edge(rate)),
-        "losses": np.array([surface.loss_and_grad(x)[0] for x in (end, central, straight)]),
+        "losses": np.array([surface.loss(x) for x in (end, central, straight)]),
         "control": control(surface, start, kept[wanted[0]][0], RAISED * rate),
     }  # fmt: skip
 
@@ -178,7 +178,7 @@ def control(surface: Objective, middle: Array, x: Array, rate: float) -> Array:
         model = model - rate * (g + H @ model)
     *_, (_, before, after, _) = descent(surface.grad, x, SGD(rate), CONTROL_STEPS)
     sharpness = top_pairs(surface.hessian(0.5 * (before + after)), 1)[0][0] / edge(rate)
-    loss = surface.loss_and_grad(after)[0] / surface.loss_and_grad(x)[0]
+    loss = surface.loss(after) / surface.loss(x)
     return np.array([distance(model, (x - middle).ravel()), distance(after, x), sharpness, loss])
 
 
@@ -212,5 +212,5 @@ def batches(seed: int, rate: float, batch: int, size: Size) -> Arrays:
         if t >= times[0] and (t - times[0]) % size.batch_every == 0:
             k = (t - times[0]) // size.batch_every
             ratio[k] = top_pairs(surface.hessian(0.5 * (before + after)), 1)[0][0] / edge(rate)
-            losses[k] = surface.loss_and_grad(before)[0]
+            losses[k] = surface.loss(before)
     return {"times": times, "ratio": ratio, "losses": losses}

@@ -118,7 +118,7 @@ def trained(place: str, method: str, rate: float, seed: int, size: Size) -> dict
         if not np.isfinite(params).all():
             return {"loss": np.array(np.inf), "lengths": lengths}
         tests = test_batches(where.task, size.batches, size.prompts)
-        loss = np.median([Objective(batch.Z, batch.y, model).loss_and_grad(params)[0] for batch in tests])
+        loss = np.median([Objective(batch.Z, batch.y, model).loss(params) for batch in tests])
     return {"loss": np.array(loss if np.isfinite(loss) else np.inf), "lengths": lengths}
 
 

@@ -98,7 +98,7 @@ def trained(run: Run) -> dict[str, Array]:
     ends = [params]
     if run.schedule is None:
         ends = [history.snapshots[min(history.snapshots, key=lambda t: abs(t - share * run.steps))] for share in LATE]
-    loss = np.median([np.median([test.loss_and_grad(end)[0] for test in tests]) for end in ends])
+    loss = np.median([np.median([test.loss(end) for test in tests]) for end in ends])
     if not np.isfinite(loss):
         return lost
     return {"loss": np.array(loss), "by_layer": by_layer(params, test_batches(run.tests[0], BY_LAYER_PROMPTS))}
