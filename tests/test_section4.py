@@ -53,7 +53,7 @@ def test_the_best_rate_by_hand():
     assert search.chosen((0.1, 0.2), np.array([1.0, 3.0]))["at_the_edge"]
 
 
-def test_a_search_gives_up_the_worse_half_and_then_what_can_no_longer_be_best(monkeypatch):
+def test_a_race_gives_up_the_worse_half_and_then_what_can_no_longer_be_best(monkeypatch):
     rates = (0.1, 0.2, 0.5, 1.0, 2.0)
     known = {0.1: [5, 0, 0], 0.2: [2, 9, 1], 0.5: [1, 6, 8], 1.0: [3, 4, np.inf], 2.0: [np.inf, 0, 0]}
     asked = []
@@ -66,21 +66,24 @@ def test_a_search_gives_up_the_worse_half_and_then_what_can_no_longer_be_best(mo
     monkeypatch.setattr(search, "late", lambda run, steps: run)
     monkeypatch.setattr(search, "losses_along", lambda run, *test: run)
     monkeypatch.setattr(search, "score", lambda run, along, steps: known[run.optimizer.lr][run.seed])
-    found = search.search(None, SETTINGS["setting1"], rates, replace(TINY, search_seeds=3))["Adam"]
+    found = search.search(None, SETTINGS["setting1"], rates, replace(TINY, search_seeds=3), race=True)["Adam"]
     assert asked == [[(rate, 0) for rate in rates], [(rate, 1) for rate in rates[1:4]], [(rate, 2) for rate in rates[1:4]]]
     assert found["scores"] == [5, 2, 6, 4, np.inf] and found["seeds"] == [1, 3, 3, 3, 1] and found["best"] == 0.2
     known[1.0] = [3, 0.5, 0]  # a median of at most 3, and of at least 0.5; that of 0.5 is now at least 4
     known[0.5] = [1, 6, 0]
     known[0.2] = [4, 9, 0]
     asked.clear()
-    found = search.search(None, SETTINGS["setting1"], rates, replace(TINY, search_seeds=3))["Adam"]
+    found = search.search(None, SETTINGS["setting1"], rates, replace(TINY, search_seeds=3), race=True)["Adam"]
     assert asked[2] == [(0.5, 2), (1.0, 2)] and found["seeds"] == [1, 2, 3, 3, 1] and found["best"] == 1.0
     assert found["scores"] == [5, 6.5, 1, 0.5, np.inf]
-    alone = search.search(None, SETTINGS["setting1"], rates, TINY)["SGD"]
+    alone = search.search(None, SETTINGS["setting1"], rates, TINY, race=True)["SGD"]
     assert alone["best"] == 0.5 and alone["seeds"] == [1] * 5
+    every = search.search(None, SETTINGS["setting1"], rates, replace(TINY, search_seeds=3))["SGD"]
+    assert every["scores"] == [0, 4, 1, 0.5, 0] and every["best"] == 0.1 and "seeds" not in every
     lost = dict.fromkeys(rates, [np.inf] * 3)
     monkeypatch.setattr(search, "score", lambda run, along, steps: lost[run.optimizer.lr][run.seed])
-    assert search.search(None, SETTINGS["setting1"], rates, replace(TINY, search_seeds=3))["SGD"]["scores"] == [np.inf] * 5
+    found = search.search(None, SETTINGS["setting1"], rates, replace(TINY, search_seeds=3), race=True)["SGD"]
+    assert found["scores"] == [np.inf] * 5 and found["seeds"] == [2, 2, 2, 1, 1]
 
 
 def test_a_run_that_diverges_is_scored_last_and_shown(tmp_path):

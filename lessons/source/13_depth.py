@@ -829,7 +829,8 @@ rows = []
 for L, panel in panels.items():
     for o in makers:
         found, curve = panel["search"][o], panel[o]["test"]
-        tried = ", ".join("diverged" if s is None else words(s) for s in found["scores"])
+        tried = ", ".join(("diverged" if s is None else words(s)) + f" [{n}]" * (n < max(found["seeds"]))
+                          for s, n in zip(found["scores"], found["seeds"], strict=True))
         gone = sum(t is not None for t in panel[o]["diverged_at"])
         ends = np.array([row[-1] for row in curve["each_seed"]], float)
         ends = ends[np.isfinite(ends)]
@@ -837,7 +838,8 @@ for L, panel in panels.items():
                      f"{gone} of {len(panel[o]['diverged_at'])}", words(np.median(ends))))
 searched = ", ".join(f"{rate:g}" for rate in found["rates"])
 table(("L", "optimizer", "scores of the rates", "chosen", "diverged later", "final loss"), rows,
-      f"rates searched: {searched}; final loss: median of the seeds that did not diverge")
+      f"rates searched: {searched}; [1], [2]: given up after so many of the search's three "
+      "seeds; final loss: median of the seeds that did not diverge")
 rows = []
 for L, panel in panels.items():
     ours, control = (panel["noise"][law]["p99.9_over_p50"]["median"] for law in

@@ -1,9 +1,9 @@
 """The search for a learning rate by short runs: the score of a run, and the best of the rates.
 
 The score of a run is its median loss over the last fifth of its iterations, so that one spike decides nothing; infinite where it
-diverged. Every rate is tried on the first seed of the search, the better half of them on the next, and from then on those whose
-median over all seeds may still be the smallest. The score of a rate is the median over the seeds it was tried on; of the rates
-tried on all of them the best has the smallest.
+diverged. The score of a rate is the median over the seeds of the search; the smallest is best. A race gives rates up on the way:
+every rate is tried on the first seed, the better half of them on the next, and from then on those whose median over all seeds may
+still be the smallest.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from .settings import OPTIMIZERS, Setting
 
 
 def search(
-    folder: RunFolder, setting: Setting, rates: Sequence[float], scale: Scale, progress: bool | None = None
+    folder: RunFolder, setting: Setting, rates: Sequence[float], scale: Scale, progress: bool | None = None, race: bool = False
 ) -> dict[str, Numbers]:
     """The best of the rates for each optimizer by the loss on the test batch: {optimizer: as :func:`chosen` gives it}."""
     every = min(scale.record_every, max(1, scale.search_steps // 20))
@@ -30,17 +30,18 @@ def search(
     for seed in range(short.seeds):
         asked = {
             (o, k): runs_of(replace(setting, learning_rates={o: rates[k]}), o, short)[seed]
-            for o in OPTIMIZERS for k in going_on(scores[o], seed)
+            for o in OPTIMIZERS for k in (going_on(scores[o], seed) if race else range(len(rates)))
         }  # fmt: skip
         trained = histories(folder, list(asked.values()), f"rates of {setting.title}, seed {seed + 1} of {short.seeds}", progress)
         for (o, k), history in zip(asked, trained, strict=True):
             scores[o][k, seed] = score(history, losses_along(late(history, short.steps), *test), short.steps)
-    return {o: chosen(rates, np.nanmedian(every, axis=1), (~np.isnan(every)).sum(axis=1)) for o, every in scores.items()}
+    seeds = {o: (~np.isnan(every)).sum(axis=1) if race else None for o, every in scores.items()}
+    return {o: chosen(rates, np.nanmedian(every, axis=1), seeds[o]) for o, every in scores.items()}
 
 
 def going_on(scores: Array, tried: int) -> Array:
-    """The rates that are tried on seed ``tried`` of the search: at first all, then the better half of them, then those that may
-    still turn out best, whatever the seeds left give.
+    """The rates that a race tries on seed ``tried``: at first all, then the better half of them, then those that may still turn
+    out best, whatever the seeds left give.
 
     scores (rates, seeds), NaN where a rate was not tried. -> their places, ascending
     """
@@ -71,7 +72,7 @@ def score(history: History, along: tuple[Array, Array], steps: int) -> float:
 def chosen(rates: Sequence[float], scores: Any, seeds: Any = None) -> Numbers:
     """The best rate, with everything that decided it: {"rates", "scores", "best", "at_the_edge"}
 
-    ``seeds``: on how many each rate was tried, where that differs; the best is one of those tried on most, and "seeds" is told.
+    ``seeds``: on how many a race tried each rate; the best is one of those tried on most, and "seeds" is told.
     """
     scores = np.asarray(scores, float)
     best = int(np.nanargmin(scores if seeds is None else np.where(seeds == seeds.max(), scores, np.nan)))

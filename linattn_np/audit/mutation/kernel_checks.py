@@ -154,16 +154,17 @@ def check_chunks(m: Modules) -> None:
         program, codes = passes.at, (passes.gradient.code, passes.hvp.code)
         directions, shared = rng.standard_normal((2, p)), np.zeros(2 * p)
         shared[:p] = params.ravel()
-        start = rng.standard_normal((2, p))
+        entries, count = np.array([0, 3]), p - 5  # of each product
+        start = rng.standard_normal((2, count))
         sums, hsums, half = np.arange(1.0 + p), start.copy(), lanes // 2
         mem = np.full((passes.slots, half), np.nan)
         for first, last in ((0, 2), (2, 3)):
             batch_of = (made.G, made.z, made.y, first, last)
-            linear.chunk_sums(k, *codes, program, shared, directions, np.zeros(2, int), *batch_of, mem, sums, hsums)
+            linear.chunk_sums(k, *codes, program, shared, directions, entries, *batch_of, mem, sums, hsums)
         value, grad = loss_and_grad(params, Z, y, backend="numpy")
         same(sums - np.arange(1.0 + p), batch * np.append(value, grad.ravel()), 1e-12)
-        wanted = [batch * hvp(params, Z, y, v.reshape(params.shape), backend="numpy").ravel() for v in directions]
-        same(hsums - start, wanted, 1e-12)
+        products = [batch * hvp(params, Z, y, v.reshape(params.shape), backend="numpy").ravel() for v in directions]
+        same(hsums - start, [row[at : at + count] for row, at in zip(products, entries, strict=True)], 1e-12)
         for size in (2, 3, batch):
             out = np.ones((-(-batch // size), p))
             linear.group_sums(k, codes[0], program, shared, made.G, made.z, made.y, batch, size, mem, out)

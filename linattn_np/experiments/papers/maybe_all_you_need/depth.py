@@ -50,8 +50,8 @@ ALT = (
 def sized(scale: Scale) -> tuple[Scale, tuple[int, ...]]:
     """The scale and depths that fit the time: exact Hessians of 400 parameters are dear.
 
-    Each rate is tried for as long as it will be used, the better half on three seeds: of eight layers' rates, those that are
-    best after 1,000 iterations diverge later, and those that are best for one seed for others.
+    Each rate is tried for as long as it will be used, in a race on three seeds: of eight layers' rates, those that are best
+    after 1,000 iterations diverge later, and those that are best for one seed for others.
     """
     every = {"hessian_every": 1_000, "record_every": scale.test_every}
     if scale.name == "paper":
@@ -76,7 +76,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     panels = {}
     for layers in depths:
         setting = replace(SETTINGS["setting1"], title=f"L = {layers}", layers=layers)
-        found = search(folder, setting, RATES, used, progress)
+        found = search(folder, setting, RATES, used, progress, race=True)
         early = at_equal_rates(folder, setting, used, EARLY if scale.name == "paper" else EARLY[:1], progress)
         setting = replace(setting, learning_rates={o: found[o]["best"] for o in OPTIMIZERS})
         panels[str(layers)] = {
