@@ -192,7 +192,7 @@ def test_every_equation_of_a_listing_is_derived_in_its_lesson():
         step.equation
         for full in (False, True)
         for p in [programs.passes(3, 2, 5, full, 20, 2)]
-        for part in (p.gradient, p.hvp)
+        for part in (p.gradient, p.hvp, programs.state(21, 5, 5 + full, 0))
         for step in part.steps
     }
     on_tokens = [tokens.passes(kind, 2, 2, 5, 7) for kind in tokens.KINDS] + [kernels_composed.passes(5, 3, 2, 2, 7)]

@@ -53,7 +53,7 @@ def load(k, at, G_block, z_block, y_block, part, mem):
 
 @compiled
 def load_rows(k, at, states, part, mem):
-    """The same from :func:`put_state` with S, s, x and y in this order."""
+    """The same from rows with S, s, x and y in this order, as ``programs.state`` puts them."""
     row = 0
     for to, count in ((at.S, k * k), (at.s, k), (at.x, k), (at.y, 1)):
         for i in range(count):
@@ -63,62 +63,53 @@ def load_rows(k, at, states, part, mem):
 
 
 @compiled
-def put_state(k, at_S, at_s, at_x, at_y, N, D, tokens, lanes, mem):
-    """(5.16) from a block's tokens (N D rows) to the state where a program expects it; places from ``lanes`` on get zeros.
-
-    k = d: S, s and x; k = D: all of G at S, the query's whole token at x, and s is not written.
-    """
-    query = (N - 1) * D
-    for lane in range(LANES):
-        mem[at_y, lane] = tokens[query + D - 1, lane] if lane < lanes else 0.0
-    for i in range(k):
-        for lane in range(LANES):
-            mem[at_x + i, lane] = tokens[query + i, lane] if i < D - 1 and lane < lanes else 0.0
-        for j in range(i, D):
-            to = at_s + i if j == k else at_S + i * k + j
-            for lane in range(LANES):
-                mem[to, lane] = 0.0
-            for t in range(N - 1):
-                for lane in range(LANES):
-                    mem[to, lane] += tokens[t * D + i, lane] * tokens[t * D + j, lane]
-            for lane in range(lanes, LANES):
-                mem[to, lane] = 0.0
-            if i < j < k:
-                for lane in range(LANES):
-                    mem[at_S + j * k + i, lane] = mem[to, lane]
+def clear_places(taken, states):
+    """Zeros in the places from ``taken`` on: a place without a prompt adds nothing."""
+    for row in range(len(states)):
+        for lane in range(taken, LANES):
+            states[row, lane] = 0.0
 
 
 # ---------------------------------------------------------------- chunks of blocks
 
 
 @compiled
-def drawn_sums(k, gradient, at, law, shared, sizes, chunks, mem, room, states, sums):
-    """For each chunk c, sizes[c] prompts are drawn from chunks[c]; sums[c, 0] += error^2, sums[c, 1:] += the gradient."""
+def drawn_sums(k, to_state, gradient, at, law, shared, sizes, chunks, mem, room, states, sums):
+    """For each chunk c, sizes[c] prompts are drawn from chunks[c]; sums[c, 0] += error^2, sums[c, 1:] += the gradient.
+
+    A block's prompts are drawn into room, whose last rows, ``states``, are what ``to_state`` (``programs.state``) makes of them.
+    """
+    width = mem.shape[1]
     for c in range(len(sizes)):
         clear(mem, at.sums, sums.shape[1])
         for first in range(0, sizes[c], LANES):
             taken = min(LANES, sizes[c] - first)
             draw_block(law, chunks[c], room)
-            put_state(k, 0, k * k, k * k + k, k * k + 2 * k, law.N, law.d + 1, room, taken, states)
-            for part in range(0, taken, mem.shape[1]):
-                load_rows(k, at, states, part, mem)
-                run_matrices(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+            for part in range(-width, taken, width):  # the one call of run is compiled once
+                code, place = (to_state, room) if part < 0 else (gradient, mem)
+                if part >= 0:
+                    load_rows(k, at, states, part, mem)
+                run_matrices(code.operations, code.factors, 0, len(code.factors), shared, place)
+                if part < 0:
+                    clear_places(taken, states)
         add_lane_sums(mem, at.sums, sums[c])
 
 
 @compiled
-def fill_states(law, state, room, mem, prompts, G, z, y):
-    """Fill G, z and y of :class:`Lanes` with states that are drawn here; mem (D D + D + 1, LANES) is scratch."""
+def fill_states(law, to_state, state, room, states, prompts, G, z, y):
+    """Fill G, z and y of :class:`Lanes` with states of whole tokens, drawn as in :func:`drawn_sums`."""
     D = law.d + 1
+    x = D * D + D
     for block in range(len(G)):
         draw_block(law, state, room)
-        put_state(D, 0, 0, D * D, D * D + D, law.N, D, room, min(LANES, prompts - block * LANES), mem)
+        run_matrices(to_state.operations, to_state.factors, 0, len(to_state.factors), to_state.factors, room)
+        clear_places(min(LANES, prompts - block * LANES), states)
         for lane in range(LANES):
             for i in range(D):
                 for j in range(D):
-                    G[block, i, j, lane] = mem[i * D + j, lane]
-                z[block, i, lane] = mem[D * D + i, lane]
-            y[block, lane] = mem[D * D + D, lane]
+                    G[block, i, j, lane] = states[i * D + j, lane]
+                z[block, i, lane] = states[x + i, lane]
+            y[block, lane] = states[x + D, lane]
 
 
 @compiled
@@ -218,8 +209,9 @@ def drawn_lanes(task: RegressionTask, batch: int, state: Array) -> Lanes:
     The twin of ``draws_numpy.states`` where a task has the shortcut (5.18), else of ``gram.compress`` on ``draws_numpy.prompts``.
     """
     law, D = law_of(task, can_draw_states(task)), task.d + 1
-    lanes, mem = empty_lanes(batch, D, task.n), working_memory(D * D + D + 1 + law.rows)
-    fill_states(law, state, mem[D * D + D + 1 :], mem, batch, lanes.G, lanes.z, lanes.y)
+    lanes, room = empty_lanes(batch, D, task.n), working_memory(law.rows + (D + 1) ** 2)
+    code = programs.state(law.N, law.d, D, law.rows).code
+    fill_states(law, code, state, room, room[law.rows :], batch, lanes.G, lanes.z, lanes.y)
     return lanes
 
 
@@ -247,8 +239,9 @@ class LinearKernel:
     def add_drawn_gradients(self, law: Law, sizes: Array, chunks: Array, out: Array) -> None:
         """The same for each of some chunks: sizes[c] prompts of a law, drawn from chunks[c], which is moved on, into out[c]."""
         passes, slots, k = self.passes, self.passes.slots, self.k
-        mem, room, states = working_memories((slots, lanes_for(slots)), (law.rows, LANES), ((k + 1) ** 2, LANES))
-        drawn_sums(k, passes.gradient.code, passes.at, law, self.shared, sizes, chunks, mem, room, states, out)
+        mem, room = working_memories((slots, lanes_for(slots)), (law.rows + (k + 1) ** 2, LANES))
+        codes = programs.state(law.N, law.d, k, law.rows).code, passes.gradient.code
+        drawn_sums(k, *codes, passes.at, law, self.shared, sizes, chunks, mem, room, room[law.rows :], out)
 
     def add_hvps(self, lanes: Lanes, directions: Array, entries: Array, first: int, last: int, sums: Array, out: Array) -> None:
         """The same, and add to out (m, count) the Hessian of the sum of error^2 times each of the m directions.

@@ -37,6 +37,7 @@ EQUATIONS = {  # what each number in a listing says; the lessons of these number
     "1.5": "loss = mean of error^2",
     "2.14": "dprediction = 2 error / B",
     "2.15": "dlabel = -dprediction",
+    "5.16": "S = X^T X, s = X^T labels, x the query",
     "5b.1": "U = S Q, A = I + sum P U / n",
     "5b.2": "b = sum Q^T s / n",
     "5b.3": "x' = A x, label' = label + b^T x",

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from . import steps
 from .operands import Memory, Shape, Weights
-from .operations import Program, copy, evaluate, listing
+from .operations import CLEAR, Operand, Program, Term, copy, evaluate, listing
 
-__all__ = ["Addresses", "Passes", "Program", "evaluate", "listing", "passes"]
+__all__ = ["Addresses", "Passes", "Program", "evaluate", "listing", "passes", "state"]
 
 
 class Addresses(NamedTuple):
@@ -61,3 +61,23 @@ def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1, first: in
         steps.backward_tangent(shape, weights, values, tangents, grads, hgrads, first, hvp)
     at = Addresses(values.S[0].at, values.s[0].at, values.x[0].at, y.at, grads.squares.at, hgrads.P[0][0].at)
     return Passes(gradient, hvp, at, memory.used)
+
+
+@lru_cache(maxsize=64)
+def state(N: int, d: int, k: int, first: int) -> Program:
+    """(5.16): the state of prompts whose N tokens of d covariates lie one after the other from slot 0 on, the asked label last.
+
+    From slot ``first`` on: S (k, k), s, x and y; k = d, or with whole tokens k = d + 1, and then nothing at s.
+    """
+    out, D = Program(), d + 1
+    examples, query = Operand("X", 0, N - 1, k, D, 1), Operand("query", (N - 1) * D, D, 1, 1, 0)
+    s_at, x_at, y_at = first + k * k, first + k * k + k, first + k * k + 2 * k
+    out.set(Operand("S", first, k, k, k, 1), examples.T @ examples, "5.16")
+    if k == d:
+        out.set(Operand("s", s_at, k, 1, 1, 0), examples.T @ Operand("labels", d, N - 1, 1, D, 0), "5.16")
+    x = Operand("x", x_at, k, 1, 1, 0)
+    out.set(x.block(0, d), copy(query.block(0, d)), "5.16")
+    if k == D:
+        out.set(x.entry(d), Term(CLEAR), "5.16")
+    out.set(Operand("y", y_at, 1, 1, 1, 0), copy(query.entry(d)), "5.16")
+    return out

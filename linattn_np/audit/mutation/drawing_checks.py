@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..._types import Array
+from ...kernels import programs
 from ...layers import gram
 from ...prompts import NonlinearTask, RegressionTask
 
@@ -273,9 +274,9 @@ def check_states(m: Modules) -> None:
         for triangle in (False, True):
             draws.law_of.cache_clear()
             law, (ours, wanted) = draws.law_of(task, triangle), states_of(m)
-            room, mem = np.full((law.rows, lanes), np.nan), np.full((D * D + D + 1, lanes), np.nan)
-            filled = linear.empty_lanes(batch, D, task.n)
-            linear.fill_states(law, ours, room, mem, batch, filled.G, filled.z, filled.y)
+            room, filled = np.full((law.rows + (D + 1) ** 2, lanes), np.nan), linear.empty_lanes(batch, D, task.n)
+            to_state = programs.state(law.N, task.d, D, law.rows).code
+            linear.fill_states(law, to_state, ours, room, room[law.rows :], batch, filled.G, filled.z, filled.y)
             definition = m["draws_numpy"]
             if triangle:
                 state, labels = definition.states(task, batch, wanted)

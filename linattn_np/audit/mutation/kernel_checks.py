@@ -173,8 +173,10 @@ def check_chunks(m: Modules) -> None:
         m["draws"].law_of.cache_clear()
         law, (ours, state), (others, other) = m["draws"].law_of(task), states_of(m), states_of(m, 1)
         sizes, sums = np.array([batch, lanes - 1]), np.tile(np.arange(1.0 + p), (2, 1))
-        room, rows = np.full((law.rows, lanes), np.nan), np.full(((k + 1) ** 2, lanes), np.nan)
-        linear.drawn_sums(k, codes[0], program, law, shared, sizes, np.array([ours, others]), mem, room, rows, sums)
+        room = np.full((law.rows + (k + 1) ** 2, lanes), np.nan)
+        both = linear_programs.state(law.N, 3, k, law.rows).code, codes[0]
+        drawn = sizes, np.array([ours, others]), mem, room, room[law.rows :]
+        linear.drawn_sums(k, *both, program, law, shared, *drawn, sums)
         for size, stream, found in zip(sizes, (state, other), sums, strict=True):
             Z, y = m["draws_numpy"].prompts(task, int(size), stream)
             value, grad = loss_and_grad(params, Z, y, backend="numpy")
