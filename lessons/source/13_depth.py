@@ -829,7 +829,7 @@ rows = []
 for L, panel in panels.items():
     for o in makers:
         found, curve = panel["search"][o], panel[o]["test"]
-        tried = ", ".join(("diverged" if s is None else words(s)) + f" [{n}]" * (n < max(found["seeds"]))
+        tried = ", ".join(("diverged" if s is None else words(s)) + f" [{n}]" * (n < 3)
                           for s, n in zip(found["scores"], found["seeds"], strict=True))
         gone = sum(t is not None for t in panel[o]["diverged_at"])
         ends = np.array([row[-1] for row in curve["each_seed"]], float)

@@ -23,7 +23,7 @@ from .factors import LOSS
 from .settings import SETTINGS
 
 TITLE = "The gap between SGD and Adam without noise: from batches of 10 to one fixed batch"
-SECONDS = {"paper": 120, "quick": 2}
+SECONDS = {"paper": 150, "quick": 2}
 COARSE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 RATES = {
     "SGD": COARSE, "Adam": COARSE, "NormalizedGD": COARSE,

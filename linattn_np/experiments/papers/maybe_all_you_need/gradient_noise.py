@@ -23,7 +23,7 @@ from . import factors, published
 from .settings import NAMES, SETTINGS
 
 TITLE = "Gradient noise at initialization, beside Gaussian controls"
-SECONDS = {"paper": 60, "quick": 2}
+SECONDS = {"paper": 70, "quick": 2}
 BATCHES = (1, 10, 100, 1000)
 LAWS = ("noise", "covariance", "diagonal")  # ours; Gaussian with the same covariance; with the same variances
 NAMES_OF_LAWS = {"noise": "gradient noise", "covariance": "Gaussian, same covariance", "diagonal": "Gaussian, same variances"}
