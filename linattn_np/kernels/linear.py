@@ -306,11 +306,11 @@ def hvps(params: Array, lanes: Lanes, directions: Array) -> Array:
 
 def grad_and_hvps(params: Array, lanes: Lanes, directions: Array) -> tuple[Array, Array]:
     """The gradient, like params, and beside it :func:`hvps`, which need it."""
-    directions = as_numbers("directions", directions)
+    kernel, directions = kernel_for(params, lanes, order=2), as_numbers("directions", directions)
     if directions.ndim < 1 or directions.shape[1:] != params.shape:
         raise ValueError(f"directions: expected shape (m, {', '.join(map(str, params.shape))}), got {directions.shape}")
     entries = np.zeros(len(directions), np.int64)
-    grad, found = products(kernel_for(params, lanes, order=2), lanes, directions, entries, params.size)
+    grad, found = products(kernel, lanes, directions, entries, params.size)
     return grad.reshape(params.shape), found.reshape(directions.shape)
 
 
