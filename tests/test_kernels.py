@@ -217,7 +217,7 @@ def test_each_operand_is_set_before_it_is_added_to_or_read(layers, heads, full):
 
 
 @SHAPES
-def test_a_direction_in_the_later_layers_needs_no_pass_through_those_before(layers, heads, full):
+def test_a_direction_in_the_later_layers_needs_no_pass_through_those_before(layers, heads, full, monkeypatch):
     params, Z, y = point(layers, heads, full, batch=37)
     lanes, directions = kernels.lanes_from_tokens(Z, y), np.random.default_rng(5).standard_normal((3, *params.shape))
     entries, flops = np.array([0, 7, 11]), []
@@ -231,7 +231,10 @@ def test_a_direction_in_the_later_layers_needs_no_pass_through_those_before(laye
         flops.append(kernel.passes.hvp.flops)
     assert flops == sorted(set(flops), reverse=True)
     H = la.hessian(params, Z, y, backend="numba")
+    asked, made = [], kernels.kernel_for
+    monkeypatch.setattr(kernels, "kernel_for", lambda *given: asked.append(given[2:]) or made(*given))
     assert np.array_equal(kernels.hessian_diagonal(params, lanes), np.diag(H).reshape(params.shape))
+    assert asked == [(2, l) for l in range(layers)]  # each layer without those before it
 
 
 @SHAPES

@@ -7,7 +7,7 @@ import pytest
 
 import linattn_np as la
 from linattn_np.experiments import measured, registry, scale, search
-from linattn_np.experiments.papers.maybe_all_you_need import directional_smoothness, learning_rates
+from linattn_np.experiments.papers.maybe_all_you_need import directional_smoothness, gradient_noise, learning_rates
 from linattn_np.experiments.papers.maybe_all_you_need.gradient_noise import initial
 from linattn_np.experiments.papers.maybe_all_you_need.settings import SETTINGS
 from linattn_np.measures.landscape import Objective
@@ -154,3 +154,10 @@ def test_score_of_a_run_is_its_last_fifth(tiny, numbers):
     assert search.score(history, losses_along(search.late(history, 20), *test), 20) == pytest.approx(wanted, rel=1e-9)
     scored = numbers["learning_rates"]["panels"]["setting1"]["Adam"]
     assert pytest.approx(wanted, rel=1e-9) in (scored["smallest"][5], scored["largest"][5])  # two seeds
+
+
+def test_the_noise_is_measured_from_the_gradient_of_a_hundred_of_the_largest_batches(monkeypatch):
+    monkeypatch.setattr(gradient_noise, "gradient_mean", lambda x, task, prompts, rng: (x, prompts))
+    task = SETTINGS["setting2"].task
+    at, prompts = gradient_noise.reference.__wrapped__(task, 1)
+    assert prompts == 100_000 and np.array_equal(at, initial(task, 1))

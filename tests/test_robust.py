@@ -173,3 +173,9 @@ def test_the_lottery_counts_prompts_and_batches(tiny):
         losses.max()
     )
     assert np.array_equal(one_test_batch.batch_of(task, "released", 37)[0], released_streams.test_batch(task, 37)[0])
+
+
+def test_the_fixed_batch_is_the_one_on_which_losses_are_measured(tiny):
+    task = SETTINGS["setting3"].task
+    (surface,) = robust.surfaces(task, robust.fixed_batch(), la.LinearTransformer(5, 3))
+    assert all(np.array_equal(ours, wanted) for ours, wanted in zip((surface.Z, surface.y), scale.test_batch(task), strict=True))

@@ -21,6 +21,7 @@ from linattn_np.experiments.papers.maybe_all_you_need import (
     released_streams,
 )
 from linattn_np.experiments.papers.maybe_all_you_need.settings import SETTINGS
+from linattn_np.experiments.settings import with_momentum
 from linattn_np.layers import mlp
 from linattn_np.measures import noise
 from linattn_np.measures.landscape import robust_condition_number
@@ -254,3 +255,14 @@ def test_both_laws_of_the_data_are_searched_with_the_same_rates():
     light, heavy = (panel["search"] for panel in numbers["panels"].values())
     for o in ("SGD", "Adam"):
         assert min(heavy[o]["scores"]) > 100 * min(light[o]["scores"])  # lesson 12: hundreds and thousands of times
+
+
+@pytest.mark.parametrize("kind", attention_kinds.KINDS)
+def test_each_kind_of_attention_has_the_scores_of_its_own_runs(tiny, kind):
+    found = tiny.measured("attention_kinds")["panels"][kind]["search"]
+    task, last = SETTINGS["setting1"].task, slice(17, None)  # of 20 steps, recorded at each, the last fifth
+    adam, clip = with_momentum("Adam", found["rates"][1]), SETTINGS["setting1"].clip
+    how = {"batch": tiny.scale.batch, "clip": clip, "attention": kind, "record_every": 1, "progress": False}
+    trained = la.train(task, adam, 20, **how)
+    losses = [la.loss(x, *scale.test_batch(task), kind) for x in list(trained.snapshots.values())[last]]
+    assert found["scores"][1] == pytest.approx(np.median(losses), rel=1e-9)
