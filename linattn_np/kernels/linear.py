@@ -74,25 +74,35 @@ def clear_places(taken, states):
 
 
 @compiled
-def drawn_sums(k, to_state, gradient, at, law, shared, sizes, chunks, mem, room, states, sums):
-    """For each chunk c, sizes[c] prompts are drawn from chunks[c]; sums[c, 0] += error^2, sums[c, 1:] += the gradient.
+def drawn_sums(k, to_state, gradient, at, law, state_at, points, sizes, chunks, mem, room, sums):
+    """For each chunk c, sizes[c] prompts are drawn from chunks[c]; for each of the points r, the params of a model, sums[c, r, 0]
+    += error^2, sums[c, r, 1:] += the gradient.
 
-    A block's prompts are drawn into room, whose last rows, ``states``, are what ``to_state`` (``programs.state``) makes of them.
+    A block's prompts are drawn into room, and ``to_state`` (``programs.state``) makes of them what then stands from row
+    ``state_at`` on. For several points a whole chunk is drawn first, each block in front of the state of the one before.
     """
-    width = mem.shape[1]
+    width, rows = mem.shape[1], (k + 1) * (k + 1)
     for c in range(len(sizes)):
-        clear(mem, at.sums, sums.shape[1])
-        for first in range(0, sizes[c], LANES):
-            taken = min(LANES, sizes[c] - first)
-            draw_block(law, chunks[c], room)
-            for part in range(-width, taken, width):  # the one call of run is compiled once
-                code, place = (to_state, room) if part < 0 else (gradient, mem)
-                if part >= 0:
-                    load_rows(k, at, states, part, mem)
-                run_matrices(code.operations, code.factors, 0, len(code.factors), shared, place)
-                if part < 0:
-                    clear_places(taken, states)
-        add_lane_sums(mem, at.sums, sums[c])
+        span = LANES if len(points) == 1 else sizes[c]
+        for start in range(0, sizes[c], span):
+            end = min(start + span, sizes[c])
+            top = (end - start - 1) // LANES
+            for r in range(-1, len(points)):  # the one call of run is compiled once
+                if r >= 0 and start == 0:
+                    clear(mem, at.sums, sums.shape[2])
+                for first in range(start, end, LANES if r < 0 else width):
+                    low = (top - (first - start) // LANES) * rows
+                    states = room[low + state_at : low + state_at + rows]
+                    code, place = (to_state, room[low:]) if r < 0 else (gradient, mem)
+                    if r < 0:
+                        draw_block(law, chunks[c], place)
+                    else:
+                        load_rows(k, at, states, first % LANES, mem)
+                    run_matrices(code.operations, code.factors, 0, len(code.factors), points[max(r, 0)], place)
+                    if r < 0:
+                        clear_places(min(LANES, sizes[c] - first), states)
+                if r >= 0 and end == sizes[c]:
+                    add_lane_sums(mem, at.sums, sums[c, r])
 
 
 @compiled
@@ -236,12 +246,15 @@ class LinearKernel:
         """
         self._add(lanes, self.shared, self.no_directions, self.no_entries, first, last, out, self.no_directions)
 
-    def add_drawn_gradients(self, law: Law, sizes: Array, chunks: Array, out: Array) -> None:
-        """The same for each of some chunks: sizes[c] prompts of a law, drawn from chunks[c], which is moved on, into out[c]."""
+    def add_drawn_gradients(self, law: Law, points: Array, sizes: Array, chunks: Array, out: Array) -> None:
+        """The same at each of the points (m, p), in place of params, for each of some chunks: sizes[c] prompts of a law, drawn
+        from chunks[c], which is moved on, into out[c] (m, 1 + p).
+        """
         passes, slots, k = self.passes, self.passes.slots, self.k
-        mem, room = working_memories((slots, lanes_for(slots)), (law.rows + (k + 1) ** 2, LANES))
+        blocks = 1 if len(points) == 1 else -(-int(sizes.max()) // LANES)
+        mem, room = working_memories((slots, lanes_for(slots)), (law.rows + blocks * (k + 1) ** 2, LANES))
         codes = programs.state(law.N, law.d, k, law.rows).code, passes.gradient.code
-        drawn_sums(k, *codes, passes.at, law, self.shared, sizes, chunks, mem, room, room[law.rows :], out)
+        drawn_sums(k, *codes, passes.at, law, law.rows, points, sizes, chunks, mem, room, out)
 
     def add_hvps(self, lanes: Lanes, directions: Array, entries: Array, first: int, last: int, sums: Array, out: Array) -> None:
         """The same, and add to out (m, count) the Hessian of the sum of error^2 times each of the m directions.

@@ -124,16 +124,18 @@ class Passes:
 
         return add
 
-    def drawing_adder(self, params: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
-        """The function ``add(sizes, chunks, out)`` that does the same for batches that it draws as :meth:`draw` does.
+    def drawing_adder(self, points: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
+        """The function ``add(sizes, chunks, out)`` that does the same at each of the points (m, *params.shape), for batches that
+        it draws as :meth:`draw` does.
 
-        The sums over the batch of chunk c are added to out[c].
+        The sums over the batch of chunk c at points[i] are added to out[c, i].
         """
-        add = self.adder(params, task.n)
+        adders = [self.adder(params, task.n) for params in points]
 
         def draw_and_add(sizes: Array, chunks: Array, out: Array) -> None:
             for batch, sums in zip(self.draw(task, sizes.tolist(), chunks), out, strict=True):
-                add(batch, sums)
+                for add, to in zip(adders, sums, strict=True):
+                    add(batch, to)
 
         return draw_and_add
 

@@ -148,13 +148,13 @@ class TiedPasses(Passes):
 
         return add
 
-    def drawing_adder(self, params: Array, task: Any) -> Callable[[Array, Array, Array], None]:
-        add_inside = self.inside.drawing_adder(self.map.apply(params), task)
+    def drawing_adder(self, points: Array, task: Any) -> Callable[[Array, Array, Array], None]:
+        add_inside = self.inside.drawing_adder(np.stack([self.map.apply(params) for params in points]), task)
 
         def add(sizes: Array, chunks: Array, out: Array) -> None:
-            inside = np.zeros((len(sizes), 1 + self.map.offset.size))
+            inside = np.zeros((*out.shape[:2], 1 + self.map.offset.size))
             add_inside(sizes, chunks, inside)
-            for sums, to in zip(inside, out, strict=True):
+            for sums, to in zip(inside.reshape(-1, inside.shape[2]), out.reshape(-1, out.shape[2]), strict=True):
                 self._add_adjoint(sums, to)
 
         return add

@@ -28,17 +28,24 @@ class BatchGradient:
 
     def __call__(self, params: Array) -> tuple[float, Array]:
         """-> the loss (float) and its gradient (like params) on the next batch."""
-        sums, sizes, states, kept = np.zeros((len(self.sizes), 1 + params.size)), self.sizes, self.states, self.kept
+        losses, grads = self.at_points(params[None])
+        return losses[0], grads[0]
+
+    def at_points(self, points: Array) -> tuple[Array, Array]:
+        """-> the losses (m,) and gradients (m, *params.shape) at some points, all on the next batch, which is drawn once."""
+        p = points[0].size
+        sums, sizes, states, kept = np.zeros((len(self.sizes), len(points), 1 + p)), self.sizes, self.states, self.kept
         if kept is None:
-            draw_and_add = self.passes.drawing_adder(params, self.task)
+            draw_and_add = self.passes.drawing_adder(points, self.task)
             run_shares(self.passes, lambda a, b: draw_and_add(sizes[a:b], states[a:b], sums[a:b]), len(sizes))
         else:
-            add = self.passes.adder(params, self.task.n)
+            adders = [self.passes.adder(params, self.task.n) for params in points]
 
             def add_kept(first: int, last: int) -> None:
-                for batch, out in zip(kept[first:last], sums[first:last], strict=True):
-                    add(batch, out)
+                for batch, each in zip(kept[first:last], sums[first:last], strict=True):
+                    for add, out in zip(adders, each, strict=True):
+                        add(batch, out)
 
             run_shares(self.passes, add_kept, len(sizes))
         total = sums.sum(axis=0) / self.batch
-        return total[0], total[1:].reshape(params.shape)
+        return total[:, 0], total[:, 1:].reshape(points.shape)

@@ -172,15 +172,16 @@ def check_chunks(m: Modules) -> None:
             same(out - 1, [len(y[g]) * loss_and_grad(params, Z[g], y[g], backend="numpy")[1].ravel() for g in groups], 1e-12)
         m["draws"].law_of.cache_clear()
         law, (ours, state), (others, other) = m["draws"].law_of(task), states_of(m), states_of(m, 1)
-        sizes, sums = np.array([batch, lanes - 1]), np.tile(np.arange(1.0 + p), (2, 1))
-        room = np.full((law.rows + (k + 1) ** 2, lanes), np.nan)
+        sizes, points, streams = np.array([batch, lanes - 1]), rng.standard_normal((3, p)), np.array([ours, others])
+        prompts = [m["draws_numpy"].prompts(task, int(size), each) for size, each in zip(sizes, (state, other), strict=True)]
         both = linear_programs.state(law.N, 3, k, law.rows).code, codes[0]
-        drawn = sizes, np.array([ours, others]), mem, room, room[law.rows :]
-        linear.drawn_sums(k, *both, program, law, shared, *drawn, sums)
-        for size, stream, found in zip(sizes, (state, other), sums, strict=True):
-            Z, y = m["draws_numpy"].prompts(task, int(size), stream)
-            value, grad = loss_and_grad(params, Z, y, backend="numpy")
-            same(found - np.arange(1.0 + p), size * np.append(value, grad.ravel()), 1e-12)
+        for count, blocks in ((1, 1), (3, 3)):
+            room, sums = np.full((law.rows + blocks * (k + 1) ** 2, lanes), np.nan), np.tile(np.arange(1.0 + p), (2, count, 1))
+            linear.drawn_sums(k, *both, program, law, law.rows, points[:count], sizes, streams.copy(), mem, room, sums)
+            for size, (Z, y), rows in zip(sizes, prompts, sums, strict=True):
+                for point, found in zip(points, rows, strict=False):
+                    value, grad = loss_and_grad(point.reshape(params.shape), Z, y, backend="numpy")
+                    same(found - np.arange(1.0 + p), size * np.append(value, grad.ravel()), 1e-12)
 
 
 def check_loads(m: Modules) -> None:

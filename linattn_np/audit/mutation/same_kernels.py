@@ -59,8 +59,6 @@ SAME = (
     ("draws.place_examples", "factor = scratch[1]", SCRATCH),
     ("draws.add_label", "scratch[d + 2]", SCRATCH),
     ("draws.add_label", "scratch[1:d + 2]", "the row more is not used"),
-    ("linear.drawn_sums", "if part <= 0:", "what is cleared is cleared once more"),
-    ("linear.drawn_sums", "if part < 1:", "what is cleared is cleared once more"),
     ("linear.chunk_sums", "last * LANES - 1", PARTS),
     ("linear.chunk_sums", "clear(mem, at.sums, p + 2)", "the program sets the row after the sums before it reads it"),
     ("linear.group_sums", "clear(mem, at.sums, p + 2)", "the program sets the row after the sums before it reads it"),
