@@ -117,14 +117,11 @@ MEMORY = _memory()
 
 def as_real(name: str, value: Any, above: float | None = None, least: float | None = None, below: float | None = None) -> float:
     """``value`` as a finite float with ``above < value``, ``least <= value`` and ``value < below`` where given."""
-    bounds = (
-        [f"above {above}"] * (above is not None)
-        + [f"at least {least}"] * (least is not None)
-        + [f"below {below}"] * (below is not None)
-    )
     good = isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
     good = good and (above is None or value > above) and (least is None or value >= least) and (below is None or value < below)
     if not good:
+        limits = ("above", above), ("at least", least), ("below", below)
+        bounds = [f"{words} {bound}" for words, bound in limits if bound is not None]
         raise ValueError(f"{name}: expected a finite number{' ' if bounds else ''}{' and '.join(bounds)}, got {value!r}")
     return float(value)
 

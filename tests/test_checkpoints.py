@@ -13,6 +13,7 @@ import pytest
 import linattn_np as la
 from linattn_np.optimizers import SGD, SOAP, Adagrad, Adam, AdamW, Muon, NormalizedGD, RMSProp, Shampoo, SignDescent, WarmUp
 from linattn_np.training import checkpoints, runs, sweeps
+from linattn_np.training.loop import train_together
 
 TASK = la.RegressionTask(n=3, d=2)
 
@@ -80,6 +81,34 @@ def test_a_run_in_three_pieces_has_the_bits_of_one(kind, tmp_path):
         np.zeros((7, 4, 64), np.uint64),
     )
     assert last.load(start) is start  # the states are another number: set aside
+
+
+@pytest.mark.parametrize("first, second", [((4,), (4,)), ((4,), (9,)), ((9,), ())])
+def test_runs_that_were_ended_at_other_steps_go_on_together_to_the_same_bits(first, second, tmp_path):
+    every = [runs.Run(TASK, optimizer, 23, 300, record_every=4) for optimizer in (Adam(0.02), SGD(0.1), Adam(0.03))]
+    paths = [tmp_path / f"{k}{checkpoints.SUFFIX}" for k in range(3)]
+    for run, path, steps in zip(every, paths, (first, second, second), strict=True):
+        if steps:
+            with pytest.raises(Stop):
+                run.train(False, Stopping(path, run.description(), steps))
+    kept = [checkpoints.Checkpoint(path, run.description()) for run, path in zip(every, paths, strict=True)]
+    begun = [run.begun(checkpoint) for run, checkpoint in zip(every, kept, strict=True)]
+    assert [training.now.t for training in begun] == [(steps or (0,))[0] for steps in (first, second, second)]
+    assert list(map(bits, train_together(begun, False))) == [bits(run.train(False)) for run in every]
+
+
+def test_runs_side_by_side_are_kept_and_go_on_from_there(tmp_path):
+    every = [runs.Run(TASK, optimizer, 23, 300, record_every=4) for optimizer in (Adam(0.02), SGD(0.1))]
+    kept = [
+        Stopping(tmp_path / f"{k}{checkpoints.SUFFIX}", run.description(), steps)
+        for k, (run, steps) in enumerate(zip(every, ((11, 99), (11,)), strict=True))
+    ]
+    with pytest.raises(Stop):
+        train_together([run.begun(checkpoint) for run, checkpoint in zip(every, kept, strict=True)], False)
+    begun = [run.begun(checkpoint) for run, checkpoint in zip(every, kept, strict=True)]
+    assert [training.now.t for training in begun] == [11, 11]
+    kept[1].steps = [99]
+    assert list(map(bits, train_together(begun, False))) == [bits(run.train(False)) for run in every]
 
 
 @pytest.mark.parametrize(
@@ -169,13 +198,13 @@ def test_a_run_that_takes_long_is_kept_on_its_way(tmp_path, monkeypatch):
         "save",
         lambda self, standing: (saved.append(clock[0]), setattr(self, "next", clock[0] + self.every)),
     )
-    runs.RunFolder(tmp_path).train(runs.Run(TASK, Adam(0.02), 60, 5), False)
+    runs.RunFolder(tmp_path).train([runs.Run(TASK, Adam(0.02), 60, 5)], False)
     assert len(saved) >= 3 and saved[0] <= 10.0 and all(b - a <= 10.0 for a, b in itertools.pairwise(saved))
 
 
 def test_a_checkpoint_of_a_finished_run_is_removed(tmp_path):
     folder, run = runs.RunFolder(tmp_path), runs.Run(TASK, Adam(0.02), 3, 5)
-    folder.train(run, False)
+    folder.train([run], False)
     stale = (tmp_path / run.file_name()).with_suffix(checkpoints.SUFFIX)
     stale.write_bytes(b"left by a kill between two lines")
     (tmp_path / "another.checkpoint").write_bytes(b"of a run under way")

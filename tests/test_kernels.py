@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from points import model_point, relative
 import linattn_np as la
 from linattn_np import batches
 from linattn_np.kernels import composed as kernels_composed
-from linattn_np.kernels import evaluate, interpreter, listing, operations, programs, set_threads, steps, threads, tokens
+from linattn_np.kernels import evaluate, interpreter, listing, operations, programs, set_threads, steps, threads, tokens, waiting
 from linattn_np.kernels import linear as kernels
 from linattn_np.kernels.interpreter import LANES
 from linattn_np.kernels.lanes import SOURCES
@@ -261,6 +263,33 @@ def test_chunks_inside_chunks_do_not_wait_for_each_other():
     done = []
     threads.run_chunks(lambda outer: threads.run_chunks(lambda inner: done.append((outer, inner)), 4), 4)
     assert sorted(done) == [(outer, inner) for outer in range(4) for inner in range(4)]
+
+
+def test_who_looks_sees_what_another_thread_writes_and_gives_up_after_a_while():
+    numbers = np.zeros(1, np.int64)
+    for wanted, looks in ((2, 1000), (0, 1000), (1, 2**60)):
+        looking = threading.Thread(target=waiting.look, args=(numbers, wanted, looks, 10), daemon=True)
+        looking.start()
+        if wanted == 1:  # it would look for ever
+            time.sleep(0.05)
+            assert looking.is_alive()
+            numbers[0] = 1
+        looking.join(20)
+        assert not looking.is_alive()
+
+
+@pytest.mark.parametrize("count, patient", [(1, False), (2, True), (3, True)])
+def test_threads_look_before_they_sleep_where_each_has_a_processor(count, patient, monkeypatch):
+    looked: list[tuple[int, int]] = []
+    monkeypatch.setattr(threads, "processors", lambda: count)
+    monkeypatch.setattr(waiting, "wait_for", lambda numbers, wanted: looked.append((int(numbers[0]), int(wanted))))
+    monkeypatch.setattr(threads, "_team", threads._Team())
+    set_threads(2)
+    for _ in range(3):
+        threads.run_shares(lambda first, last: None, 4)
+    [helper] = threads._team.helpers
+    helper.start(None)
+    assert (len(looked) > 2) == patient and all(wanted - found in (0, 1) for found, wanted in looked)
 
 
 def test_set_threads_refuses_nonsense():

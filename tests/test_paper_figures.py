@@ -30,7 +30,7 @@ def test_a_second_time_nothing_is_computed_and_nothing_changes(tiny, numbers, mo
     def never(*_, **__):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr("linattn_np.training.loop.BatchGradient.__call__", never)
+    monkeypatch.setattr("linattn_np.training.loop.BatchGradient.at_points", never)
     monkeypatch.setattr("linattn_np.measures.landscape.Objective.hessian", never)
     monkeypatch.setattr("linattn_np.measures.landscape.Objective.hvps", never)
     monkeypatch.setattr("linattn_np.measures.noise._Gradients.batches", never)

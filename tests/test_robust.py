@@ -2,6 +2,8 @@
 changed.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from linattn_np.experiments import fragility, registry, robust, scale
 from linattn_np.experiments.papers.maybe_all_you_need import one_test_batch, released_streams
 from linattn_np.experiments.papers.maybe_all_you_need.settings import SETTINGS, many_batches
 from linattn_np.measures.landscape import robust_condition_number
+from linattn_np.optimizers import SGD
 
 released_streams.test_batch.__test__ = False  # a function of the package, not a test
 
@@ -123,11 +126,14 @@ def test_a_rerun_differs_from_its_run_by_the_change_alone(tiny, monkeypatch):
     monkeypatch.setattr(fragility, "SIZE", 0.0)
     same = fragility.rerun(run.to_dict(), first, 1, [100, 300], batches, "losses")
     wanted = [la.loss(history_of(tiny, "Adam").snapshots[100], *batch(run.task, seed)) for seed in (1000, 1001)]
-    assert same["times"].tolist() == [100, 300] and same["losses"].shape == (2, 3)
-    assert same["losses"][0, :2] == pytest.approx(wanted, rel=1e-12)
+    assert same["times"].tolist() == [100, 300] and same["losses"].shape == (1, 2, 3)
+    assert same["losses"][0, 0, :2] == pytest.approx(wanted, rel=1e-12)
     monkeypatch.setattr(fragility, "SIZE", 1e-7)
-    other = [fragility.rerun(run.to_dict(), first, k, [100], batches, "losses")["losses"][0, 0] for k in (1, 2, 1)]
-    assert other[0] != wanted[0] and other[0] == pytest.approx(wanted[0], rel=1e-3) and other[1] != other[0] == other[2]
+    more, one = (fragility.rerun(run.to_dict(), first, k, [100], batches, "losses")["losses"][:, 0, 0] for k in (2, 1))
+    assert (more != wanted[0]).all() and more == pytest.approx(wanted[0], rel=1e-3) and more[1] != more[0] == one[0]
+    lost = replace(run, optimizer=SGD(1e9), clip=None)
+    found = fragility.rerun(lost.to_dict(), first, 2, [0, 100], batches, "losses")["losses"]
+    assert np.isfinite(found[:, 0]).all() and np.isnan(found[:, 1]).all()
 
 
 def test_what_is_fragile_by_hand():

@@ -76,7 +76,7 @@ def test_a_run_with_a_schedule_comes_back_from_its_description(schedule, tmp_pat
     run = Run(TASK, SGD(0.01, 0.9), 9, 5, schedule=schedule)
     again = Run.from_dict(run.to_dict())
     assert again == run and again.description() == run.description() and "schedule" in run.to_dict()
-    history = RunFolder(tmp_path).train(run, False)
+    history = RunFolder(tmp_path).train([run], False)[0]
     kept = RunFolder(tmp_path).load(run)
     assert np.array_equal(kept.params, history.params)
     assert np.array_equal(history.params, la.train(TASK, SGD(0.01, 0.9), 9, 5, record_every=10, schedule=schedule).params)

@@ -37,7 +37,7 @@ def test_a_loss_a_gradient_or_an_update_that_is_not_finite_ends_the_run(loss, gr
     class Gradient:
         states = np.zeros((0, 4, 64), np.uint64)
         __init__ = lambda self, *given: None
-        __call__ = lambda self, params: (loss, np.full(params.shape, grad))
+        at_points = lambda self, points: (np.full(len(points), loss), np.full(points.shape, grad))
 
     monkeypatch.setattr(loop, "BatchGradient", Gradient)
     with pytest.warns(UserWarning, match="diverged"):

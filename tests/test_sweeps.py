@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pytest
 import linattn_np as la
 from linattn_np.optimizers import SGD, Adam
 from linattn_np.training import runs, sweeps
+from linattn_np.training.batch_gradient import BatchGradient
 
 RUNS = [
     runs.Run(la.RegressionTask(n=3), optimizer, 30, 40, seed=seed, record_every=10)
@@ -61,12 +63,58 @@ def test_workers_multiply_matrices_on_one_thread_and_keep_memory_unless_told(mon
 def test_results_come_one_by_one_and_are_kept_before_they_are_shown(tmp_path):
     folder = runs.RunFolder(tmp_path)
     for count, (run, _) in enumerate(sweeps.sweep(RUNS, folder), start=1):
-        assert len(list(tmp_path.glob("*.npz"))) == count and (tmp_path / run.file_name()).exists()
-        if count == 2:
+        assert len(list(tmp_path.glob("*.npz"))) == -(-count // 3) * 3 and (tmp_path / run.file_name()).exists()
+        if count == 2:  # of the three that share a seed
             break
     kept = {file: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
     assert len(list(sweeps.sweep(RUNS, folder))) == len(RUNS)
     assert all(file.stat().st_mtime_ns == kept[file] for file in kept)
+
+
+def test_runs_of_one_seed_are_trained_side_by_side_on_batches_drawn_once(tmp_path, wanted, monkeypatch):
+    drawn, real = [], BatchGradient.at_points
+
+    def counted(self, points):
+        drawn.append(len(points))
+        return real(self, points)
+
+    monkeypatch.setattr(BatchGradient, "at_points", counted)
+    assert bits(dict(sweeps.sweep(RUNS, runs.RunFolder(tmp_path)))) == wanted
+    assert drawn == [3] * 60  # three optimizers, for each of two seeds 30 steps
+
+
+@pytest.mark.parametrize(
+    "seeds, rates, workers, sizes",
+    [
+        (1, 24, 2, [6] * 4),
+        (6, 2, 2, [2] * 6),
+        (3, 2, 2, [1] * 6),
+        (1, 3, 8, [1] * 3),
+        (2, 17, 1, [6, 6, 5] * 2),
+        (2, 3, None, [1] * 6),
+    ],
+)
+def test_as_many_groups_for_each_worker(seeds, rates, workers, sizes):
+    asked = [replace(RUNS[0], optimizer=SGD(0.01 * (k + 1)), seed=seed) for seed in range(seeds) for k in range(rates)]
+    groups = sweeps.grouped(asked, workers)
+    assert [len(group) for group in groups] == sizes and sorted(map(asked.index, sum(groups, ()))) == list(range(len(asked)))
+    assert all(run.batches() == group[0].batches() for group in groups for run in group)
+
+
+CHANGES = {
+    "task": la.RegressionTask(n=4), "batch": 41, "seed": 7, "fixed_batch": True, "layers": 2, "heads": 2, "full": True,
+    "attention": "relu", "hidden": 3, "model": la.LinearTransformer(5, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_runs_that_differ_in_what_they_draw_or_compute_are_not_trained_side_by_side(name):
+    other = replace(RUNS[0], **{name: CHANGES[name]})
+    assert [len(group) for group in sweeps.grouped([RUNS[0], other], 1)] == [1, 1]
+    like = replace(
+        RUNS[0], optimizer=Adam(0.3), steps=7, clip=None, std=0.1, record_every=3, clip_by="coordinate", schedule="linear"
+    )
+    assert [len(group) for group in sweeps.grouped([RUNS[0], like], 1)] == [2]
 
 
 def kill_a_worker(executor):
@@ -171,11 +219,11 @@ def test_two_commands_in_one_folder_do_not_disturb_each_other(tmp_path, uninterr
 
 
 LOGGED = (  # a command that writes down which runs it trains
-    "import os, sys, time; from linattn_np.training import runs; from linattn_np.__main__ import main; train = runs.Run.train\n"
+    "import os, sys, time; from linattn_np.training import runs; from linattn_np.__main__ import main; begun = runs.Run.begun\n"
     "def logged(run, *rest, **named):\n"
     "    if run.steps > 1: os.write(log, (run.file_name() + chr(10)).encode())\n"
-    "    time.sleep(0.05); return train(run, *rest, **named)\n"
-    "runs.Run.train = logged; log = os.open(sys.argv.pop(), os.O_CREAT | os.O_WRONLY | os.O_APPEND); sys.exit(main(sys.argv[1:]))"
+    "    time.sleep(0.05); return begun(run, *rest, **named)\n"
+    "runs.Run.begun = logged; log = os.open(sys.argv.pop(), os.O_CREAT | os.O_WRONLY | os.O_APPEND); sys.exit(main(sys.argv[1:]))"
 )
 
 
@@ -192,14 +240,14 @@ def test_two_commands_in_one_folder_never_train_the_same_run(tmp_path, uninterru
     errors = [process.communicate()[1] for process in three]
     assert [process.returncode for process in three[:2]] == [0, 0], errors
     trained = log.read_text().split()
-    assert len(trained) in (48, 49) and len(set(trained)) == 48  # at most the one that the killed command was at
+    assert 48 <= len(trained) <= 52 and len(set(trained)) == 48  # twice at most the four of one seed, which the killed one was at
     assert table(tmp_path / "out")["rows"] == uninterrupted["rows"]
     assert all(file.suffix == ".npz" for file in (tmp_path / "out" / "runs").iterdir())
 
 
 def test_runs_that_are_asked_for_twice_are_trained_once(tmp_path, monkeypatch):
-    trained, train = [], runs.Run.train
-    monkeypatch.setattr(runs.Run, "train", lambda run, *rest, **named: (trained.append(run), train(run, *rest, **named))[1])
+    trained, begun = [], runs.Run.begun
+    monkeypatch.setattr(runs.Run, "begun", lambda run, *rest, **named: (trained.append(run), begun(run, *rest, **named))[1])
     found = list(sweeps.sweep([*RUNS[:2], *RUNS[:2]], runs.RunFolder(tmp_path)))
     assert [run for run, _ in found] == RUNS[:2] and trained == RUNS[:2]
     assert [run for run, _ in sweeps.sweep([RUNS[1], RUNS[1]], runs.RunFolder(tmp_path))] == [RUNS[1]]

@@ -1,6 +1,7 @@
 """The training loop: against the loop written out, the record, divergence, and the same bits from any number of threads."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import linattn_np as la
 from linattn_np import batches, progress
 from linattn_np.kernels.random_numpy import chunk_states
 from linattn_np.optimizers import SGD, Adam, clip, global_norm
+from linattn_np.training.loop import train_together
+from linattn_np.training.runs import Run
 
 
 def test_loop_equals_the_loop_written_out():
@@ -31,6 +34,23 @@ def test_numpy_and_numba_train_on_the_same_numbers(covariates):
     task = la.RegressionTask(n=7, covariates=covariates)
     runs = [la.train(task, Adam(0.02), 5, batch=300, backend=backend) for backend in ("numpy", "numba")]
     assert relative(runs[1].params, runs[0].params) < 1e-9
+
+
+@pytest.mark.parametrize("model", [{}, {"attention": "softmax"}, {"hidden": 3}, {"fixed_batch": True}], ids=str)
+def test_runs_side_by_side_have_the_bits_that_each_has_alone(model):
+    run = Run(la.RegressionTask(n=7, d=3), Adam(0.02), 9, 300, seed=3, record_every=4, **model)
+    others = {"optimizer": SGD(1e300), "clip": None}, {"optimizer": SGD(0.1), "schedule": "linear", "steps": 5}, {"std": 0.2}
+    asked = [run, *(replace(run, **changes) for changes in others)]
+    began = time.perf_counter()
+    together = train_together([each.begun() for each in asked])
+    taken = time.perf_counter() - began
+    for each, found in zip(asked, together, strict=True):
+        alone = each.train()
+        assert found.loss.tobytes() == alone.loss.tobytes() and found.grad_norm.tobytes() == alone.grad_norm.tobytes()
+        assert found.params.tobytes() == alone.params.tobytes() and found.diverged_at == alone.diverged_at
+        assert list(found.snapshots) == list(alone.snapshots) and list(found.updates) == list(alone.updates)
+    assert together[1].diverged_at is not None and len(set(map(id, together))) == 4
+    assert 0 < sum(found.seconds + found.compile_seconds for found in together) < taken
 
 
 def test_same_seed_same_bits_whatever_the_threads():

@@ -11,10 +11,10 @@ import numpy as np
 
 from .._types import Array
 from ..models.choose import DEFAULTS
-from ..training.loop import train
+from ..training.loop import Training, train_together
 from ..training.runs import Run, RunFolder
 from .curves import Numbers, spread
-from .measured import Arrays, kept_each
+from .measured import Arrays, kept_each, table
 from .robust import Batches, diagonals, losses
 from .scale import Scale, histories, runs_of
 from .settings import Setting
@@ -24,39 +24,39 @@ FRAGILE = 1.1  # a number is fragile when the largest over the smallest of its r
 BATCHES = 5  # of the test batches, for each rerun
 
 
-def rerun(values: dict[str, Any], first: Array, k: int, times: Sequence[int], batches: Batches, what: str) -> Arrays:
-    """The run once more from ``first``, each weight off by ``SIZE`` of itself (k draws how), and what is measured along it."""
+def rerun(values: dict[str, Any], first: Array, changes: int, times: Sequence[int], batches: Batches, what: str) -> Arrays:
+    """The run some times more from ``first``, each weight off by ``SIZE`` of itself, and what is measured along them.
+
+    Change k = 1, 2, .. of seed s is drawn from [s, k]. -> {"times": (T,), what: (changes, T, batches, ..)}, NaN past a divergence
+    """
     run = Run.from_dict(values)
-    change = SIZE * np.random.default_rng([run.seed, k]).standard_normal(first.shape)
     given = {field.name: getattr(run, field.name) for field in fields(run) if field.name not in (*DEFAULTS, "std", "clip_by")}
-    given |= {"steps": max(times), "record_every": int(np.gcd.reduce([t for t in times if t]))}
-    history = train(**given, params=first * (1.0 + change), progress=False)
-    known = [t for t in times if t in history.snapshots]
-    measure = {"losses": losses, "diagonals": diagonals}[what]
-    return {
-        "times": np.array(known, int),
-        **measure(run.task, batches, run.trained_model(), np.array([history.snapshots[t] for t in known])),
-    }
+    given |= {"std": None, "steps": max(times), "record_every": int(np.gcd.reduce([t for t in times if t]))}
+    rngs = (np.random.default_rng([run.seed, k]) for k in range(1, changes + 1))
+    starts = [first * (1.0 + SIZE * rng.standard_normal(first.shape)) for rng in rngs]
+    measure, each = {"losses": losses, "diagonals": diagonals}[what], []
+    for history in train_together([Training(**given, params=start) for start in starts], False):
+        known = [t for t in times if t in history.snapshots]
+        points = np.array([history.snapshots[t] for t in known])
+        each.append({"times": np.array(known, int), **measure(run.task, batches, run.trained_model(), points)})
+    return {"times": np.array(times, int), what: table(each, what, times)}
 
 
 def reruns(
     folder: RunFolder, setting: Setting, optimizer: str, scale: Scale, times: Sequence[int], batches: Batches, what: str,
-    count: int,
-    progress: bool | None = None,
+    count: int, progress: bool | None = None,
 ) -> list[list[Arrays]]:  # fmt: skip
     """For each of ``count`` changes, for each seed, what :func:`rerun` measures."""
     runs = runs_of(setting, optimizer, scale)
     label = f"{optimizer} on {setting.title}"
     first = [history.snapshots[0] for history in histories(folder, runs, label, progress)]
-    asked = [
-        (run.to_dict(), x, k, list(times), batches, what) for k in range(1, count + 1) for run, x in zip(runs, first, strict=True)
-    ]
+    asked = [(run.to_dict(), x, count, list(times), batches, what) for run, x in zip(runs, first, strict=True)]
     descriptions = [
-        {"run": run, "rerun": k, "size": SIZE, "times": list(times), "measure": what, **batches.to_dict()}
-        for run, _, k, *_ in asked
+        {"run": run, "reruns": count, "size": SIZE, "times": list(times), "measure": what, **batches.to_dict()}
+        for run, *_ in asked
     ]  # fmt: skip
     every = kept_each(folder, "reruns", descriptions, rerun, asked, f"{label}, off by {SIZE:g}", progress)
-    return [every[k : k + len(runs)] for k in range(0, len(every), len(runs))]
+    return [[{"times": found["times"], what: found[what][k]} for found in every] for k in range(count)]
 
 
 def as_spreads(each: Iterable[Array]) -> list[Numbers]:

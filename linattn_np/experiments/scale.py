@@ -1,6 +1,6 @@
 """How large an experiment is: at the paper's scale, or small and quick."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +74,11 @@ def histories(folder: RunFolder, runs: Sequence[Run], label: str, progress: bool
     """The histories of the runs, in order; those not yet in the folder are trained by its executor and kept."""
     found = dict(sweep(runs, folder, folder.executor, progress, label))
     return [found[run] for run in runs]
+
+
+def train_side_by_side(folder: RunFolder, runs: Iterable[Sequence[Run]], label: str, progress: bool | None = None) -> None:
+    """Train what is missing of several lists of runs at once: those of one seed, as SGD's and Adam's, share their batches."""
+    histories(folder, [run for some in runs for run in some], label, progress)
 
 
 def quartiles(values: Any) -> Array:

@@ -31,7 +31,7 @@ from .robust import (
     setting_on_batches,
 )
 from .robust import losses as robust_losses
-from .scale import Scale, histories, runs_of, test_batch
+from .scale import Scale, histories, runs_of, test_batch, train_side_by_side
 from .settings import OPTIMIZERS, Setting
 
 POINTS, BINS = 100, 50  # of the quantile plot, and of the histogram
@@ -41,7 +41,7 @@ RUNNING = 51  # iterations of a running median
 def losses(folder: RunFolder, setting: Setting, scale: Scale, progress: bool | None = None) -> dict[str, Numbers]:
     """{optimizer: learning rate, divergences, test loss and the loss of fresh batches as curves}"""
     found, test = {}, test_batch(setting.task)
-    histories(folder, [run for o in OPTIMIZERS for run in runs_of(setting, o, scale)], setting.title, progress)
+    train_side_by_side(folder, [runs_of(setting, o, scale) for o in OPTIMIZERS], setting.title, progress)
     for o in OPTIMIZERS:
         trained = histories(folder, runs_of(setting, o, scale), f"{o} on {setting.title}", progress)
         pairs = [losses_along(history, *test, every=scale.test_every) for history in trained]
@@ -175,11 +175,11 @@ def at_equal_rates(
     """
     times = [t for t in times if t <= scale.steps] or [scale.steps]
     short = replace(scale, steps=max(times), seeds=max(scale.seeds, scale.table_seeds), record_every=int(np.gcd.reduce(times)))
-    R = {}
+    R, runs = {}, {o: runs_of(setting, o, short) for o in OPTIMIZERS}
+    train_side_by_side(folder, runs.values(), f"{setting.title}, equal rates", progress)
     for o in OPTIMIZERS:
         label = f"{o} on {setting.title}, equal rates"
-        runs = runs_of(setting, o, short)
-        found = on_batches(folder, runs, diagonals, times, batches_of_seeds(short), label, progress)
+        found = on_batches(folder, runs[o], diagonals, times, batches_of_seeds(short), label, progress)
         R[o] = condition_numbers(table(found, "diagonals", times)[:, :, 0])  # (seeds, T)
     ratio = R["SGD"] / R["Adam"]
     each = [spread(column) for column in ratio.T]

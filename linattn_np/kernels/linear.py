@@ -8,6 +8,7 @@ fixed size, threads take whole chunks, and the chunks' sums are added in order, 
 threads nor on the width of the machine's vectors.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -246,16 +247,6 @@ class LinearKernel:
         """
         self._add(lanes, self.shared, self.no_directions, self.no_entries, first, last, out, self.no_directions)
 
-    def add_drawn_gradients(self, law: Law, points: Array, sizes: Array, chunks: Array, out: Array) -> None:
-        """The same at each of the points (m, p), in place of params, for each of some chunks: sizes[c] prompts of a law, drawn
-        from chunks[c], which is moved on, into out[c] (m, 1 + p).
-        """
-        passes, slots, k = self.passes, self.passes.slots, self.k
-        blocks = 1 if len(points) == 1 else -(-int(sizes.max()) // LANES)
-        mem, room = working_memories((slots, lanes_for(slots)), (law.rows + blocks * (k + 1) ** 2, LANES))
-        codes = programs.state(law.N, law.d, k, law.rows).code, passes.gradient.code
-        drawn_sums(k, *codes, passes.at, law, law.rows, points, sizes, chunks, mem, room, out)
-
     def add_hvps(self, lanes: Lanes, directions: Array, entries: Array, first: int, last: int, sums: Array, out: Array) -> None:
         """The same, and add to out (m, count) the Hessian of the sum of error^2 times each of the m directions.
 
@@ -275,6 +266,25 @@ class LinearKernel:
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, lanes.batch, size)
         mem = working_memory(passes.slots, lanes_for(passes.slots))
         group_sums(self.k, passes.gradient.code, passes.at, self.shared, *batch, mem, out)
+
+
+def drawing_adder(shape: tuple[int, ...], law: Law, n: int) -> Callable[[Array, Array, Array, Array], None]:
+    """The function ``add(points, sizes, chunks, out)``: for each chunk it draws sizes[c] prompts of the law from chunks[c], which
+    is moved on, and adds the sums of error^2 and of its gradient over them to out[c] (m, 1 + p).
+
+    points (m, *shape) are the params of models on n examples, a row of out[c] for each. Several threads may call it at once.
+    """
+    L, H, _, k, _ = shape
+    passes, rows = programs.passes(L, H, k, k == law.d + 1, n), law.rows
+    codes, memory = (programs.state(law.N, law.d, k, rows).code, passes.gradient.code), (passes.slots, lanes_for(passes.slots))
+
+    def add(points: Array, sizes: Array, chunks: Array, out: Array) -> None:
+        blocks = 1 if len(points) == 1 else -(-int(sizes.max()) // LANES)
+        mem, room = working_memories(memory, (rows + blocks * (k + 1) ** 2, LANES))
+        weights = np.ascontiguousarray(points.reshape(len(points), -1))
+        drawn_sums(k, *codes, passes.at, law, rows, weights, sizes, chunks, mem, room, out)
+
+    return add
 
 
 def kernel_for(params: Array, lanes: Lanes, order: int = 1, first: int = 0) -> LinearKernel:

@@ -12,6 +12,8 @@ from functools import partial
 from itertools import pairwise
 from numbers import Integral
 
+import numpy as np
+
 _local = threading.local()  # whether this thread is at work on a share
 _threads: int | None = None
 
@@ -35,22 +37,32 @@ def set_threads(threads: int | None) -> None:
 
 
 class _Helper:
-    """A thread that waits for shares of the work: one lock hands a share over, another says that it is done."""
+    """A thread that waits for shares of the work: one lock hands a share over, another says that it is done.
+
+    Who sleeps before a lock is woken late. Where each thread has a processor, both look for a moment whether the number of the
+    round has changed before they go to sleep.
+    """
 
     def __init__(self) -> None:
-        self.go, self.done = threading.Lock(), threading.Lock()
+        from .waiting import wait_for  # here, because this module is there without Numba too
+
+        self.go, self.done, self.wait_for = threading.Lock(), threading.Lock(), wait_for
+        self.asked, self.answered, self.patient = np.zeros(1, np.int64), np.zeros(1, np.int64), False
         self.error: BaseException | None = None
         self.go.acquire()
         self.done.acquire()
         threading.Thread(target=self._serve, name="linattn_np", daemon=True).start()
 
-    def start(self, share: Callable[[], None] | None) -> None:
-        """Hand over a share; None ends the thread."""
-        self.share, self.error = share, None
+    def start(self, share: Callable[[], None] | None, patient: bool = False) -> None:
+        """Hand over a share; None ends the thread. ``patient``: look before sleeping."""
+        self.share, self.error, self.patient = share, None, patient
+        self.asked += 1
         self.go.release()
 
     def wait(self) -> None:
         """Wait until the share is done, and raise what it raised."""
+        if self.patient:
+            self.wait_for(self.answered, self.asked[0])
         self.done.acquire()
         self.share, error = None, self.error
         if error is not None:
@@ -59,6 +71,8 @@ class _Helper:
     def _serve(self) -> None:
         _local.busy = True
         while True:
+            if self.patient:
+                self.wait_for(self.asked, self.answered[0] + 1)
             self.go.acquire()
             if self.share is None:
                 return
@@ -67,6 +81,7 @@ class _Helper:
             except BaseException as error:  # wait raises it again
                 self.error = error
             self.done.release()
+            self.answered += 1
 
 
 class _Team:
@@ -88,7 +103,7 @@ class _Team:
         _local.busy = True
         try:
             for helper, share in zip(used, shares[1:], strict=True):
-                helper.start(share)
+                helper.start(share, len(shares) <= processors())
             try:
                 shares[0]()
             finally:

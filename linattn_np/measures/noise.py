@@ -141,11 +141,11 @@ class _Gradients:
         """Yields the gradients (1, p) of batches of any size."""
         sizes = chunk_sizes(batch)
         total, done = np.zeros(1 + self.params.size), 0
-        add = self.passes.drawing_adder(self.params[None], self.task)
+        add, points = self.passes.drawing_adder(self.task), self.params[None]
 
         def sums(some: Array, states: Array) -> Array:
             out = np.zeros((len(some), 1, 1 + self.params.size))
-            add(some, states, out)
+            add(points, some, states, out)
             return out[:, 0]
 
         for found in self.side_by_side((size for _ in range(draws) for size in sizes), seed, sums):

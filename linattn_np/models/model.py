@@ -124,15 +124,15 @@ class Passes:
 
         return add
 
-    def drawing_adder(self, points: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
-        """The function ``add(sizes, chunks, out)`` that does the same at each of the points (m, *params.shape), for batches that
-        it draws as :meth:`draw` does.
+    def drawing_adder(self, task: RegressionTask) -> Callable[[Array, Array, Array, Array], None]:
+        """The function ``add(points, sizes, chunks, out)`` that does the same at points (m, *params.shape), for batches that it
+        draws as :meth:`draw` does.
 
         The sums over the batch of chunk c at points[i] are added to out[c, i].
         """
-        adders = [self.adder(params, task.n) for params in points]
 
-        def draw_and_add(sizes: Array, chunks: Array, out: Array) -> None:
+        def draw_and_add(points: Array, sizes: Array, chunks: Array, out: Array) -> None:
+            adders = [self.adder(params, task.n) for params in points]
             for batch, sums in zip(self.draw(task, sizes.tolist(), chunks), out, strict=True):
                 for add, to in zip(adders, sums, strict=True):
                     add(batch, to)

@@ -99,12 +99,11 @@ class LanePasses(NumpyPasses):
         program = kernels("linear").LinearKernel(params, self.model.d + 1, n)  # made once for all parts of a batch
         return lambda lanes, out: program.add_gradient(lanes, 0, len(lanes.G), out)
 
-    def drawing_adder(self, points: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
+    def drawing_adder(self, task: RegressionTask) -> Callable[[Array, Array, Array, Array], None]:
         if not is_drawn_in_lanes(task):
-            return super().drawing_adder(points, task)
-        program, rows = kernels("linear").LinearKernel(points[0], self.model.d + 1, task.n), points.reshape(len(points), -1)
+            return super().drawing_adder(task)
         law = kernels("draws").law_of(task, batches.can_draw_states(task))
-        return lambda sizes, chunks, out: program.add_drawn_gradients(law, rows, sizes, chunks, out)
+        return kernels("linear").drawing_adder(self.model.shape, law, task.n)
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
         return kernels("linear").grouped_gradients(params, batch, size)

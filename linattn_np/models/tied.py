@@ -148,12 +148,12 @@ class TiedPasses(Passes):
 
         return add
 
-    def drawing_adder(self, points: Array, task: Any) -> Callable[[Array, Array, Array], None]:
-        add_inside = self.inside.drawing_adder(np.stack([self.map.apply(params) for params in points]), task)
+    def drawing_adder(self, task: Any) -> Callable[[Array, Array, Array, Array], None]:
+        add_inside = self.inside.drawing_adder(task)
 
-        def add(sizes: Array, chunks: Array, out: Array) -> None:
+        def add(points: Array, sizes: Array, chunks: Array, out: Array) -> None:
             inside = np.zeros((*out.shape[:2], 1 + self.map.offset.size))
-            add_inside(sizes, chunks, inside)
+            add_inside(np.stack([self.map.apply(params) for params in points]), sizes, chunks, inside)
             for sums, to in zip(inside.reshape(-1, inside.shape[2]), out.reshape(-1, out.shape[2]), strict=True):
                 self._add_adjoint(sums, to)
 

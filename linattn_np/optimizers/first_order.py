@@ -236,10 +236,10 @@ def clip(grad: Array, threshold: float | None, by: str = "global", norm: float |
     if threshold is None:
         return grad
     threshold = as_real("threshold", threshold, above=0)
-    if by == "global" and norm is not None:
+    if by == "global":
+        norm = global_norm(grad) if norm is None else norm
         return grad * (threshold / norm) if norm > threshold else grad
     if by == "coordinate":
         return np.clip(grad, -threshold, threshold)
-    axes = None if by == "global" else (-2, -1)
-    norms = norm_over(grad, axes)
+    norms = norm_over(grad, (-2, -1))
     return np.where(norms > threshold, grad * (threshold / np.maximum(norms, threshold)), grad)

@@ -25,6 +25,8 @@ class BatchGradient:
         self.kept: list[Any] | None = None
         if fixed:
             self.kept = list(self.passes.draw(task, self.sizes.tolist(), self.states))
+        else:
+            self.draw_and_add = self.passes.drawing_adder(task)
 
     def __call__(self, params: Array) -> tuple[float, Array]:
         """-> the loss (float) and its gradient (like params) on the next batch."""
@@ -33,11 +35,14 @@ class BatchGradient:
 
     def at_points(self, points: Array) -> tuple[Array, Array]:
         """-> the losses (m,) and gradients (m, *params.shape) at some points, all on the next batch, which is drawn once."""
-        p = points[0].size
-        sums, sizes, states, kept = np.zeros((len(self.sizes), len(points), 1 + p)), self.sizes, self.states, self.kept
+        sums, sizes, states, kept = (
+            np.zeros((len(self.sizes), len(points), 1 + points[0].size)),
+            self.sizes,
+            self.states,
+            self.kept,
+        )
         if kept is None:
-            draw_and_add = self.passes.drawing_adder(points, self.task)
-            run_shares(self.passes, lambda a, b: draw_and_add(sizes[a:b], states[a:b], sums[a:b]), len(sizes))
+            run_shares(self.passes, lambda a, b: self.draw_and_add(points, sizes[a:b], states[a:b], sums[a:b]), len(sizes))
         else:
             adders = [self.passes.adder(params, self.task.n) for params in points]
 

@@ -24,6 +24,7 @@ from ..kernels.threads import set_threads
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
 
+LOOK, LOOKS_AT_LOST = 0.5, 4  # seconds between two looks at the workers, and how many a pool has to notice that one is gone
 SECONDS_LOST = 10.0  # how long a scheduler may be silent
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # read when NumPy loads
 KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": 1 << 25, "MALLOC_TRIM_THRESHOLD_": 1 << 28}  # bytes; read by glibc when a process begins
@@ -31,7 +32,9 @@ WORKERS_HAVE = {**dict.fromkeys(BLAS_THREADS, "1"), **{name: str(size) for name,
 
 
 class Inline(Executor):
-    """No workers: what is submitted is done at once."""
+    """No workers: what is submitted is done at once, by one thread of Python."""
+
+    workers = 1
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -77,42 +80,57 @@ class Processes(Executor):
                 return
             self.done.set()
             self.watcher.join()
+            workers = _Workers(pool)
             if cancel_futures:
-                _end_workers(pool)
-            pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+                workers.kill()
+            pool.shutdown(wait=False, cancel_futures=cancel_futures)
+            if wait:
+                workers.join()
 
 
 def _watch(pool: "ProcessPoolExecutor", done: threading.Event) -> None:
-    """End a pool whose worker was killed while it sent a result: the others, and we, would wait for the rest for ever."""
-    from multiprocessing.connection import wait as wait_for_any
-
-    seen = 0
-    while not done.wait(0.5):
-        try:
-            gone = wait_for_any([process.sentinel for process in _processes(pool)], timeout=0)
-        except (OSError, ValueError):  # it is being ended already
-            return
-        seen = seen + 1 if gone else 0
-        if seen > 4:
-            _end_workers(pool)
+    """End a pool that lost a worker and does not notice."""
+    lost = 0
+    while not done.wait(LOOK):
+        workers = _Workers(pool)
+        lost = lost + 1 if workers.lost_one() else 0
+        if lost > LOOKS_AT_LOST:
+            workers.kill()
             return
 
 
-def _processes(pool: "ProcessPoolExecutor") -> list[Any]:
-    return list((getattr(pool, "_processes", None) or {}).values())
+class _Workers:
+    """The processes of a pool, which the pool itself forgets when it is shut down.
 
+    One that was killed while it sent a result, or took its next task, leaves the others and us waiting for the rest for ever.
+    """
 
-def _end_workers(pool: "ProcessPoolExecutor") -> None:
-    """Kill the workers. One of them may have sent half of a result: the pool waits for the rest until nobody can send it."""
-    processes = _processes(pool)
-    for process in processes:
-        process.kill()
-    for process in processes:
-        process.join(10)
-    queue = getattr(pool, "_result_queue", None)
-    if queue is not None:
-        with contextlib.suppress(OSError):
-            queue._writer.close()
+    def __init__(self, pool: "ProcessPoolExecutor") -> None:
+        self.processes = list((getattr(pool, "_processes", None) or {}).values())
+        self.results, self.manager = getattr(pool, "_result_queue", None), getattr(pool, "_executor_manager_thread", None)
+
+    def lost_one(self) -> bool:
+        """Whether one of them was killed."""
+        return any(process.exitcode not in (None, 0) for process in self.processes)
+
+    def join(self) -> None:
+        """Wait until the pool is done, or kill what is left of it where it lost a worker."""
+        looks = 0
+        while self.manager is not None and self.manager.is_alive():
+            self.manager.join(LOOK)
+            looks += self.lost_one()
+            if looks > LOOKS_AT_LOST:
+                self.kill()
+
+    def kill(self) -> None:
+        """Kill them. One may have sent half of a result: the pool waits for the rest until nobody can send it."""
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.join(10)
+        if self.results is not None:
+            with contextlib.suppress(OSError):
+                self.results._writer.close()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The training loop: a fresh batch each step, the loss and gradient by hand, clipping, one optimizer update, a record."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -45,56 +46,113 @@ def train(
     ignored. Cost: steps gradients of ``batch`` prompts; Setting 1 takes about a quarter of a millisecond a step. Source: paper,
     section 3.1.
     """
-    steps, record_every, clip_by = _check(task, optimizer, steps, record_every, clip, clip_by)
-    batch = check_memory("batch", as_count("batch", batch), 8 * (task.n + 1) * (task.d + 1))
-    fixed_batch = as_flag("fixed_batch", fixed_batch)
-    shape = {"layers": layers, "heads": heads, "full": full, "attention": attention, "hidden": hidden}
-    model = model_from(task.d, model, params, backend, **shape)
-    x = first_params(model, batches.generators(seed, 1)[0], params, std)
-    if clip_by == "block" and x.ndim < 3:
-        raise ValueError(
-            f"clip_by: expected 'global' or 'coordinate' for params of shape {x.shape}, got 'block'; they have no matrices"
-        )
-    gradient = BatchGradient(model, task, batch, seed, fixed_batch)
-    record = np.full(steps, np.nan), np.full(steps, np.nan)
-    opt = optimizer if schedule is None else Scheduled(optimizer, as_schedule(schedule, steps))
-    now = Standing(0, x, first_state(opt, x, model), *record, {0: x}, {}, 0.0, gradient.states)
-    if checkpoint is not None:
-        now = checkpoint.load(now)
-    diverged_at, watch = None, Stopwatch(now.seconds, now.compile_seconds)
-    with bar(steps, f"{type(optimizer).__name__} on {task.covariates} n={task.n}", progress) as shown, np.errstate(all="ignore"):
-        shown.update(now.t)
-        for t in range(now.t, steps):
-            now.losses[t], grad = gradient(now.params)
-            now.norms[t] = global_norm(grad)
-            new, now.optimizer_state = opt.update(now.params, clipped(grad, clip, clip_by, now.norms[t]), now.optimizer_state)
-            if not (np.isfinite(now.losses[t]) and np.isfinite(now.norms[t]) and np.isfinite(new).all()):
-                diverged_at = t
-                break
-            if t in now.snapshots:
-                now.updates[t] = new - now.params
-            now.params, now.t = new, t + 1
-            if now.t % record_every == 0 or now.t == steps:
-                now.snapshots[now.t] = new
-            if now.t % 64 == 0:
-                shown.update(64)
-            if checkpoint is not None and checkpoint.is_due():
-                now.seconds, now.compile_seconds = watch.read()
-                checkpoint.save(now)
-    seconds, compile_seconds = watch.read()
-    history = History(now.losses, now.norms, now.params, diverged_at, now.snapshots, now.updates, seconds, model, compile_seconds)
-    if diverged_at is not None:
+    asked = {name: value for name, value in locals().items() if name != "progress"}
+    [history] = train_together([Training(**asked)], progress)
+    if history.diverged_at is not None:
         warnings.warn(history.how_it_diverged(), Diverged, stacklevel=2)
     return history
+
+
+class Training:
+    """One run under way: where it stands, and what a step does to it; the arguments are those of ``train``."""
+
+    def __init__(
+        self, task: RegressionTask, optimizer: Optimizer, steps: int, batch: int, clip: float | None, seed: int,
+        std: float | None, record_every: int | None, fixed_batch: bool, schedule: Any, model: Any, *,
+        clip_by: str | None = None, params: Any = None, backend: str | None = None, checkpoint: Checkpoint | None = None,
+        **shape: Any,
+    ) -> None:  # fmt: skip
+        self.steps, self.record_every, self.clip_by = _check(task, optimizer, steps, record_every, clip, clip_by)
+        batch = check_memory("batch", as_count("batch", batch), 8 * (task.n + 1) * (task.d + 1))
+        fixed_batch = as_flag("fixed_batch", fixed_batch)
+        self.model = model_from(task.d, model, params, backend, **shape)
+        x = first_params(self.model, batches.generators(seed, 1)[0], params, std)
+        if clip_by == "block" and x.ndim < 3:
+            raise ValueError(
+                f"clip_by: expected 'global' or 'coordinate' for params of shape {x.shape}, got 'block'; they have no matrices"
+            )
+        self.gradient = BatchGradient(self.model, task, batch, seed, fixed_batch)
+        self.optimizer = optimizer if schedule is None else Scheduled(optimizer, as_schedule(schedule, self.steps))
+        self.label, self.clip = f"{type(optimizer).__name__} on {task.covariates} n={task.n}", clip
+        record = np.full(self.steps, np.nan), np.full(self.steps, np.nan)
+        state = first_state(self.optimizer, x, self.model)
+        self.now = Standing(0, x, state, *record, {0: x}, {}, 0.0, self.gradient.states)
+        self.checkpoint = checkpoint
+        if checkpoint is not None:
+            self.now = checkpoint.load(self.now)
+        self.diverged_at: int | None = None
+
+    def begin(self, first: "Training", runs: int) -> None:
+        """Go on with the batches of ``first``, one of some runs that go on together, and with an equal share of their time."""
+        self.gradient, self.now.states = first.gradient, first.gradient.states
+        self.runs, self.before, self.watch = runs, (self.now.seconds, self.now.compile_seconds), Stopwatch()
+
+    def is_under_way(self) -> bool:
+        """Whether there are steps to do."""
+        return self.diverged_at is None and self.now.t < self.steps
+
+    def step(self, loss: float, grad: Array) -> None:
+        """Clip the gradient of the next batch, update, record."""
+        now = self.now
+        now.losses[now.t], now.norms[now.t] = loss, global_norm(grad)
+        clipped = clip(grad, self.clip, self.clip_by, now.norms[now.t])
+        new, now.optimizer_state = self.optimizer.update(now.params, clipped, now.optimizer_state)
+        if not (np.isfinite(now.losses[now.t]) and np.isfinite(now.norms[now.t]) and np.isfinite(new).all()):
+            self.diverged_at = now.t
+            return
+        if now.t in now.snapshots:
+            now.updates[now.t] = new - now.params
+        now.params, now.t = new, now.t + 1
+        if now.t % self.record_every == 0 or now.t == self.steps:
+            now.snapshots[now.t] = new
+        if self.checkpoint is not None and self.checkpoint.is_due():
+            self.read_watch()
+            self.checkpoint.save(now)
+
+    def read_watch(self) -> None:
+        """Bring the seconds of the standing up to date."""
+        work, waited = (seconds / self.runs for seconds in self.watch.read())
+        self.now.seconds, self.now.compile_seconds = self.before[0] + work, self.before[1] + waited
+
+    def history(self) -> History:
+        """The record of the run."""
+        now = self.now
+        return History(
+            now.losses, now.norms, now.params, self.diverged_at, now.snapshots, now.updates, now.seconds, self.model,
+            now.compile_seconds,
+        )  # fmt: skip
+
+
+def train_together(trainings: Sequence[Training], progress: bool | None = None) -> list[History]:
+    """Finish some runs of the same batches, side by side: each batch is drawn once.
+
+    The same bits as each has alone. They have task, batch, seed, fixed_batch and model in common; those that a checkpoint left at
+    different steps go on one after the other.
+    """
+    for t in sorted({training.now.t for training in trainings}):
+        group = [training for training in trainings if training.now.t == t]
+        first, steps = group[0], max(training.steps for training in group)
+        for training in group:
+            training.begin(first, len(group))
+        label = first.label if len(group) == 1 else f"{first.label}, {len(group)} runs"
+        with bar(steps, label, progress) as shown, np.errstate(all="ignore"):
+            shown.update(t)
+            while going_on := [training for training in group if training.is_under_way()]:
+                found = first.gradient.at_points(np.stack([training.now.params for training in going_on]))
+                for training, loss, grad in zip(going_on, *found, strict=True):
+                    training.step(loss, grad)
+                t += 1
+                if t % 64 == 0:
+                    shown.update(64)
+        for training in group:
+            training.read_watch()
+    return [training.history() for training in trainings]
 
 
 def first_state(optimizer: Any, params: Array, model: Any) -> Any:
     """The optimizer's state before the first update; one that asks for groups of params is handed those of the model."""
     asked = getattr(optimizer, "grouping", None)
     return optimizer.init(params) if asked is None else optimizer.init(params, groups_of(model, params, asked))
-
-
-clipped = clip  # ``train`` has an argument named clip
 
 
 def _check(

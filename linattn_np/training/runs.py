@@ -8,9 +8,8 @@ its own, because its last bits differ. Files are written under another name and 
 import hashlib
 import json
 import os
-import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -30,8 +29,8 @@ from ..prompts import NonlinearTask, RegressionTask
 from .archives import put_aside, read_arrays, read_with_origin, write_arrays
 from .checkpoints import EVERY, SUFFIX, Checkpoint
 from .files import LOCK, atomic_file, lock, remove_leftovers, write_text
-from .history import Diverged, History
-from .loop import train
+from .history import History
+from .loop import Training, train_together
 from .provenance import backend, provenance
 
 __all__ = ["Run", "RunFolder", "atomic_file", "history_arrays", "history_from", "read_arrays", "write_arrays", "write_text"]
@@ -129,14 +128,21 @@ class Run:
         """The model that the run trains."""
         return model_from(self.task.d, self.model, **self.asked())
 
-    def train(self, progress: bool | None = None, checkpoint: Checkpoint | None = None) -> History:
-        """Do the run, or what is left of it where a checkpoint was kept."""
+    def batches(self) -> tuple[Any, ...]:
+        """What decides the batches and the programs: runs that agree in it may be trained together."""
+        shape = self.layers, self.heads, self.full, self.attention, self.hidden, self.model
+        return self.task, self.batch, self.seed, self.fixed_batch, shape
+
+    def begun(self, checkpoint: Checkpoint | None = None) -> Training:
+        """The run under way: at its start, or where a checkpoint was kept."""
         arguments = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in DEFAULTS}
         if self.clip_by == "global":
             del arguments["clip_by"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Diverged)  # whoever keeps runs reads diverged_at
-            return train(**arguments, **self.asked(), progress=progress, checkpoint=checkpoint)
+        return Training(**arguments, **self.asked(), checkpoint=checkpoint)
+
+    def train(self, progress: bool | None = None, checkpoint: Checkpoint | None = None) -> History:
+        """Do the run, or what is left of it where a checkpoint was kept. Whoever keeps runs reads ``diverged_at``: no warning."""
+        return train_together([self.begun(checkpoint)], progress)[0]
 
 
 def describe_schedule(schedule: Any) -> dict[str, Any]:
@@ -192,13 +198,17 @@ class RunFolder:
             if file.with_suffix(".npz").is_file() and file.is_file():
                 file.unlink(missing_ok=True)
 
-    def train(self, run: Run, progress: bool | None = None) -> History:
-        """Train a run that the folder does not hold, from its checkpoint where there is one, and keep it."""
-        checkpoint = Checkpoint((self.path / run.file_name()).with_suffix(SUFFIX), run.description(), *self.checkpoints)
-        history = run.train(progress, checkpoint)
-        self.save(run, history)
-        checkpoint.remove()
-        return history
+    def train(self, runs: Sequence[Run], progress: bool | None = None) -> list[History]:
+        """Train runs of the same batches that the folder does not hold, each from its checkpoint where there is one, and keep
+        them.
+        """
+        places = [(self.path / run.file_name()).with_suffix(SUFFIX) for run in runs]
+        kept = [Checkpoint(place, run.description(), *self.checkpoints) for place, run in zip(places, runs, strict=True)]
+        histories = train_together([run.begun(checkpoint) for run, checkpoint in zip(runs, kept, strict=True)], progress)
+        for run, history, checkpoint in zip(runs, histories, kept, strict=True):
+            self.save(run, history)
+            checkpoint.remove()
+        return histories
 
     def claim(self, run: Run) -> AbstractContextManager[bool]:
         """``with folder.claim(run) as ours``: whether this block may train the run; another process is at it otherwise."""

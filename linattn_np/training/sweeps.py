@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,33 +17,54 @@ from typing import Any
 from ..endings import Unfinished
 from ..progress import bar
 from .executors import Cluster, Inline, Processes
-from .loop import History
+from .loop import History, train_together
 from .provenance import provenance
 from .runs import Run, RunFolder
 
-__all__ = ["Cluster", "Inline", "Processes", "sweep", "train_run"]
-TRIES = 3  # how often a run is given to a worker again after its worker died
+__all__ = ["Cluster", "Inline", "Processes", "sweep", "train_runs"]
+TRIES = 3  # how often runs are given to a worker again after its worker died
 POLL = 0.3  # seconds between two looks at what others do
+MOST = 8  # runs that a worker trains side by side: with more, what is drawn once for all of them is soon nothing
 Answer = tuple[History, dict[str, Any]] | None
+Group = tuple[Run, ...]  # runs of the same batches, which a worker trains side by side
 
 
-def train_run(values: dict[str, Any], folder: str, checkpoints: tuple[float, float], progress: bool | None = False) -> Answer:
-    """What a worker does with a run that ``Run.to_dict`` described: claim it, train it, keep it.
+def train_runs(
+    values: Sequence[dict[str, Any]], folder: str, checkpoints: tuple[float, float], progress: bool | None = False
+) -> list[Answer]:
+    """What a worker does with runs of the same batches that ``Run.to_dict`` described: claim them, train them, keep them.
 
-    -> its History and what computed it, or None where another process is at this run. A worker that cannot reach the folder
-    trains and leaves the keeping to whoever asked.
+    -> for each its History and what computed it, or None where another process is at this run. A worker that cannot reach the
+    folder trains and leaves the keeping to whoever asked.
     """
-    run = Run.from_dict(values)
+    runs = [Run.from_dict(each) for each in values]
     if not (Path(folder).is_dir() and os.access(folder, os.W_OK)):
-        return run.train(progress), provenance()
-    kept = RunFolder(folder, checkpoints=checkpoints)
-    with kept.claim(run) as ours:
-        if not ours:
-            return None
-        history = kept.load(run)  # whoever claimed it before may have finished it
-        if history is None:
-            history = kept.train(run, progress)
-        return history, kept.made_by[run.file_name()]
+        return [(history, provenance()) for history in train_together([run.begun() for run in runs], progress)]
+    kept, found = RunFolder(folder, checkpoints=checkpoints), {}
+    with ExitStack() as claims:
+        ours = [run for run in runs if claims.enter_context(kept.claim(run))]
+        for run in ours:
+            if (history := kept.load(run)) is not None:  # whoever claimed it before may have finished it
+                found[run] = history
+        missing = [run for run in ours if run not in found]
+        found |= zip(missing, kept.train(missing, progress), strict=True)
+        return [(found[run], kept.made_by[run.file_name()]) if run in found else None for run in runs]
+
+
+def grouped(runs: Sequence[Run], workers: int | None) -> list[Group]:
+    """The runs in groups of the same batches, as many for each worker, at most MOST in each; None: each run for itself."""
+    alike: dict[Any, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.batches() if workers else run, []).append(run)
+    if workers is None:
+        return [tuple(some) for some in alike.values()]
+    groups = []
+    for some in alike.values():
+        parts = -(-len(some) // MOST)
+        if len(alike) % workers:  # else no worker waits for another's last group
+            parts = min(len(some), -(-parts // workers) * workers)
+        groups += [tuple(some[part::parts]) for part in range(parts)]
+    return groups
 
 
 def sweep(
@@ -79,12 +101,13 @@ def sweep(
 
 
 class _Work:
-    """Runs on their way: waiting to be submitted, pending at a worker, or busy, because another command trains them."""
+    """Groups of runs on their way: waiting to be submitted, pending at a worker, or busy, because another command trains them."""
 
     def __init__(self, missing: list[Run], folder: RunFolder, executor: Executor, progress: bool | None) -> None:
         self.folder, self.executor, self.progress = folder, executor, progress
-        self.waiting, self.tries = missing[::-1], dict.fromkeys(missing, 0)
-        self.pending: dict[Future[Answer], Run] = {}
+        self.waiting = grouped(missing, getattr(executor, "workers", None))[::-1]
+        self.tries = dict.fromkeys(missing, 0)
+        self.pending: dict[Future[list[Answer]], Group] = {}
         self.busy: list[Run] = []
         if isinstance(executor, Processes):  # compile here and once, so that no two workers do it at the same time
             replace(missing[0], steps=1, batch=1, record_every=1).train(progress=False)
@@ -95,28 +118,29 @@ class _Work:
     def next(self) -> Iterator[tuple[Run, History]]:
         """Submit what is waiting, wait a moment, and yield what was finished, here or by others."""
         while self.waiting and not (self.pending and isinstance(self.executor, Inline)):
-            run = self.waiting.pop()
-            self.pending[_submit(self.executor, run, self.folder, self.progress)] = run
+            group = self.waiting.pop()
+            self.pending[_submit(self.executor, group, self.folder, self.progress)] = group
         if self.pending:
             done = wait(self.pending, timeout=POLL, return_when=FIRST_COMPLETED).done
         else:
             done = set()
             time.sleep(POLL)
         for future in done:
-            run = self.pending.pop(future)
+            group = self.pending.pop(future)
             try:
-                answer = future.result()
+                answers = future.result()
             except Exception as error:
-                self.tries[run] += 1
-                _try_again(error, run, self.tries[run], self.executor, self.pending)
-                self.waiting.append(run)
+                self.tries |= {run: self.tries[run] + 1 for run in group}
+                _try_again(error, group, max(self.tries[run] for run in group), self.executor, self.pending)
+                self.waiting.append(group)
                 continue
-            if answer is None:
-                self.busy.append(run)
-                continue
-            history, made_by = answer
-            self.folder.keep(run, history, made_by)
-            yield run, history
+            for run, answer in zip(group, answers, strict=True):
+                if answer is None:
+                    self.busy.append(run)
+                    continue
+                history, made_by = answer
+                self.folder.keep(run, history, made_by)
+                yield run, history
         if not done:
             yield from self.of_others()
             if hasattr(self.executor, "check"):
@@ -140,28 +164,31 @@ class _Work:
                 yield run, history
                 continue
             with self.folder.claim(run) as free:
-                (self.waiting if free else self.busy).append(run)
+                if free:
+                    self.waiting.append((run,))
+                else:
+                    self.busy.append(run)
 
 
-def _submit(executor: Executor, run: Run, folder: RunFolder, progress: bool | None = None) -> Future[Answer]:
-    """Submit a run; a pool that broke since the last look is made anew."""
+def _submit(executor: Executor, group: Group, folder: RunFolder, progress: bool | None = None) -> Future[list[Answer]]:
+    """Submit a group of runs; a pool that broke since the last look is made anew."""
     arguments = (
-        run.to_dict(),
+        [run.to_dict() for run in group],
         str(folder.path.resolve()),
         folder.checkpoints,
         progress if isinstance(executor, Inline) else False,
     )
     try:
-        return executor.submit(train_run, *arguments)
+        return executor.submit(train_runs, *arguments)
     except BrokenExecutor:
         if not hasattr(executor, "restart"):
             raise
         executor.restart()
-        return executor.submit(train_run, *arguments)
+        return executor.submit(train_runs, *arguments)
 
 
-def _try_again(error: Exception, run: Run, tries: int, executor: Executor, pending: dict[Future[Answer], Run]) -> None:
-    """Decide whether a run that failed goes to another worker; raise where it does not."""
+def _try_again(error: Exception, group: Group, tries: int, executor: Executor, pending: dict[Future[Any], Group]) -> None:
+    """Decide whether runs that failed go to another worker; raise where they do not."""
     worker_died = isinstance(error, BrokenExecutor | CancelledError) or type(error).__name__ in (
         "KilledWorker",
         "FutureCancelledError",
@@ -171,6 +198,7 @@ def _try_again(error: Exception, run: Run, tries: int, executor: Executor, pendi
     if hasattr(executor, "check"):
         executor.check()  # a cluster that is gone cancels everything
     if tries > TRIES:
-        raise Unfinished(f"{run.file_name()}: {tries} workers died over this run; is there enough memory?") from error
+        names, these = ", ".join(run.file_name() for run in group), "this run" if len(group) == 1 else "these runs"
+        raise Unfinished(f"{names}: {tries} workers died over {these}; is there enough memory?") from error
     if isinstance(error, BrokenExecutor) and hasattr(executor, "restart") and all(future.done() for future in pending):
         executor.restart()

@@ -176,9 +176,10 @@ def check_chunks(m: Modules) -> None:
         prompts = [m["draws_numpy"].prompts(task, int(size), each) for size, each in zip(sizes, (state, other), strict=True)]
         both = linear_programs.state(law.N, 3, k, law.rows).code, codes[0]
         for count, blocks in ((1, 1), (3, 3)):
-            room, sums = np.full((law.rows + blocks * (k + 1) ** 2, lanes), np.nan), np.tile(np.arange(1.0 + p), (2, count, 1))
-            linear.drawn_sums(k, *both, program, law, law.rows, points[:count], sizes, streams.copy(), mem, room, sums)
-            for size, (Z, y), rows in zip(sizes, prompts, sums, strict=True):
+            room = np.full((law.rows + blocks * (k + 1) ** 2, lanes), np.nan)
+            totals: Any = np.tile(np.arange(1.0 + p), (2, count, 1))
+            linear.drawn_sums(k, *both, program, law, law.rows, points[:count], sizes, streams.copy(), mem, room, totals)
+            for size, (Z, y), rows in zip(sizes, prompts, totals, strict=True):
                 for point, found in zip(points, rows, strict=False):
                     value, grad = loss_and_grad(point.reshape(params.shape), Z, y, backend="numpy")
                     same(found - np.arange(1.0 + p), size * np.append(value, grad.ravel()), 1e-12)

@@ -21,7 +21,7 @@ from ...scale import Scale, histories, in_words, runs_of, test_batch
 from ...settings import OPTIMIZERS, Setting
 from .factors import PLOT
 from .published import LOSSES, SCORED
-from .settings import NAMES, SETTINGS, many_batches
+from .settings import NAMES, SETTINGS, many_batches, train_main_runs
 
 TITLE = "Adam against SGD on three data settings"
 SECONDS = {"paper": 140, "quick": 4}  # with the training runs that the next four share
@@ -42,6 +42,7 @@ def sizes(scale: Scale) -> str:
 def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Numbers:
     """Train what is missing and measure the losses: plain numbers, ready for JSON."""
     panels: Numbers = {}
+    train_main_runs(folder, scale, progress)
     for name in NAMES:
         setting, batches = SETTINGS[name], many_batches(scale)
         test, last = test_batch(setting.task), {}

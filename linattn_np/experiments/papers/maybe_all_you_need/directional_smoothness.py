@@ -22,7 +22,7 @@ from ...rules import Above, Claim
 from ...scale import Scale, in_words
 from ...settings import OPTIMIZERS, Setting
 from .factors import FAINT, THROUGHOUT
-from .settings import NAMES, SETTINGS, many_batches
+from .settings import NAMES, SETTINGS, many_batches, train_main_runs
 
 TITLE = "Directional smoothness of the steps of SGD and Adam"
 SECONDS = {"paper": 150, "quick": 3}
@@ -48,6 +48,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     """What every recorded step meets, and every direction at the same points: plain numbers, ready for JSON."""
     times = np.arange(0, scale.steps, scale.record_every)
     panels: Numbers = {}
+    train_main_runs(folder, scale, progress)
     for name in NAMES:
         found = {o: steps(folder, SETTINGS[name], o, scale, progress) for o in OPTIMIZERS}
         kappa = {o: table(found[o], "kappa", times) for o in OPTIMIZERS}  # (seeds, T)

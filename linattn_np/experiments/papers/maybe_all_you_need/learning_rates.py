@@ -16,7 +16,7 @@ from ....training.loop import losses_along
 from ....training.runs import Run, RunFolder
 from ...curves import Numbers, spread
 from ...rules import Claim
-from ...scale import Scale, counted, histories, in_words, test_batch
+from ...scale import Scale, counted, histories, in_words, test_batch, train_side_by_side
 from ...search import chosen, late, score
 from ...settings import OPTIMIZERS, Setting
 from .settings import NAMES, SETTINGS
@@ -50,8 +50,9 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
         setting = SETTINGS[name]
         test = test_batch(setting.task)
         panels[name] = {"title": setting.title}
-        for optimizer in OPTIMIZERS:
-            asked = search_runs(setting, optimizer, scale)
+        tried = {optimizer: search_runs(setting, optimizer, scale) for optimizer in OPTIMIZERS}
+        train_side_by_side(folder, [list(asked.values()) for asked in tried.values()], f"rates on {name}", progress)
+        for optimizer, asked in tried.items():
             found = histories(folder, list(asked.values()), f"rates of {optimizer} on {name}", progress)
             scores = np.full((scale.search_seeds, len(RATES)), np.inf)
             for at, history in zip(asked, found, strict=True):

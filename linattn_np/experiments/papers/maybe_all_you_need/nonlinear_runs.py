@@ -21,7 +21,7 @@ from ... import robust
 from ...curves import Numbers, condition_numbers, curve, loss_curves, spread
 from ...measured import Arrays, kept_each, table
 from ...robust import Batches, batches_for, batches_of_seeds, judged, middle, on_batches
-from ...scale import TEST_PROMPTS, TEST_SEED, Scale, histories, test_batch
+from ...scale import TEST_PROMPTS, TEST_SEED, Scale, histories, test_batch, train_side_by_side
 from ...search import chosen, score
 from ...settings import OPTIMIZERS, with_momentum
 from .published import NONLINEAR_RATES
@@ -68,9 +68,9 @@ def search(folder: RunFolder, used: Scale, progress: bool | None) -> dict[str, N
     """The best of the rates by short runs, as ``search.search``; the paper's code compares the same four rates."""
     short = replace(used, steps=used.search_steps, seeds=used.search_seeds, record_every=max(1, used.search_steps // 20))
     Z, y = test_batch(TASK)
-    found = {}
-    for o in OPTIMIZERS:
-        runs = [run for rate in RATES for run in runs_for(o, rate, short)]
+    found, tried = {}, {o: [run for rate in RATES for run in runs_for(o, rate, short)] for o in OPTIMIZERS}
+    train_side_by_side(folder, tried.values(), "rates, nonlinear regression", progress)
+    for o, runs in tried.items():
         scores = []
         for run, history in zip(runs, histories(folder, runs, f"rates of {o}, nonlinear regression", progress), strict=True):
             times, params = history.snapshot_array()
@@ -101,12 +101,14 @@ def ratios(folder: RunFolder, used: Scale, progress: bool | None) -> dict[str, N
     """
     times = [t for t in RATIO_TIMES if t <= used.steps]
     count = max(used.seeds, MORE_SEEDS) if used.steps >= RATIO_TIMES[-1] else used.seeds
-    R = {}
+    R, asked = {}, {}
+    short = replace(used, steps=max(times[-1], 1), seeds=count, record_every=np.gcd.reduce(times).item() or 1)
     for o in OPTIMIZERS:
-        short = replace(used, steps=max(times[-1], 1), seeds=count, record_every=np.gcd.reduce(times).item() or 1)
-        runs = [*runs_for(o, NONLINEAR_RATES[o], used), *runs_for(o, NONLINEAR_RATES[o], short)[used.seeds :]]
+        asked[o] = [*runs_for(o, NONLINEAR_RATES[o], used), *runs_for(o, NONLINEAR_RATES[o], short)[used.seeds :]]
+    train_side_by_side(folder, asked.values(), "nonlinear regression, more seeds", progress)
+    for o in OPTIMIZERS:
         found = on_batches(
-            folder, runs, composed_diagonals, times, batches_of_seeds(short), f"{o}, nonlinear, more seeds", progress
+            folder, asked[o], composed_diagonals, times, batches_of_seeds(short), f"{o}, nonlinear, more seeds", progress
         )
         R[o] = condition_numbers(table(found, "diagonals", times)[:, :, 0])  # (seeds, T)
     return {str(t): spread(R["SGD"][:, k] / R["Adam"][:, k]) for k, t in enumerate(times)}

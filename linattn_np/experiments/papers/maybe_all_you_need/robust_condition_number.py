@@ -30,11 +30,11 @@ from ...robust import (
     setting_on_batches,
 )
 from ...rules import Above, Claim, Within, around
-from ...scale import Scale, in_words
+from ...scale import Scale, in_words, train_side_by_side
 from ...settings import OPTIMIZERS
 from .factors import CONDITION, FAINT, THROUGHOUT
 from .published import CODE_RATIOS, CONDITIONS, RATIOS, mean_within_deviation
-from .settings import NAMES, SETTINGS, many_batches
+from .settings import NAMES, SETTINGS, many_batches, train_main_runs
 
 TITLE = "Robust condition number along the paths of SGD and Adam"
 SECONDS = {"paper": 330, "quick": 7}
@@ -59,6 +59,7 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     """Exact Hessians along every run, and what is read off them: plain numbers, ready for JSON."""
     times = np.arange(0, scale.steps + 1, scale.hessian_every)
     panels = {}
+    train_main_runs(folder, scale, progress)
     for name in NAMES:
         found = {o: hessians(folder, SETTINGS[name], o, scale, progress) for o in OPTIMIZERS}
         numbers = {o: in_kinds(table(found[o], "diagonals", times)) for o in OPTIMIZERS}
@@ -121,11 +122,12 @@ def extra_seeds(folder: RunFolder, name: str, scale: Scale, t: int, progress: bo
     """The ratio of the seeds after the scale's: by the median over batches (seeds,), and on each batch alone (seeds, batches)."""
     batches, medians, alone = many_batches(scale), {}, {}
     times = [t for t in TABLE if t <= scale.steps]
+    runs = {o: more_seeds(SETTINGS[name], o, scale) for o in OPTIMIZERS}
+    if not all(runs.values()):
+        return np.empty(0), np.empty((0, len(batches.seeds) + len(batches.also)))
+    train_side_by_side(folder, runs.values(), f"{SETTINGS[name].title}, more seeds", progress)
     for o in OPTIMIZERS:
-        runs = more_seeds(SETTINGS[name], o, scale)
-        if not runs:
-            return np.empty(0), np.empty((0, len(batches.seeds) + len(batches.also)))
-        found = on_batches(folder, runs, diagonals, times, batches, f"{o} on {SETTINGS[name].title}, more seeds", progress)
+        found = on_batches(folder, runs[o], diagonals, times, batches, f"{o} on {SETTINGS[name].title}, more seeds", progress)
         every = table(found, "diagonals", times)[:, [times.index(t)]]
         medians[o], alone[o] = condition_of_median(every, batches)[:, 0], condition_alone(every)[:, 0]
     return medians["SGD"] / medians["Adam"], alone["SGD"] / alone["Adam"]

@@ -4,9 +4,10 @@ Source: paper, section 3.1; learning rates from its code.
 """
 
 from ....prompts import RegressionTask
+from ....training.runs import RunFolder
 from ...robust import Batches, batches_for
-from ...scale import Scale
-from ...settings import Setting
+from ...scale import Scale, runs_of, train_side_by_side
+from ...settings import OPTIMIZERS, Setting
 from . import released_streams
 
 SETTINGS = {
@@ -24,3 +25,9 @@ NAMES = {"setting1": "Setting 1", "setting2": "Setting 2", "setting3": "Setting 
 def many_batches(scale: Scale, count: int | None = None) -> Batches:
     """The test batches that claims are judged on, or the first ``count`` of them; beside them the released code's one."""
     return batches_for(scale, (released_streams.test_batch,), count)
+
+
+def train_main_runs(folder: RunFolder, scale: Scale, progress: bool | None = None) -> None:
+    """Train the runs that several figures share, what is missing of them: both optimizers on the three settings."""
+    runs = [runs_of(SETTINGS[name], o, scale) for name in NAMES for o in OPTIMIZERS]
+    train_side_by_side(folder, runs, "SGD and Adam on three settings", progress)
