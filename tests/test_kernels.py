@@ -15,7 +15,19 @@ from points import model_point, relative
 import linattn_np as la
 from linattn_np import batches
 from linattn_np.kernels import composed as kernels_composed
-from linattn_np.kernels import evaluate, interpreter, listing, operations, programs, set_threads, steps, threads, tokens, waiting
+from linattn_np.kernels import (
+    evaluate,
+    interpreter,
+    listing,
+    operations,
+    programs,
+    pruning,
+    set_threads,
+    steps,
+    threads,
+    tokens,
+    waiting,
+)
 from linattn_np.kernels import linear as kernels
 from linattn_np.kernels.interpreter import LANES
 from linattn_np.kernels.lanes import SOURCES
@@ -204,39 +216,204 @@ def test_every_equation_of_a_listing_is_derived_in_its_lesson():
         operations.Program().set(BIG, copy(OTHER), "9.99")
 
 
+def parts_of(passes):
+    """The programs that hvp has one after the other."""
+    return [passes.hvp.steps[first:end] for first, end in zip(passes.starts, passes.starts[1:], strict=False)]
+
+
+def places_in(operands):
+    """The places in the memory of some operands."""
+    return {at for operand in operands if not operand.shared for at in operations.places_of(operand).ravel().tolist()}
+
+
+def read_by(step):
+    """The operands that a step reads."""
+    return [operand for operand in (step.term.a, step.term.b, step.c if step.add else None) if operand]
+
+
 @SHAPES
 def test_each_operand_is_set_before_it_is_added_to_or_read(layers, heads, full):
-    for moved in range(layers):
-        passes = programs.passes(layers, heads, 5, full, 11, 2, moved)
+    for passes in programs.passes(layers, heads, 5, full, 11, 2), programs.diagonal(layers, heads, 5, full, 11):
         outside = [(passes.at.S, 25), (passes.at.s, 5), (passes.at.x, 5), (passes.at.y, 1)]
         summed = [(passes.at.sums, 1 + layers * heads * 50), (passes.at.hsums, layers * heads * 50)]
-        known = {at + i for at, size in outside + summed for i in range(size)}
-        for step in passes.gradient.steps + passes.hvp.steps:
-            for operand in (step.term.a, step.term.b, step.c if step.add else None):
-                if operand and not operand.shared:
-                    assert set(operations.places_of(operand).ravel().tolist()) <= known, str(step)
-            known |= set(operations.places_of(step.c).ravel().tolist())
+        for part in parts_of(passes):
+            known = {at + i for at, size in outside + summed for i in range(size)}
+            for step in passes.gradient.steps + part:
+                assert places_in(read_by(step)) <= known, str(step)
+                known |= places_in([step.c])
 
 
 @SHAPES
-def test_a_direction_in_the_later_layers_needs_no_pass_through_those_before(layers, heads, full, monkeypatch):
-    params, Z, y = point(layers, heads, full, batch=37)
-    lanes, directions = kernels.lanes_from_tokens(Z, y), np.random.default_rng(5).standard_normal((3, *params.shape))
-    entries, flops = np.array([0, 7, 11]), []
-    for first in range(layers):
-        directions[:, :first] = 0.0
-        kernel, skipped = kernels.kernel_for(params, lanes, 2, first), params[:first].size
-        grad, some = kernels.products(kernel, lanes, directions, skipped + entries, 4)
-        assert relative(grad.reshape(params.shape), kernels.loss_and_grad(params, lanes)[1]) < 1e-13
-        every = kernels.hvps(params, lanes, directions).reshape(3, -1)
-        assert np.array_equal(some, [row[skipped + at : skipped + at + 4] for row, at in zip(every, entries, strict=True)])
-        flops.append(kernel.passes.hvp.flops)
-    assert flops == sorted(set(flops), reverse=True)
+def test_each_step_of_a_diagonal_moves_with_its_matrix_and_is_read(layers, heads, full):
+    passes, every = programs.diagonal(layers, heads, 5, full, 11), programs.passes(layers, heads, 5, full, 11, 2)
+    size = layers * heads * 50
+    assert every.starts == (0, len(every.hvp.steps)) and passes.gradient == every.gradient and passes.at == every.at
+    assert len(passes.starts) == 1 + size // 25 and passes.starts[-1] == len(passes.hvp.steps) and passes.hvp.tangent
+    for matrix, part in enumerate(parts_of(passes)):
+        result = Operand("result", passes.at.hsums + 25 * matrix, 5, 5, 5, 1)
+        moving, read = set(), places_in([result])
+        for step in part:
+            directions = {
+                operand.at for operand in (step.term.a, step.term.b) if operand and operand.shared and operand.at >= size
+            }
+            assert directions <= {size + 25 * matrix}, f"{step}: the direction is 0 there"
+            moves = directions or moving & places_in([each for each in (step.term.a, step.term.b) if each])
+            assert moves or step.term.operation == operations.CLEAR, f"{step}: nothing moves in it"
+            moving |= places_in([step.c])
+        for step in reversed(part):
+            assert places_in([step.c]) & read, f"{step}: nobody reads it"
+            read = (read if step.add else read - places_in([step.c])) | places_in(read_by(step))
+    reaching = [bool(part) for part in parts_of(passes)]
+    assert reaching == [full or matrix // 2 < size // 50 - heads or matrix % 2 == 1 for matrix in range(size // 25)]
+
+
+def test_a_diagonal_of_setting_1_counts_its_operations():
+    passes, every = programs.diagonal(3, 1, 5, False, 20), programs.passes(3, 1, 5, False, 20, 2)
+    assert len(every.hvp.steps) == 85 and passes.starts == (0, 53, 118, 133, 160, 160, 165)
+    assert listing(operations.Program(True, parts_of(passes)[-1])).splitlines() == [
+        "vb3 = vQ3^T s3 / 20    of (5b.2)",
+        "vlabel = vb3^T x3      of (5b.3)",
+        "hlabel = 2 vlabel      of (2.14)",
+        "hb3 = hlabel x3        of (5b.7)",
+        "hQ3 += s3 hb3^T / 20   of (5b.12)",
+    ]
+
+
+@SHAPES
+@pytest.mark.parametrize("batch", [1, 37, 3001])
+def test_a_diagonal_has_the_bits_of_the_hessian(layers, heads, full, batch, monkeypatch):
+    params, Z, y = point(layers, heads, full, batch)
     H = la.hessian(params, Z, y, backend="numba")
-    asked, made = [], kernels.kernel_for
-    monkeypatch.setattr(kernels, "kernel_for", lambda *given: asked.append(given[2:]) or made(*given))
-    assert np.array_equal(kernels.hessian_diagonal(params, lanes), np.diag(H).reshape(params.shape))
-    assert asked == [(2, l) for l in range(layers)]  # each layer without those before it
+    made, used = kernels.kernel_for, []
+    monkeypatch.setattr(kernels, "kernel_for", lambda *given, **named: used.append(made(*given, **named)) or used[-1])
+    found = kernels.hessian_diagonal(params, kernels.lanes_from_tokens(Z, y))
+    assert np.array_equal(found, np.diag(H).reshape(params.shape)) and np.any(found != 0)
+    short = programs.diagonal(layers, heads, params.shape[-1], full, Z.shape[1] - 1)
+    assert [kernel.passes for kernel in used] == [short]  # or the same numbers later
+
+
+@SHAPES
+@pytest.mark.parametrize("diagonal", [False, True])
+def test_products_have_the_entries_that_are_asked_for_of_directions_given_there(layers, heads, full, diagonal):
+    params, Z, y = point(layers, heads, full, batch=300)
+    lanes, k, rng = kernels.lanes_from_tokens(Z, y), params.shape[-1], np.random.default_rng(5)
+    entries, given = np.arange(0, params.size, k * k) + 2, rng.standard_normal((params.size // k**2, k * k - 3))
+    directions = np.zeros((len(given), params.size))
+    for row, at, some in zip(directions, entries, given, strict=True):
+        row[at : at + len(some)] = some
+    grad, found = kernels.products(kernels.kernel_for(params, lanes, 2, diagonal), lanes, given, entries)
+    wanted_grad, wanted = kernels.grad_and_hvps(params, lanes, directions.reshape(-1, *params.shape))
+    assert np.array_equal(grad.reshape(params.shape), wanted_grad)
+    rows = wanted.reshape(directions.shape)
+    assert np.array_equal(found, [row[at : at + len(some)] for row, at, some in zip(rows, entries, given, strict=True)])
+
+
+def test_directions_of_any_layout_and_type_run_what_is_compiled():
+    params, Z, y = point(2, 1, False, 37)
+    lanes, whole = kernels.lanes_from_tokens(Z, y), np.random.default_rng(2).integers(-3, 4, (2, *params.shape))
+    wanted, compiled = kernels.hvps(params, lanes, whole.astype(float)), len(kernels.chunk_sums.signatures)
+    for given in (whole, np.asfortranarray(whole.astype(float))):
+        assert np.array_equal(kernels.hvps(params, lanes, given), wanted)
+    flat = np.asfortranarray(whole.reshape(2, -1))
+    found = kernels.products(kernels.kernel_for(params, lanes, 2), lanes, flat, np.zeros(2, np.int64))[1]
+    assert np.array_equal(found, wanted.reshape(2, -1)) and len(kernels.chunk_sums.signatures) == compiled
+
+
+W, V = (Operand(name, at, 2, 2, 2, 1, shared=True) for name, at in (("W", 0), ("V", 4)))
+M1, M2, M3, M4 = (Operand(f"M{i}", 4 * i, 2, 2, 2, 1) for i in range(1, 5))
+u, w = Operand("u", 20, 2, 1, 1, 0), Operand("w", 22, 2, 1, 1, 0)
+
+
+def small_program(*rows):
+    """A program of rows (operand, term, "=" or "+=")."""
+    program = operations.Program(tangent=True)
+    for c, term, sign in rows:
+        program.put(c, term, "5b.1", add=sign == "+=")
+    return program
+
+
+def lines_of(program):
+    """What the steps of a program say."""
+    return [str(step) for step in program.steps]
+
+
+PRUNED = {  # rows, zeros, what is left of them where zeros are known; what is read, what is left where only that is read
+    "a term of a zero matrix": (
+        [(M2, M1 @ W, "="), (M2, V @ M1, "+="), (M2, M1 @ M3, "+=")], [V], ["M2 = M1 W", "M2 += M1 M3"],
+        [M2], ["M2 = M1 W", "M2 += V M1", "M2 += M1 M3"],
+    ),
+    "the first term of a sum": (
+        [(M2, M1 @ V, "="), (M2, M3 @ W, "+="), (M2, M3 @ M3, "+=")], [V], ["M2 = 0", "M2 = M3 W", "M2 += M3 M3"],
+        [M3], [],
+    ),
+    "what is made of zeros is zero until it is set or added to": (
+        [(M2, M1 @ V, "="), (M3, M2.T @ M1, "="), (M4, symmetrized(M3), "="), (M3, copy(M1), "+="), (M4, M3 @ M2, "="),
+         (M4, copy(M3), "+="), (M4, copy(M2), "+="), (M2, M4 @ M3, "=")],
+        [V], ["M2 = 0", "M3 = 0", "M4 = 0", "M3 = M1", "M4 = 0", "M4 = M3", "M2 = M4 M3"],
+        [M3], ["M2 = M1 V", "M3 = M2^T M1", "M3 += M1"],
+    ),
+    "zeros in the memory": (
+        [(M2, M1 @ M3, "="), (M1, M2 @ W, "+="), (M3, M1.T @ W, "=")], [M1], ["M2 = 0", "M3 = 0"],
+        [M1, M4], ["M2 = M1 M3", "M1 += M2 W"],
+    ),
+    "a place is zero, and its neighbours are not": (
+        [(u, M1 @ w, "="), (u.entry(1), copy(w.entry(0)), "="), (w, M2 @ u, "="), (u.entry(0), copy(w.entry(1)), "+="),
+         (u.entry(1), copy(w.entry(1)), "+=")],
+        [w], ["u = 0", "u[2] = 0", "w = 0"],
+        [u.entry(0)], ["u = M1 w", "u[2] = w[1]", "w = M2 u", "u[1] += w[2]"],
+    ),
+    "a vector that is zero in part": (
+        [(u, steps.ZERO, "="), (u.entry(1), copy(w.entry(0)), "="), (M1, outer(u, w), "="), (u, copy(w), "+="),
+         (u.entry(0), copy(w.entry(0)), "+=")],
+        [], ["u = 0", "u[2] = w[1]", "M1 = u w^T", "u += w", "u[1] += w[1]"],
+        [u.entry(1)], ["u = 0", "u[2] = w[1]", "u += w"],
+    ),
+    "what is set once more before it is read": (
+        [(M2, M1 @ W, "="), (M3, copy(M2), "="), (M2, M3 @ W, "="), (M3, M2 @ W, "="), (M3, copy(M3), "+=")], [], None,
+        [M3], ["M2 = M1 W", "M3 = M2", "M2 = M3 W", "M3 = M2 W", "M3 += M3"],
+    ),
+    "a sum that is read, and what was there before": (
+        [(M4, M1 @ W, "="), (M1, M2 @ W, "="), (M3, M1 @ W, "+="), (M1, M3 @ V, "=")], [], None,
+        [M3], ["M1 = M2 W", "M3 += M1 W"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRUNED)
+def test_terms_of_zeros_and_unread_results_are_left_out(name):
+    rows, zeros, without_zeros, read, without_unread = PRUNED[name]
+    program, marks = small_program(*rows), (pruning.Places(24, 8), pruning.Places(24, 8))
+    before = lines_of(program)
+    for some, operands in zip(marks, (zeros, read), strict=True):
+        for operand in operands:
+            some.mark(operand)
+    rng = np.random.default_rng(3)
+    mem, shared = rng.standard_normal((24, 3)), rng.standard_normal(8)
+    for operand in zeros:
+        (shared if operand.shared else mem)[operations.places_of(operand)] = 0.0
+    left = pruning.without_zeros(program, marks[0])
+    assert lines_of(left) == (before if without_zeros is None else without_zeros) and left.tangent
+    needed = pruning.without_unread(program, marks[1])
+    assert lines_of(needed) == without_unread and lines_of(program) == before and needed.tangent
+    whole, some, few = mem.copy(), mem.copy(), mem.copy()
+    for each, memory in ((program, whole), (left, some), (needed, few)):
+        evaluate(each, memory, shared)
+    assert np.array_equal(whole, some)
+    for operand in read:
+        assert np.array_equal(whole[operations.places_of(operand)], few[operations.places_of(operand)])
+
+
+def test_marks_lie_on_the_places_of_an_operand_and_nowhere_else():
+    marks = pruning.Places(24, 8)
+    marks.mark(M2)
+    marks.mark(V)
+    assert marks.marks == (bytearray(8 * [0] + 4 * [1] + 12 * [0]), bytearray(4 * [0] + 4 * [1]))
+    marks.mark(M2.T, False)
+    marks.mark(u.entry(1))
+    assert marks.marks[0] == bytearray(21 * [0] + [1, 0, 0]) and marks.of(u) == bytearray([0, 1]) and marks.of(W) == bytearray(4)
+    assert [pruning.extent(each) for each in (M2, M2.T, u, u.T, u.entry(1), multiply(u.entry(1), w).a)] == [
+        (8, 12), (8, 12), (20, 22), (20, 22), (21, 22), (21, 22)
+    ]  # fmt: skip
 
 
 @SHAPES

@@ -124,11 +124,12 @@ def fill_states(law, to_state, state, room, states, prompts, G, z, y):
 
 
 @compiled
-def chunk_sums(k, gradient, hvp, at, shared, directions, entries, G, z, y, first, last, mem, sums, hsums):
+def chunk_sums(k, gradient, hvp, starts, at, shared, directions, entries, G, z, y, first, last, mem, sums, hsums):
     """Sums over the prompts of blocks first .. last-1: of error^2 and its gradient, and of its Hessian times each direction.
 
-    sums[0] += error^2, sums[1:] += the gradient, hsums[m] += the Hessian times directions[m], of size p: as many of its entries
-    as hsums has columns, from entries[m] on.
+    sums[0] += error^2, sums[1:] += the gradient, hsums[m] += the Hessian times direction m. directions[m] and hsums[m] are the
+    entries from entries[m] on; a direction is 0 elsewhere, as ``shared`` is, and elsewhere its product is not asked for. It runs
+    the part of hvp, ``starts`` in ``programs.Passes``, in which entries[m] lies.
     """
     p, count = len(sums) - 1, hsums.shape[1]
     clear(mem, at.sums, p + 1)
@@ -136,14 +137,18 @@ def chunk_sums(k, gradient, hvp, at, shared, directions, entries, G, z, y, first
         block = part // LANES
         load(k, at, G[block], z[block], y[block], part % LANES, mem)
         for m in range(-1, len(directions)):  # the one call of run is compiled once
-            code = gradient if m < 0 else hvp
+            code, begin, end = gradient, 0, len(gradient.factors)
             if m >= 0:
+                part_of = entries[m] * (len(starts) - 1) // p
+                code, begin, end = hvp, starts[part_of], starts[part_of + 1]
                 clear(mem, at.hsums + entries[m], count)
-                for i in range(p):
-                    shared[p + i] = directions[m, i]
-            run_matrices(code.operations, code.factors, 0, len(code.factors), shared, mem)
+                for i in range(count):
+                    shared[p + entries[m] + i] = directions[m, i]
+            run_matrices(code.operations, code.factors, begin, end, shared, mem)
             if m >= 0:
                 add_lane_sums(mem, at.hsums + entries[m], hsums[m])
+                for i in range(count):
+                    shared[p + entries[m] + i] = 0.0
     add_lane_sums(mem, at.sums, sums)
 
 
@@ -229,13 +234,14 @@ def drawn_lanes(task: RegressionTask, batch: int, state: Array) -> Lanes:
 class LinearKernel:
     """Params with everything the kernels need to run them on states of token width D made from n examples.
 
-    order 0 for losses, 1 for gradients, 2 for Hessian-vector products, of directions in the layers from ``first`` on. Its methods
-    may be called from several threads at once.
+    order 0 for losses, 1 for gradients, 2 for Hessian-vector products; ``diagonal``: of directions in one matrix each, and of the
+    products the entries in that matrix. Its methods may be called from several threads at once.
     """
 
-    def __init__(self, params: Array, D: int, n: int, order: int = 1, first: int = 0) -> None:
+    def __init__(self, params: Array, D: int, n: int, order: int = 1, diagonal: bool = False) -> None:
         L, H, _, k, _ = params.shape
-        self.passes, self.k, self.p = programs.passes(L, H, k, k == D, n, order, first), k, params.size
+        shape = L, H, k, k == D, n
+        self.passes, self.k, self.p = programs.diagonal(*shape) if diagonal else programs.passes(*shape, order), k, params.size
         self.shared = np.zeros(max(1, order) * params.size)  # params, then a direction
         self.shared[: params.size] = params.ravel()
         self.no_directions, self.no_entries = np.zeros((0, self.p)), np.zeros(0, np.int64)
@@ -248,9 +254,9 @@ class LinearKernel:
         self._add(lanes, self.shared, self.no_directions, self.no_entries, first, last, out, self.no_directions)
 
     def add_hvps(self, lanes: Lanes, directions: Array, entries: Array, first: int, last: int, sums: Array, out: Array) -> None:
-        """The same, and add to out (m, count) the Hessian of the sum of error^2 times each of the m directions.
+        """The same, and add to out (m, count) the Hessian of the sum of error^2 times each of the directions (m, count).
 
-        Of each product count entries, from entries[m] on.
+        Of each direction and product count entries, from entries[m] on; a direction is 0 elsewhere.
         """
         self._add(lanes, self.shared.copy(), directions, entries, first, last, sums, out)  # each call its own direction
 
@@ -258,8 +264,9 @@ class LinearKernel:
         self, lanes: Lanes, shared: Array, directions: Array, entries: Array, first: int, last: int, sums: Array, hsums: Array
     ) -> None:
         passes, batch = self.passes, (lanes.G, lanes.z, lanes.y, first, last)
-        codes, mem = (passes.gradient.code, passes.hvp.code), working_memory(passes.slots, lanes_for(passes.slots))
-        chunk_sums(self.k, *codes, passes.at, shared, directions, entries, *batch, mem, sums, hsums)
+        codes, starts = (passes.gradient.code, passes.hvp.code), np.array(passes.starts, np.int64)
+        mem = working_memory(passes.slots, lanes_for(passes.slots))
+        chunk_sums(self.k, *codes, starts, passes.at, shared, directions, entries, *batch, mem, sums, hsums)
 
     def add_grouped_gradients(self, lanes: Lanes, size: int, out: Array) -> None:
         """Add to out (batch / size rounded up, p) the gradients of the sum of error^2 over each ``size`` prompts in a row."""
@@ -287,7 +294,7 @@ def drawing_adder(shape: tuple[int, ...], law: Law, n: int) -> Callable[[Array, 
     return add
 
 
-def kernel_for(params: Array, lanes: Lanes, order: int = 1, first: int = 0) -> LinearKernel:
+def kernel_for(params: Array, lanes: Lanes, order: int = 1, diagonal: bool = False) -> LinearKernel:
     """The kernel of params (L, H, 2, k, k) for a batch in lanes.
 
     Raises ValueError where they do not fit: nothing is read outside.
@@ -302,7 +309,7 @@ def kernel_for(params: Array, lanes: Lanes, order: int = 1, first: int = 0) -> L
     shapes = lanes.G.shape, lanes.z.shape, lanes.y.shape
     if shapes != (wanted, (wanted[0], width, LANES), (wanted[0], LANES)) or not 0 < lanes.batch <= wanted[0] * LANES:
         raise ValueError(f"lanes: expected G, z, y of shapes (blocks, D, D, {LANES}), (blocks, D, {LANES}), (blocks, {LANES})")
-    return LinearKernel(params, width, lanes.n, order, first)
+    return LinearKernel(params, width, lanes.n, order, diagonal)
 
 
 def loss_and_grad(params: Array, lanes: Lanes) -> tuple[float, Array]:
@@ -332,32 +339,26 @@ def grad_and_hvps(params: Array, lanes: Lanes, directions: Array) -> tuple[Array
     kernel, directions = kernel_for(params, lanes, order=2), as_numbers("directions", directions)
     if directions.ndim < 1 or directions.shape[1:] != params.shape:
         raise ValueError(f"directions: expected shape (m, {', '.join(map(str, params.shape))}), got {directions.shape}")
-    entries = np.zeros(len(directions), np.int64)
-    grad, found = products(kernel, lanes, directions, entries, params.size)
+    grad, found = products(kernel, lanes, directions.reshape(-1, params.size), np.zeros(len(directions), np.int64))
     return grad.reshape(params.shape), found.reshape(directions.shape)
 
 
 def hessian_diagonal(params: Array, lanes: Lanes) -> Array:
-    """The diagonal of the Hessian, like params: layer by layer, each without the passes through the layers before it.
-
-    With d x d blocks the last layer's P does not reach the prediction: its entries are 0.
+    """The diagonal of the Hessian, like params, to the bits of :func:`hvps`: of each unit vector's product only what one entry
+    needs.
     """
-    places, found = np.arange(params.size).reshape(params.shape), np.zeros(params.size)
-    for l in range(len(params)):
-        reaches = l + 1 < len(params) or params.shape[-1] == lanes.z.shape[1]
-        entries = places[l, :, 0 if reaches else 1 :].ravel()
-        directions = (entries[:, None] == np.arange(params.size)).astype(float)
-        found[entries] = products(kernel_for(params, lanes, 2, l), lanes, directions, entries, 1)[1][:, 0]
-    return found.reshape(params.shape)
+    kernel = kernel_for(params, lanes, order=2, diagonal=True)
+    return products(kernel, lanes, np.ones((params.size, 1)), np.arange(params.size))[1].reshape(params.shape)
 
 
-def products(kernel: LinearKernel, lanes: Lanes, directions: Array, entries: Array, count: int) -> tuple[Array, Array]:
-    """The gradient (p,), and the Hessian times each of the directions (m, ..), of each product ``count`` entries from entries[m]
-    on, (m, count).
+def products(kernel: LinearKernel, lanes: Lanes, directions: Array, entries: Array) -> tuple[Array, Array]:
+    """The gradient (p,), and the Hessian times each direction (m, count).
+
+    Of each direction and product count entries, from entries[m] on; a direction is 0 elsewhere.
     """
-    chunks, flat = chunks_of(len(lanes.G)), np.ascontiguousarray(directions.reshape(-1, kernel.p), np.float64)
-    sums, found = np.zeros((len(chunks), 1 + kernel.p)), np.zeros((len(chunks), len(flat), count))
-    run_chunks(lambda c: kernel.add_hvps(lanes, flat, entries, *chunks[c], sums[c], found[c]), len(chunks))
+    chunks, directions = chunks_of(len(lanes.G)), np.ascontiguousarray(directions, np.float64)
+    sums, found = np.zeros((len(chunks), 1 + kernel.p)), np.zeros((len(chunks), *directions.shape))
+    run_chunks(lambda c: kernel.add_hvps(lanes, directions, entries, *chunks[c], sums[c], found[c]), len(chunks))
     return sums.sum(axis=0)[1:] / lanes.batch, found.sum(axis=0) / lanes.batch
 
 

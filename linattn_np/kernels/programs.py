@@ -1,18 +1,19 @@
 """The linear model's passes as programs: lists of operations on small matrices (``operations.py``), which ``linear.py`` runs.
 
 A program is written down once for each shape of model: ``operands.py`` gives its matrices names and addresses, ``steps.py``
-writes the operations (5b.1) to (5b.12).
+writes the operations (5b.1) to (5b.12), ``pruning.py`` leaves out what is zero or not read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
 from . import steps
 from .operands import Memory, Shape, Weights
 from .operations import CLEAR, Operand, Program, Term, copy, evaluate, listing
+from .pruning import Places, without_unread, without_zeros
 
-__all__ = ["Addresses", "Passes", "Program", "evaluate", "listing", "passes", "state"]
+__all__ = ["Addresses", "Passes", "Program", "diagonal", "evaluate", "listing", "passes", "state"]
 
 
 class Addresses(NamedTuple):
@@ -34,14 +35,15 @@ class Passes:
     hvp: Program  # tangent and backward tangent, after the gradient; empty where only the gradient is wanted
     at: Addresses
     slots: int  # how many numbers the memory holds for each prompt
+    starts: tuple[int, ...]  # params in equal parts: for directions in part i, hvp's rows starts[i] .. starts[i+1]-1
 
 
 @lru_cache(maxsize=64)
-def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1, first: int = 0) -> Passes:
+def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1) -> Passes:
     """The programs of a model with L layers, H heads, k x k matrices (``full``: they act on whole tokens) and n examples.
 
-    order 0: the loss alone; 1: the gradient; 2: Hessian-vector products too, for directions in the layers from ``first`` on, and
-    their entries for those layers. The shared numbers are params and, for order 2, the direction.
+    order 0: the loss alone; 1: the gradient; 2: Hessian-vector products too. The shared numbers are params and, for order 2, the
+    direction.
     """
     shape, memory, size = Shape(L, H, k, full, n), Memory(k, L, H), L * H * 2 * k * k
     weights = Weights(*(
@@ -56,11 +58,33 @@ def passes(L: int, H: int, k: int, full: bool, n: int, order: int = 1, first: in
         steps.backward(shape, weights, values, grads, gradient)
     if order == 2:
         tangents, hgrads = memory.activations("v"), memory.gradients("h", keep=False)
-        steps.tangent(shape, weights, values, tangents, first, hvp)
+        steps.tangent(shape, weights, values, tangents, hvp)
         hvp.set(hgrads.label, 2 * copy(tangents.label), "2.14")
-        steps.backward_tangent(shape, weights, values, tangents, grads, hgrads, first, hvp)
+        steps.backward_tangent(shape, weights, values, tangents, grads, hgrads, hvp)
+        zero = Places(memory.used, 2 * size)
+        for prompt in (tangents.S[0], tangents.s[0], tangents.x[0]):  # it does not move with params
+            zero.mark(prompt)
+        hvp = without_zeros(hvp, zero)
     at = Addresses(values.S[0].at, values.s[0].at, values.x[0].at, y.at, grads.squares.at, hgrads.P[0][0].at)
-    return Passes(gradient, hvp, at, memory.used)
+    return Passes(gradient, hvp, at, memory.used, (0, len(hvp.steps)))
+
+
+@lru_cache(maxsize=64)
+def diagonal(L: int, H: int, k: int, full: bool, n: int) -> Passes:
+    """The programs for the Hessian's diagonal: hvp has one part for each matrix of params, in their C order.
+
+    A direction lies in that matrix alone, and of the product only the entries of that matrix are read. A part without operations
+    belongs to a matrix that does not reach the prediction.
+    """
+    every, size, hvp, starts = passes(L, H, k, full, n, 2), L * H * 2 * k * k, Program(tangent=True), [0]
+    for first in range(0, size, k * k):
+        zero, read = Places(every.slots, 2 * size), Places(every.slots, 2 * size)
+        zero.mark(Operand("v", size, size, 1, 1, 0, shared=True))
+        zero.mark(Operand("v", size + first, k, k, k, 1, shared=True), False)
+        read.mark(Operand("h", every.at.hsums + first, k, k, k, 1))
+        hvp.steps.extend(without_unread(without_zeros(every.hvp, zero), read).steps)
+        starts.append(len(hvp.steps))
+    return replace(every, hvp=hvp, starts=tuple(starts))
 
 
 @lru_cache(maxsize=64)

@@ -99,54 +99,42 @@ def backward(shape: Shape, weights: Weights, values: Activations, grads: Gradien
                 out.add(grads.S[l], values.A[l].T @ grads.E[l], "5b.8")
 
 
-def tangent(shape: Shape, weights: Weights, values: Activations, tangents: Activations, first: int, out: Program) -> None:
-    """The tangent of :func:`forward`, term by term, along a direction in the layers from ``first`` on.
-
-    The state does not move before them, so the tangents of layer ``first``'s input are left out.
-    """
+def tangent(shape: Shape, weights: Weights, values: Activations, tangents: Activations, out: Program) -> None:
+    """The tangent of :func:`forward`, term by term, as if the first state moved too."""
     n = shape.n
-    for l in range(first, shape.moving):
-        moved = l > first  # the state that comes into the layer moves
+    for l in range(shape.moving):
         for h in range(shape.H):
             out.set(tangents.U[l][h], values.S[l] @ weights.vQ[l][h], "5b.1")
-            if moved:
-                out.add(tangents.U[l][h], tangents.S[l] @ weights.Q[l][h], "5b.1")
+            out.add(tangents.U[l][h], tangents.S[l] @ weights.Q[l][h], "5b.1")
             out.put(tangents.A[l], (weights.vP[l][h] @ values.U[l][h]) / n, "5b.1", add=h > 0)
             out.add(tangents.A[l], (weights.P[l][h] @ tangents.U[l][h]) / n, "5b.1")
         out.set(tangents.x[l + 1], tangents.A[l] @ values.x[l], "5b.3")
-        if moved:
-            out.add(tangents.x[l + 1], values.A[l] @ tangents.x[l], "5b.3")
+        out.add(tangents.x[l + 1], values.A[l] @ tangents.x[l], "5b.3")
         if not shape.full:
-            read_label_tangent(shape, weights, values, tangents, l, moved, out)
+            read_label_tangent(shape, weights, values, tangents, l, out)
             out.set(tangents.r[l], values.S[l] @ tangents.b[l], "5b.4")
-            if moved:
-                out.add(tangents.r[l], copy(tangents.s[l]), "5b.4")
-                out.add(tangents.r[l], tangents.S[l] @ values.b[l], "5b.4")
+            out.add(tangents.r[l], copy(tangents.s[l]), "5b.4")
+            out.add(tangents.r[l], tangents.S[l] @ values.b[l], "5b.4")
             out.set(tangents.s[l + 1], tangents.A[l] @ values.r[l], "5b.4")
             out.add(tangents.s[l + 1], values.A[l] @ tangents.r[l], "5b.4")
         if l + 1 < shape.moving:
             out.set(tangents.V[l], tangents.A[l] @ values.S[l], "5b.5")
-            if moved:
-                out.add(tangents.V[l], values.A[l] @ tangents.S[l], "5b.5")
+            out.add(tangents.V[l], values.A[l] @ tangents.S[l], "5b.5")
             out.set(tangents.S[l + 1], tangents.V[l] @ values.A[l].T, "5b.5")
             out.add(tangents.S[l + 1], values.V[l] @ tangents.A[l].T, "5b.5")
     if shape.full:
         out.set(tangents.label, copy(tangents.x[shape.L].entry(shape.k - 1)), "5b.3")
     else:
-        read_label_tangent(shape, weights, values, tangents, shape.L - 1, first < shape.L - 1, out)
+        read_label_tangent(shape, weights, values, tangents, shape.L - 1, out)
 
 
-def read_label_tangent(
-    shape: Shape, weights: Weights, values: Activations, tangents: Activations, l: int, moved: bool, out: Program
-) -> None:
+def read_label_tangent(shape: Shape, weights: Weights, values: Activations, tangents: Activations, l: int, out: Program) -> None:
     """The tangent of :func:`read_label`."""
     for h in range(shape.H):
         out.put(tangents.b[l], (weights.vQ[l][h].T @ values.s[l]) / shape.n, "5b.2", add=h > 0)
-        if moved:
-            out.add(tangents.b[l], (weights.Q[l][h].T @ tangents.s[l]) / shape.n, "5b.2")
-    out.put(tangents.label, tangents.b[l].T @ values.x[l], "5b.3", add=moved)
-    if moved:
-        out.add(tangents.label, values.b[l].T @ tangents.x[l], "5b.3")
+        out.add(tangents.b[l], (weights.Q[l][h].T @ tangents.s[l]) / shape.n, "5b.2")
+    out.put(tangents.label, tangents.b[l].T @ values.x[l], "5b.3", add=l > 0)
+    out.add(tangents.label, values.b[l].T @ tangents.x[l], "5b.3")
 
 
 def backward_tangent(
@@ -156,24 +144,21 @@ def backward_tangent(
     tangents: Activations,
     grads: Gradients,
     hgrads: Gradients,
-    first: int,
     out: Program,
 ) -> None:
-    """The tangent of :func:`backward`, term by term, down to layer ``first``: adds hP and hQ to the sums of ``hgrads``."""
+    """The tangent of :func:`backward`, term by term: adds hP and hQ to the sums of ``hgrads``."""
     n, last = shape.n, shape.L - 1
     if shape.full:
         out.set(hgrads.x[shape.L], ZERO, "2.15")
         out.set(hgrads.x[shape.L].entry(shape.k - 1), copy(hgrads.label), "2.15")
     else:
-        label_tangents(values, tangents, grads, hgrads, last, last > first, True, out)
+        label_tangents(values, tangents, grads, hgrads, last, True, out)
         for h in range(shape.H):
-            q_tangents(n, values, tangents, grads, hgrads, last, last > first, h, out)
+            q_tangents(n, values, tangents, grads, hgrads, last, h, out)
             s_tangents(n, weights, grads, hgrads, last, h, h > 0, out)
-    for l in reversed(range(first, shape.moving)):
-        moved = l > first
+    for l in reversed(range(shape.moving)):
         out.set(hgrads.A[l], outer(hgrads.x[l + 1], values.x[l]), "5b.6")
-        if moved:
-            out.add(hgrads.A[l], outer(grads.x[l + 1], tangents.x[l]), "5b.6")
+        out.add(hgrads.A[l], outer(grads.x[l + 1], tangents.x[l]), "5b.6")
         if l + 1 < shape.moving:
             out.add(hgrads.A[l], 2 * (hgrads.S[l + 1] @ values.V[l]), "5b.6")
             out.add(hgrads.A[l], 2 * (grads.S[l + 1] @ tangents.V[l]), "5b.6")
@@ -182,45 +167,39 @@ def backward_tangent(
             out.add(hgrads.A[l], outer(grads.s[l + 1], tangents.r[l]), "5b.6")
             out.set(hgrads.r[l], tangents.A[l].T @ grads.s[l + 1], "5b.7")
             out.add(hgrads.r[l], values.A[l].T @ hgrads.s[l + 1], "5b.7")
-            label_tangents(values, tangents, grads, hgrads, l, moved, moved, out)
+            label_tangents(values, tangents, grads, hgrads, l, l > 0, out)
             out.add(hgrads.b[l], values.S[l] @ hgrads.r[l], "5b.7")
-            if moved:
-                out.add(hgrads.b[l], tangents.S[l] @ grads.r[l], "5b.7")
+            out.add(hgrads.b[l], tangents.S[l] @ grads.r[l], "5b.7")
         for h in range(shape.H):
             out.set(hgrads.U[l][h], (weights.vP[l][h].T @ grads.A[l]) / n, "5b.11")
             out.add(hgrads.U[l][h], (weights.P[l][h].T @ hgrads.A[l]) / n, "5b.11")
             out.add(hgrads.P[l][h], (hgrads.A[l] @ values.U[l][h].T) / n, "5b.11")
             out.add(hgrads.P[l][h], (grads.A[l] @ tangents.U[l][h].T) / n, "5b.11")
             out.add(hgrads.Q[l][h], values.S[l] @ hgrads.U[l][h], "5b.12")
-            if moved:
-                out.add(hgrads.Q[l][h], tangents.S[l] @ grads.U[l][h], "5b.12")
+            out.add(hgrads.Q[l][h], tangents.S[l] @ grads.U[l][h], "5b.12")
             if not shape.full:
-                q_tangents(n, values, tangents, grads, hgrads, l, moved, h, out)
-        if moved:
+                q_tangents(n, values, tangents, grads, hgrads, l, h, out)
+        if l > 0:
             state_tangents(shape, weights, values, tangents, grads, hgrads, l, out)
 
 
 def label_tangents(
-    values: Activations, tangents: Activations, grads: Gradients, hgrads: Gradients, l: int, moved: bool, x_too: bool,
-    out: Program,
-) -> None:  # fmt: skip
+    values: Activations, tangents: Activations, grads: Gradients, hgrads: Gradients, l: int, x_too: bool, out: Program
+) -> None:
     """Of (5b.7) dlabel x, which comes first in db, and of (5b.10) dlabel b, which comes first in dx."""
     out.set(hgrads.b[l], multiply(hgrads.label, values.x[l]), "5b.7")
-    if moved:
-        out.add(hgrads.b[l], multiply(grads.label, tangents.x[l]), "5b.7")
+    out.add(hgrads.b[l], multiply(grads.label, tangents.x[l]), "5b.7")
     if x_too:
         out.set(hgrads.x[l], multiply(hgrads.label, values.b[l]), "5b.10")
         out.add(hgrads.x[l], multiply(grads.label, tangents.b[l]), "5b.10")
 
 
 def q_tangents(
-    n: int, values: Activations, tangents: Activations, grads: Gradients, hgrads: Gradients, l: int, moved: bool, h: int,
-    out: Program,
-) -> None:  # fmt: skip
+    n: int, values: Activations, tangents: Activations, grads: Gradients, hgrads: Gradients, l: int, h: int, out: Program
+) -> None:
     """Of (5b.12) s db^T / n."""
     out.add(hgrads.Q[l][h], outer(values.s[l], hgrads.b[l]) / n, "5b.12")
-    if moved:
-        out.add(hgrads.Q[l][h], outer(tangents.s[l], grads.b[l]) / n, "5b.12")
+    out.add(hgrads.Q[l][h], outer(tangents.s[l], grads.b[l]) / n, "5b.12")
 
 
 def s_tangents(n: int, weights: Weights, grads: Gradients, hgrads: Gradients, l: int, h: int, add: bool, out: Program) -> None:

@@ -150,31 +150,35 @@ def check_chunks(m: Modules) -> None:
         params = init_params(rng, 1, 3, std=0.5, full=full)
         made, p, k = linear.empty_lanes(batch, 4, 4), params.size, params.shape[-1]
         linear.compress_chunk(Z, y, 0, 3, made.G, made.z, made.y)
-        passes = linear_programs.passes(1, 1, k, full, 4, 2)
-        program, codes = passes.at, (passes.gradient.code, passes.hvp.code)
-        directions, shared = rng.standard_normal((2, p)), np.zeros(2 * p)
+        passes, shared = linear_programs.passes(1, 1, k, full, 4, 2), np.zeros(2 * p)
+        program, gradient, mem = passes.at, passes.gradient.code, np.full((passes.slots, lanes // 2), np.nan)
         shared[:p] = params.ravel()
-        entries, count = np.array([0, 3]), p - 5  # of each product
-        start = rng.standard_normal((2, count))
-        sums, hsums, half = np.arange(1.0 + p), start.copy(), lanes // 2
-        mem = np.full((passes.slots, half), np.nan)
-        for first, last in ((0, 2), (2, 3)):
-            batch_of = (made.G, made.z, made.y, first, last)
-            linear.chunk_sums(k, *codes, program, shared, directions, entries, *batch_of, mem, sums, hsums)
         value, grad = loss_and_grad(params, Z, y, backend="numpy")
-        same(sums - np.arange(1.0 + p), batch * np.append(value, grad.ravel()), 1e-12)
-        products = [batch * hvp(params, Z, y, v.reshape(params.shape), backend="numpy").ravel() for v in directions]
-        same(hsums - start, [row[at : at + count] for row, at in zip(products, entries, strict=True)], 1e-12)
+        for hvps, entries, count in (  # of each direction and product; of the diagonal's in one matrix
+            (passes, np.array([0, 3]), p - 5),
+            (linear_programs.diagonal(1, 1, k, full, 4), np.array([1, k * k, k * k + 2]), k * k - 2),
+        ):
+            directions, start = rng.standard_normal((2, len(entries), count))
+            code, starts, sums, hsums = hvps.hvp.code, np.array(hvps.starts), np.arange(1.0 + p), start.copy()
+            for first, last in ((0, 2), (2, 3)):
+                batch_of = (made.G, made.z, made.y, first, last)
+                linear.chunk_sums(k, gradient, code, starts, program, shared, directions, entries, *batch_of, mem, sums, hsums)
+            same(sums - np.arange(1.0 + p), batch * np.append(value, grad.ravel()), 1e-12)
+            for at, some, found in zip(entries, directions, hsums - start, strict=True):
+                v = np.zeros(p)
+                v[at : at + count] = some
+                wanted = batch * hvp(params, Z, y, v.reshape(params.shape), backend="numpy").ravel()
+                same(found, wanted[at : at + count], 1e-12)
         for size in (2, 3, batch):
             out = np.ones((-(-batch // size), p))
-            linear.group_sums(k, codes[0], program, shared, made.G, made.z, made.y, batch, size, mem, out)
+            linear.group_sums(k, gradient, program, shared, made.G, made.z, made.y, batch, size, mem, out)
             groups = [slice(i, min(batch, i + size)) for i in range(0, batch, size)]
             same(out - 1, [len(y[g]) * loss_and_grad(params, Z[g], y[g], backend="numpy")[1].ravel() for g in groups], 1e-12)
         m["draws"].law_of.cache_clear()
         law, (ours, state), (others, other) = m["draws"].law_of(task), states_of(m), states_of(m, 1)
         sizes, points, streams = np.array([batch, lanes - 1]), rng.standard_normal((3, p)), np.array([ours, others])
         prompts = [m["draws_numpy"].prompts(task, int(size), each) for size, each in zip(sizes, (state, other), strict=True)]
-        both = linear_programs.state(law.N, 3, k, law.rows).code, codes[0]
+        both = linear_programs.state(law.N, 3, k, law.rows).code, gradient
         for count, blocks in ((1, 1), (3, 3)):
             room = np.full((law.rows + blocks * (k + 1) ** 2, lanes), np.nan)
             totals: Any = np.tile(np.arange(1.0 + p), (2, count, 1))
