@@ -1,6 +1,6 @@
 """Prompts drawn in lanes: the two twins, their law, places that are left over, and tasks with a law of their own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,8 +11,9 @@ from linattn_np import batches
 from linattn_np.kernels import draws, draws_numpy, linear
 from linattn_np.kernels.random_numpy import chunk_states, lane_states
 from linattn_np.layers import gram
+from linattn_np.models.composed import Composed
 from linattn_np.models.fresh import fresh_prompts, is_drawn_in_lanes
-from linattn_np.models.model import passes_of
+from linattn_np.models.model import Passes, passes_of
 from linattn_np.training.batch_gradient import BatchGradient
 
 TOO_RARE = 1e-6
@@ -84,6 +85,41 @@ def test_the_one_compiled_call_gives_the_gradient_on_the_prompts_it_says(full, h
         assert value == pytest.approx(wanted[0], rel=1e-12)
         assert grad == pytest.approx(wanted[1], rel=1e-10, abs=1e-12 * np.abs(wanted[1]).max())
     assert np.array_equal(gradient.states, states)
+
+
+MODELS = {
+    **{
+        f"{kind} L={layers} H={heads} k={5 + full}": la.LinearTransformer(5, layers, heads, full, attention=kind)
+        for kind in ("softmax", "relu")
+        for layers, heads, full in ((1, 1, False), (2, 2, False), (3, 1, True), (1, 2, True))
+    },
+    "network": Composed(5, 7, 2),
+    "network, two heads": Composed(5, 3, 1, 2),
+}
+LAWS = {
+    "gaussian": la.RegressionTask(n=20), "gamma": la.RegressionTask(n=3, covariates="gamma", label_noise=0.2),
+    "sphere": la.RegressionTask(n=4, covariates="sphere"), "network": la.NonlinearTask(n=4, hidden=6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("sizes", [(37,), (256, 1), (129, 64, 200)])
+def test_prompts_used_in_the_lanes_where_they_are_drawn_give_the_bits_of_prompts_in_arrays(name, law, sizes):
+    passes, task, m = passes_of(MODELS[name]), LAWS[law], 3
+    points = np.stack([passes.model.init_params(np.random.default_rng(i), 0.3) for i in range(m)])
+    lanes, arrays = chunk_states(6, len(sizes)), chunk_states(6, len(sizes))
+    before = np.random.default_rng(9).standard_normal((len(sizes), m, 1 + points[0].size))  # sums are added to what is there
+    ours, wanted, alone = before.copy(), before.copy(), before.copy()
+    for i in range(m):
+        passes.drawing_adder(points[i : i + 1], task)(np.array(sizes), chunk_states(6, len(sizes)), alone[:, i : i + 1])
+    passes.drawing_adder(points, task)(np.array(sizes), lanes, ours)
+    Passes.drawing_adder(passes, points, task)(np.array(sizes), arrays, wanted)
+    assert np.array_equal(ours, wanted) and np.array_equal(ours, alone) and np.array_equal(lanes, arrays)
+    for chunk, (Z, y) in enumerate(passes.draw(task, sizes, chunk_states(6, len(sizes)))):
+        value, grad = passes_of(replace(passes.model, backend="numpy")).loss_and_grad(points[1], (Z, y))
+        change = (ours - before)[chunk, 1] / len(y)
+        assert change == pytest.approx(np.append(value, grad.ravel()), rel=1e-9, abs=1e-10)
 
 
 @pytest.mark.parametrize("sizes", [(256, 256, 44), (131,), (100,) * 9 + (7, 200)])
@@ -202,6 +238,20 @@ def test_every_model_trains_on_the_same_run_by_numpy(model):
         for backend in ("numba", "numpy")
     ]
     assert runs[0].params == pytest.approx(runs[1].params, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "model", [la.LinearTransformer(2, 1, attention="softmax"), Composed(2, 3, 1)], ids=["softmax", "network"]
+)
+def test_points_of_a_task_with_a_law_of_its_own_are_served_by_its_samples(model):
+    task, passes = Shifted(n=3, d=2), passes_of(model)
+    points = np.stack([model.init_params(np.random.default_rng(i), 0.3) for i in range(2)])
+    out = np.zeros((1, 2, 1 + points[0].size))
+    passes.drawing_adder(points, task)(np.array([70]), chunk_states(0, 1), out)
+    Z, y = next(fresh_prompts(task, [70], chunk_states(0, 1)))
+    for params, sums in zip(points, out[0], strict=True):
+        value, grad = model.loss_and_grad(params, Z, y)
+        assert sums / 70 == pytest.approx(np.append(value, grad.ravel()), rel=1e-12)
 
 
 def test_a_fixed_batch_is_the_first_one_drawn():

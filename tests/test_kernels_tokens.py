@@ -102,10 +102,15 @@ def test_bits_do_not_depend_on_threads(attention):
 
 @KINDS
 def test_training_uses_them_and_gives_what_numpy_gives(attention, monkeypatch):
-    calls = []
-    used = kernels_tokens.add_gradient
-    monkeypatch.setattr(kernels_tokens, "add_gradient", lambda *arguments: (calls.append(1), used(*arguments))[1])
+    parts = []
+    used = kernels_tokens.add_drawn_gradients
+
+    def recorded(points, law, attention, sizes, *others):
+        parts.extend(sizes.tolist())
+        used(points, law, attention, sizes, *others)
+
+    monkeypatch.setattr(kernels_tokens, "add_drawn_gradients", recorded)
     task = la.RegressionTask(n=11, d=4)
     runs = [la.train(task, Adam(0.02), 3, batch=300, attention=attention, backend=backend) for backend in ("numba", "numpy")]
-    assert len(calls) == 6  # two parts, three steps
+    assert sorted(parts) == [44] * 3 + [256] * 3  # two parts, three steps
     assert relative(runs[0].params, runs[1].params) < 1e-9

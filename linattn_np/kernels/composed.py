@@ -14,9 +14,10 @@ import numpy as np
 from .._checks import as_numbers, as_prompts
 from .._types import Array
 from . import operands, steps
+from .draws import Law
 from .operations import IDENTITY, RELU, RELU_BACKWARD, Operand, Program, Term, copy, multiply
 from .threads import run_chunks
-from .tokens import CHUNK, Addresses, TokenPasses, add_sums
+from .tokens import CHUNK, Addresses, TokenPasses, add_drawn_sums, add_sums
 
 
 @lru_cache(maxsize=64)
@@ -81,9 +82,21 @@ def flat(operand: Operand) -> Operand:
     return replace(operand, rows=operand.rows * operand.columns, columns=1, row=1)
 
 
+def passes_of(model: Any, n: int) -> TokenPasses:
+    """The program of a Composed on n examples."""
+    return passes(model.d, model.hidden, model.layers, model.heads, n)
+
+
 def add_gradient(model: Any, theta: Array, Z: Array, y: Array, first: int, last: int, out: Array) -> None:
     """Add to out (1 + p,) the sums of error^2 and of its gradient over prompts first .. last-1. One thread."""
-    add_sums(passes(model.d, model.hidden, model.layers, model.heads, Z.shape[1] - 1), theta, Z, y, first, last, out)
+    add_sums(passes_of(model, Z.shape[1] - 1), theta, Z, y, first, last, out)
+
+
+def add_drawn_gradients(model: Any, points: Array, law: Law, sizes: Array, chunks: Array, out: Array) -> None:
+    """The same at each of the points (m, p) for each of some chunks: sizes[c] prompts of a law, drawn from chunks[c], which is
+    moved on, into out[c] (m, 1 + p).
+    """
+    add_drawn_sums(passes_of(model, law.N - 1), law, points, sizes, chunks, out)
 
 
 def loss_and_grad(model: Any, theta: Array, Z: Array, y: Array) -> tuple[float, Array]:

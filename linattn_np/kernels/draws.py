@@ -125,10 +125,10 @@ def place_examples(law, numbers, gammas, scratch, room):
                     room[t * D + i, lane] = numbers[t * d + i, lane]
             else:
                 for lane in range(LANES):
-                    total = law.root[i, 0] * numbers[t * d, lane]
-                    for j in range(1, i + 1):
-                        total += law.root[i, j] * numbers[t * d + j, lane]
-                    room[t * D + i, lane] = total
+                    room[t * D + i, lane] = law.root[i, 0] * numbers[t * d, lane]
+                for j in range(1, i + 1):
+                    for lane in range(LANES):
+                        room[t * D + i, lane] += law.root[i, j] * numbers[t * d + j, lane]
 
 
 @inlined
@@ -143,13 +143,13 @@ def add_label(law, w, x, scratch, label):
                 features[c, lane] = law.b2[c]
         for j in range(len(law.b1)):
             for lane in range(LANES):
-                total = law.b1[j]
-                for k in range(d):
-                    total += law.W1[j, k] * x[k, lane]
-                E[lane] = max(total, 0.0)
+                E[lane] = law.b1[j]
+            for k in range(d):
+                for lane in range(LANES):
+                    E[lane] += law.W1[j, k] * x[k, lane]
             for c in range(d):
                 for lane in range(LANES):
-                    features[c, lane] += law.W2[c, j] * E[lane]
+                    features[c, lane] += law.W2[c, j] * max(E[lane], 0.0)
     for lane in range(LANES):
         label[lane] = w[0, lane] * features[0, lane]
     for i in range(1, d):

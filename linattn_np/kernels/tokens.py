@@ -15,7 +15,8 @@ import numpy as np
 from .._checks import as_numbers, as_params, as_prompts, one_of
 from .._types import Array
 from ..layers.corner import to_full, to_full_adjoint
-from .interpreter import LANES, add_lane_sums, clear, compiled, lanes_for, run, working_memory
+from .draws import Law, draw_block
+from .interpreter import LANES, add_lane_sums, clear, compiled, lanes_for, run, working_memories
 from .linear import CHUNK_BLOCKS
 from .operands import Memory
 from .operations import CLEAR, RELU, RELU_BACKWARD, SOFTMAX, SOFTMAX_BACKWARD, Operand, Program, Term, copy, multiply
@@ -139,26 +140,65 @@ def read_error(
 
 
 @compiled
-def chunk_sums(code, at, shared, Z, y, first, last, mem, sums):
-    """Add the sums over prompts first .. last-1, of error^2 and of its gradient, to sums."""
-    lanes, N, D = mem.shape[1], Z.shape[1], Z.shape[2]
-    clear(mem, at.sums, len(sums))
-    for start in range(first, last, lanes):
-        for lane in range(lanes):
-            taken = start + lane < last
-            mem[at.present, lane] = 1.0 if taken else 0.0
-            mem[at.y, lane] = y[start + lane] if taken else 0.0
+def fill_lanes(Z, y, first, last, tokens):
+    """Lay prompts first .. last-1 of Z (B, N, D), y (B,) out as ``draws.draw_block`` lays them: LANES side by side, a block of
+    N D rows after the other, the label that is asked for in the query's label slot.
+    """
+    _, N, D = Z.shape
+    rows = N * D
+    for start in range(first, last, LANES):
+        low = (start - first) // LANES * rows
+        for lane in range(min(LANES, last - start)):
             for t in range(N):
                 for i in range(D):
-                    mem[at.X + t * D + i, lane] = Z[start + lane, t, i] if taken else 0.0
+                    tokens[low + t * D + i, lane] = Z[start + lane, t, i]
+            tokens[low + rows - 1, lane] = y[start + lane]
+
+
+@compiled
+def lane_sums(code, at, shared, tokens, rows, prompts, mem, sums):
+    """Add the sums over the first ``prompts`` prompts in blocks of ``rows`` rows, of error^2 and of its gradient, to sums."""
+    width, asked = mem.shape[1], at.X + rows - 1
+    clear(mem, at.sums, len(sums))
+    for first in range(0, prompts, width):
+        low, part = first // LANES * rows, first % LANES
+        for row in range(rows):
+            for lane in range(width):
+                mem[at.X + row, lane] = tokens[low + row, part + lane] if first + lane < prompts else 0.0
+        for lane in range(width):
+            mem[at.present, lane] = 1.0 if first + lane < prompts else 0.0
+            mem[at.y, lane] = mem[asked, lane]
+            mem[asked, lane] = 0.0
         run(code.operations, code.factors, 0, len(code.factors), shared, mem)
     add_lane_sums(mem, at.sums, sums)
 
 
+@compiled
+def draw_lanes(law, state, prompts, room):
+    """Draw blocks until there are so many prompts, each into room behind the tokens of the one before, which stay."""
+    for first in range(0, prompts, LANES):
+        draw_block(law, state, room[first // LANES * law.N * (law.d + 1) :])
+
+
 def add_sums(program: TokenPasses, shared: Array, Z: Array, y: Array, first: int, last: int, sums: Array) -> None:
     """Add to sums (1 + p,) the sums of error^2 and of its gradient over prompts first .. last-1. One thread."""
-    mem = working_memory(program.slots, lanes_for(program.slots))
-    chunk_sums(program.gradient.code, program.at, shared, Z, y, first, last, mem, sums)
+    rows = Z[0].size
+    mem, tokens = working_memories((program.slots, lanes_for(program.slots)), (-(-(last - first) // LANES) * rows, LANES))
+    fill_lanes(Z, y, first, last, tokens)
+    lane_sums(program.gradient.code, program.at, shared, tokens, rows, last - first, mem, sums)
+
+
+def add_drawn_sums(program: TokenPasses, law: Law, points: Array, sizes: Array, chunks: Array, sums: Array) -> None:
+    """The same at each of the points (m, p) for each of some chunks: sizes[c] prompts of a law, drawn from chunks[c], which is
+    moved on, into sums[c] (m, 1 + p).
+    """
+    rows = law.N * (law.d + 1)
+    before = (-(-int(sizes.max()) // LANES) - 1) * rows
+    mem, room = working_memories((program.slots, lanes_for(program.slots)), (before + law.rows, LANES))
+    for size, state, each in zip(sizes.tolist(), chunks, sums, strict=True):
+        draw_lanes(law, state, size, room)
+        for shared, to in zip(points, each, strict=True):
+            lane_sums(program.gradient.code, program.at, shared, room, rows, size, mem, to)
 
 
 def add_gradient(params: Array, Z: Array, y: Array, attention: str, first: int, last: int, out: Array) -> None:
@@ -167,8 +207,26 @@ def add_gradient(params: Array, Z: Array, y: Array, attention: str, first: int, 
     matrices = to_full(params, D)
     sums = np.zeros(1 + matrices.size)
     add_sums(passes(attention, *params.shape[:2], D, N - 1), matrices.ravel(), Z, y, first, last, sums)
-    out[0] += sums[0]
-    out[1:] += to_full_adjoint(sums[1:].reshape(matrices.shape), params.shape[-1]).ravel()
+    add_trained(sums, matrices.shape, params.shape[-1], out)
+
+
+def add_drawn_gradients(points: Array, law: Law, attention: str, sizes: Array, chunks: Array, out: Array) -> None:
+    """The same at each of the points (m, L, H, 2, k, k) for each of some chunks: sizes[c] prompts of a law, drawn from chunks[c],
+    which is moved on, into out[c] (m, 1 + p).
+    """
+    D = law.d + 1
+    matrices = np.stack([to_full(params, D) for params in points])
+    sums = np.zeros((*out.shape[:2], 1 + matrices[0].size))
+    program = passes(attention, *points.shape[1:3], D, law.N - 1)
+    add_drawn_sums(program, law, matrices.reshape(len(points), -1), sizes, chunks, sums)
+    add_trained(sums, matrices.shape[1:], points.shape[-1], out)
+
+
+def add_trained(sums: Array, shape: tuple[int, ...], k: int, out: Array) -> None:
+    """Add sums (.., 1 + p) over prompts to out; of the gradient, of matrices of this shape, the entries that are trained."""
+    grads = to_full_adjoint(sums[..., 1:].reshape(*sums.shape[:-1], *shape), k)
+    out[..., 0] += sums[..., 0]
+    out[..., 1:] += grads.reshape(*sums.shape[:-1], -1)
 
 
 def loss_and_grad(params: Array, Z: Array, y: Array, attention: str) -> tuple[float, Array]:

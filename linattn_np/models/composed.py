@@ -21,6 +21,8 @@ from .._types import Array
 from ..kernels.random_numpy import normals_from
 from ..layers import gram, mlp
 from ..layers.marks import keep
+from ..prompts import RegressionTask
+from .fresh import is_drawn_in_lanes
 from .model import Passes, check_width
 from .passes import BACKENDS, can_compile, kernels
 from .stack import StackLinearization, backward_stack, forward_stack
@@ -170,6 +172,12 @@ class CompiledPasses(NumpyPasses):
     def adder(self, params: Array, n: int) -> Callable[[Any, Array], None]:
         add, model = kernels("composed").add_gradient, self.model
         return lambda batch, out: add(model, params, *batch, 0, len(batch[1]), out)
+
+    def drawing_adder(self, points: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
+        if not is_drawn_in_lanes(task):
+            return super().drawing_adder(points, task)
+        add, law, model = kernels("composed").add_drawn_gradients, kernels("draws").law_of(task), self.model
+        return lambda sizes, chunks, out: add(model, points, law, sizes, chunks, out)
 
 
 def joined(network: Iterable[Array], attention: Array) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._types import Array
 from ...kernels import programs as linear_programs
 from ...kernels.operations import (
     CLEAR,
@@ -204,25 +205,59 @@ def check_loads(m: Modules) -> None:
 
 
 def check_token_chunks(m: Modules) -> None:
-    """Sums over prompts of tokens, with a place left over."""
+    """Sums over prompts of tokens, given and drawn, with a place left over."""
     tokens, lanes = m["tokens"], int(m["lanes"].LANES)
-    rng = np.random.default_rng(7)
-    Z, y = RegressionTask(n=2, d=1).sample(2 * lanes, rng)
-    params = init_params(rng, 1, 1, std=0.5, full=True)
+    task, rng = RegressionTask(n=2, d=1), np.random.default_rng(7)
+    Z, y = task.sample(2 * lanes + 3, rng)
+    params, half = init_params(rng, 1, 1, std=0.5, full=True), lanes // 2
     program = tokens.passes("relu", 1, 1, 2, 2)
-    sums, mem = np.arange(1.0 + params.size), np.full((program.slots, lanes), np.nan)
-    tokens.chunk_sums(program.gradient.code, program.at, params.ravel(), Z, y, 1, lanes + 2, mem, sums)
-    part = slice(1, lanes + 2)
-    value, grad = loss_and_grad(params, Z[part], y[part], "relu", backend="numpy")
-    same(sums - np.arange(1.0 + params.size), (lanes + 1) * np.append(value, grad.ravel()), 1e-12)
-    addresses = SimpleNamespace(X=1, y=0, present=13, sums=14)  # an empty program: what was put where
-    mem = np.full((15, lanes), np.nan)
-    nothing = SimpleNamespace(operations=np.zeros((0, 14), np.uint64), factors=np.zeros(0))
-    tokens.chunk_sums(nothing, addresses, params.ravel(), Z, y, 1, 3, mem, np.zeros(1))
-    same(mem[13], [1, 1, *[0] * (lanes - 2)])
-    same(mem[0], [y[1], y[2], *[0] * (lanes - 2)])
-    same(mem[1:7, :2], Z[1:3].reshape(2, -1).T)
-    assert np.all(mem[1:7, 2:] == 0), "a place left over is not zero"
+    first, last = 2, 2 * lanes + 3  # two blocks and one prompt
+    laid, mem = np.full((18, lanes), np.nan), np.full((program.slots, half), np.nan)
+    tokens.fill_lanes(Z, y, first, last, laid)
+    sums, count = np.arange(1.0 + params.size), last - first
+    tokens.lane_sums(program.gradient.code, program.at, params.ravel(), laid, 6, count, mem, sums)
+    value, grad = loss_and_grad(params, Z[first:last], y[first:last], "relu", backend="numpy")
+    same(sums - np.arange(1.0 + params.size), count * np.append(value, grad.ravel()), 1e-12)
+    wanted = Z[first:last].reshape(count, 6).T.copy()
+    wanted[5] = y[first:last]
+    same(laid[:12], [*wanted[:, :lanes], *wanted[:, lanes : 2 * lanes]])
+    same(laid[12:, 0], wanted[:, -1])
+    assert np.isnan(laid[12:, 1:]).all(), "more prompts than asked for"
+    check_places(m, laid, wanted)
+    check_drawn_tokens(m, task)
+
+
+def check_places(m: Modules, laid: Array, wanted: Array) -> None:
+    """What an empty program finds after the last part of some prompts, and that nothing else was touched."""
+    nothing, half = SimpleNamespace(operations=np.zeros((0, 14), np.uint64), factors=np.zeros(0)), laid.shape[1] // 2
+    at = SimpleNamespace(X=2, y=1, present=9, sums=11)
+    for prompts in (1, half, half + 1, 2 * half + 1, 4 * half - 1):
+        mem, sums = np.full((14, half), 7.0), np.full(2, 0.5)
+        m["tokens"].lane_sums(nothing, at, np.zeros(0), laid, 6, prompts, mem, sums)
+        begin = (prompts - 1) // half * half
+        found, taken = wanted[:, begin:prompts], prompts - begin
+        same(mem[2:7, :taken], found[:5])
+        same(mem[1, :taken], found[5])
+        same(mem[9], np.arange(half) < taken)
+        assert not mem[1:8, taken:].any() and not mem[7].any(), "a place left over or the query's label is not zero"
+        assert np.all(mem[[0, 8, 10, 13]] == 7.0), "a row that is nobody's was touched"
+        same(mem[11:13], 0 * mem[11:13])
+        same(sums, [0.5, 0.5])
+
+
+def check_drawn_tokens(m: Modules, task: RegressionTask) -> None:
+    """Blocks drawn one behind the other are the prompts of the definition, and so are the states after them."""
+    lanes, N, D = int(m["lanes"].LANES), task.n + 1, task.d + 1
+    m["draws"].law_of.cache_clear()
+    law, (ours, state) = m["draws"].law_of(task), states_of(m)
+    for prompts in (1, 2 * lanes, 2 * lanes + 1):
+        blocks = -(-prompts // lanes)
+        room = np.full(((blocks - 1) * N * D + law.rows, lanes), np.nan)
+        m["tokens"].draw_lanes(law, ours, prompts, room)
+        Z, y = m["draws_numpy"].prompts(task, blocks * lanes, state)
+        Z[:, -1, -1] = y
+        same(room[: blocks * N * D], Z.reshape(blocks, lanes, N * D).transpose(0, 2, 1).reshape(-1, lanes), 1e-14)
+        same(ours, state)
 
 
 # which checks judge the kernels of a module, the cheap and the sharp ones first
