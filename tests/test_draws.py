@@ -88,6 +88,8 @@ def test_the_one_compiled_call_gives_the_gradient_on_the_prompts_it_says(full, h
 
 
 MODELS = {
+    "linear": la.LinearTransformer(5, 2),
+    "linear, full": la.LinearTransformer(5, 1, 2, True),
     **{
         f"{kind} L={layers} H={heads} k={5 + full}": la.LinearTransformer(5, layers, heads, full, attention=kind)
         for kind in ("softmax", "relu")
@@ -112,14 +114,14 @@ def test_prompts_used_in_the_lanes_where_they_are_drawn_give_the_bits_of_prompts
     before = np.random.default_rng(9).standard_normal((len(sizes), m, 1 + points[0].size))  # sums are added to what is there
     ours, wanted, alone = before.copy(), before.copy(), before.copy()
     for i in range(m):
-        passes.drawing_adder(points[i : i + 1], task)(np.array(sizes), chunk_states(6, len(sizes)), alone[:, i : i + 1])
-    passes.drawing_adder(points, task)(np.array(sizes), lanes, ours)
-    Passes.drawing_adder(passes, points, task)(np.array(sizes), arrays, wanted)
+        passes.drawing_adder(task)(points[i : i + 1], np.array(sizes), chunk_states(6, len(sizes)), alone[:, i : i + 1])
+    passes.drawing_adder(task)(points, np.array(sizes), lanes, ours)
+    Passes.drawing_adder(passes, task)(points, np.array(sizes), arrays, wanted)
     assert np.array_equal(ours, wanted) and np.array_equal(ours, alone) and np.array_equal(lanes, arrays)
-    for chunk, (Z, y) in enumerate(passes.draw(task, sizes, chunk_states(6, len(sizes)))):
-        value, grad = passes_of(replace(passes.model, backend="numpy")).loss_and_grad(points[1], (Z, y))
-        change = (ours - before)[chunk, 1] / len(y)
-        assert change == pytest.approx(np.append(value, grad.ravel()), rel=1e-9, abs=1e-10)
+    plain = passes_of(replace(passes.model, backend="numpy"))
+    for size, batch, change in zip(sizes, plain.draw(task, sizes, chunk_states(6, len(sizes))), ours - before, strict=True):
+        value, grad = plain.loss_and_grad(points[1], batch)
+        assert change[1] / size == pytest.approx(np.append(value, grad.ravel()), rel=1e-9, abs=1e-10)
 
 
 @pytest.mark.parametrize("sizes", [(256, 256, 44), (131,), (100,) * 9 + (7, 200)])
@@ -247,7 +249,7 @@ def test_points_of_a_task_with_a_law_of_its_own_are_served_by_its_samples(model)
     task, passes = Shifted(n=3, d=2), passes_of(model)
     points = np.stack([model.init_params(np.random.default_rng(i), 0.3) for i in range(2)])
     out = np.zeros((1, 2, 1 + points[0].size))
-    passes.drawing_adder(points, task)(np.array([70]), chunk_states(0, 1), out)
+    passes.drawing_adder(task)(points, np.array([70]), chunk_states(0, 1), out)
     Z, y = next(fresh_prompts(task, [70], chunk_states(0, 1)))
     for params, sums in zip(points, out[0], strict=True):
         value, grad = model.loss_and_grad(params, Z, y)

@@ -173,11 +173,11 @@ class CompiledPasses(NumpyPasses):
         add, model = kernels("composed").add_gradient, self.model
         return lambda batch, out: add(model, params, *batch, 0, len(batch[1]), out)
 
-    def drawing_adder(self, points: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
+    def drawing_adder(self, task: RegressionTask) -> Callable[[Array, Array, Array, Array], None]:
         if not is_drawn_in_lanes(task):
-            return super().drawing_adder(points, task)
+            return super().drawing_adder(task)
         add, law, model = kernels("composed").add_drawn_gradients, kernels("draws").law_of(task), self.model
-        return lambda sizes, chunks, out: add(model, points, law, sizes, chunks, out)
+        return lambda points, sizes, chunks, out: add(model, points, law, sizes, chunks, out)
 
 
 def joined(network: Iterable[Array], attention: Array) -> Array:

@@ -72,11 +72,11 @@ class TokenPasses(NumpyPasses):
         add, attention = kernels("tokens").add_gradient, self.model.attention
         return lambda batch, out: add(params, *batch, attention, 0, len(batch[1]), out)
 
-    def drawing_adder(self, points: Array, task: RegressionTask) -> Callable[[Array, Array, Array], None]:
+    def drawing_adder(self, task: RegressionTask) -> Callable[[Array, Array, Array, Array], None]:
         if not is_drawn_in_lanes(task):
-            return super().drawing_adder(points, task)
+            return super().drawing_adder(task)
         add, law, attention = kernels("tokens").add_drawn_gradients, kernels("draws").law_of(task), self.model.attention
-        return lambda sizes, chunks, out: add(points, law, attention, sizes, chunks, out)
+        return lambda points, sizes, chunks, out: add(points, law, attention, sizes, chunks, out)
 
     def grouped_gradients(self, params: Array, batch: Any, size: int) -> Array:
         return NumpyPasses(self.model).grouped_gradients(params, batch, size)
