@@ -256,6 +256,12 @@ def test_points_of_a_task_with_a_law_of_its_own_are_served_by_its_samples(model)
         assert sums / 70 == pytest.approx(np.append(value, grad.ravel()), rel=1e-12)
 
 
+def test_params_of_another_shape_are_refused_where_batches_are_drawn():
+    gradient = BatchGradient(la.LinearTransformer(5, 3), TASKS["gaussian"], 30, 0)
+    with pytest.raises(ValueError, match=r"points: expected shape \(m, 3, 1, 2, 5, 5\), got \(1, 2, 1, 2, 5, 5\)"):
+        gradient(la.init_params(np.random.default_rng(0), 2, 5))
+
+
 def test_a_fixed_batch_is_the_first_one_drawn():
     task, params = TASKS["gaussian"], la.init_params(np.random.default_rng(0), d=5)
     model = la.LinearTransformer(5)

@@ -286,6 +286,8 @@ def drawing_adder(shape: tuple[int, ...], law: Law, n: int) -> Callable[[Array, 
     codes, memory = (programs.state(law.N, law.d, k, rows).code, passes.gradient.code), (passes.slots, lanes_for(passes.slots))
 
     def add(points: Array, sizes: Array, chunks: Array, out: Array) -> None:
+        if points.shape[1:] != shape:  # nothing is read outside
+            raise ValueError(f"points: expected shape (m, {', '.join(map(str, shape))}), got {points.shape}")
         blocks = 1 if len(points) == 1 else -(-int(sizes.max()) // LANES)
         mem, room = working_memories(memory, (rows + blocks * (k + 1) ** 2, LANES))
         weights = np.ascontiguousarray(points.reshape(len(points), -1))

@@ -80,7 +80,7 @@ class OurLoop:
     """The same step by hand."""
 
     def __init__(self, task, params, batch):
-        self.gradient = BatchGradient(la.LinearTransformer(task.d), task, batch, seed=0)
+        self.gradient = BatchGradient(la.LinearTransformer(task.d, len(params)), task, batch, seed=0)
         self.params, self.optimizer = params, la.optimizers.Adam(0.02, 0.9, 0.9)
         self.state = self.optimizer.init(params)
 
