@@ -97,6 +97,16 @@ def test_runs_that_were_ended_at_other_steps_go_on_together_to_the_same_bits(fir
     assert list(map(bits, train_together(begun, False))) == [bits(run.train(False)) for run in every]
 
 
+def test_a_run_that_diverged_where_another_goes_on_does_not_lend_it_its_batches(tmp_path):
+    lost, run = (runs.Run(TASK, optimizer, 23, 300, clip=None, seed=2) for optimizer in (SGD(2.0), Adam(0.02)))
+    at, path = lost.train(False).diverged_at, tmp_path / f"run{checkpoints.SUFFIX}"
+    assert 1 < at < 22
+    with pytest.raises(Stop):
+        run.train(False, Stopping(path, run.description(), (at,)))
+    begun = [lost.begun(), run.begun(checkpoints.Checkpoint(path, run.description()))]
+    assert list(map(bits, train_together(begun, False))) == [bits(lost.train(False)), bits(run.train(False))]
+
+
 def test_runs_side_by_side_are_kept_and_go_on_from_there(tmp_path):
     every = [runs.Run(TASK, optimizer, 23, 300, record_every=4) for optimizer in (Adam(0.02), SGD(0.1))]
     kept = [

@@ -3,8 +3,8 @@
 ``operations`` says what a program is, how to print one (:func:`listing`) and how to run it in NumPy; ``programs`` writes down the
 linear model's, from ``operands`` and ``steps``, less what ``pruning`` leaves out; ``interpreter`` runs them compiled. ``linear``
 serves linear attention on the state, ``tokens`` softmax and ReLU attention, ``composed`` the network before the attention;
-``threads`` shares out chunks; ``random`` draws random numbers in lanes with the bits that ``random_numpy`` defines. Importing
-loads no Numba and compiles nothing: the names below load when first used.
+``threads`` shares out chunks, and ``waiting`` waits for them; ``random`` draws random numbers in lanes with the bits that
+``random_numpy`` defines. Importing loads no Numba and compiles nothing: the names below load when first used.
 """
 
 from importlib import import_module as _import_module

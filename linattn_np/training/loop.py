@@ -129,8 +129,10 @@ def train_together(trainings: Sequence[Training], progress: bool | None = None) 
     The same bits as each has alone. They have task, batch, seed, fixed_batch and model in common; those that a checkpoint left at
     different steps go on one after the other.
     """
-    for t in sorted({training.now.t for training in trainings}):
-        group = [training for training in trainings if training.now.t == t]
+    standing: dict[int, list[Training]] = {}
+    for training in trainings:
+        standing.setdefault(training.now.t, []).append(training)
+    for t, group in standing.items():
         first, steps = group[0], max(training.steps for training in group)
         for training in group:
             training.begin(first, len(group))

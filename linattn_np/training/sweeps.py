@@ -2,7 +2,7 @@
 
 The executor may be processes on this machine (:class:`Processes`), a Dask cluster (:class:`Cluster`) or any other whose workers
 can import linattn_np. A run's bits are decided by its description, so they are the same on all of them. A run is claimed by
-whoever trains it: two commands in one folder share the work.
+whoever trains it: two commands in one folder share the work. Runs that use the same batches are trained side by side.
 """
 
 import os
@@ -73,8 +73,9 @@ def sweep(
     """Train every run that the folder does not hold yet, and yield (run, History) as they come, the kept ones first.
 
     runs a list of Run, folder a RunFolder, executor any concurrent.futures.Executor (default: this process). Each result is kept
-    before it is yielded, so whatever ends the sweep, the next one goes on where it stopped. A run whose worker died is given to
-    another, three times at most. Raises what a run raises, and Unfinished where workers keep dying or the cluster is gone.
+    before it is yielded, so whatever ends the sweep, the next one goes on where it stopped. Where the executor says how many
+    ``workers`` it has, runs of the same batches are trained side by side. Runs whose worker died are given to another, three
+    times at most. Raises what a run raises, and Unfinished where workers keep dying or the cluster is gone.
     """
     missing = []
     for run in dict.fromkeys(runs):  # each once
