@@ -52,16 +52,19 @@ def train_runs(
 
 
 def grouped(runs: Sequence[Run], workers: int | None) -> list[Group]:
-    """The runs in groups of the same batches, as many for each worker, at most MOST in each; None: each run for itself."""
+    """The runs in groups of the same batches, at most MOST in each; None: each run for itself.
+
+    Where the kinds of batches cannot be dealt out evenly, the last ones are cut: no worker waits for another's last group.
+    """
     alike: dict[Any, list[Run]] = {}
     for run in runs:
         alike.setdefault(run.batches() if workers else run, []).append(run)
     if workers is None:
         return [tuple(some) for some in alike.values()]
-    groups = []
-    for some in alike.values():
+    groups, even = [], len(alike) - len(alike) % workers
+    for number, some in enumerate(alike.values()):
         parts = -(-len(some) // MOST)
-        if len(alike) % workers:  # else no worker waits for another's last group
+        if number >= even:
             parts = min(len(some), -(-parts // workers) * workers)
         groups += [tuple(some[part::parts]) for part in range(parts)]
     return groups

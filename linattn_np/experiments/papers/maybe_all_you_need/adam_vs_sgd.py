@@ -24,7 +24,7 @@ from .published import LOSSES, SCORED
 from .settings import NAMES, SETTINGS, many_batches, train_main_runs
 
 TITLE = "Adam against SGD on three data settings"
-SECONDS = {"paper": 140, "quick": 4}  # with the training runs that the next four share
+SECONDS = {"paper": 110, "quick": 4}  # with the training runs that the next four share
 ALT = (
     "Two rows of three panels, one column for each data setting, losses on a logarithmic scale against iteration for SGD with "
     "momentum and Adam. Top: loss on test batches of 1000 prompts, for each seed the median over 25 of them; thin dotted, the "

@@ -35,7 +35,7 @@ from .factors import CLEAR, LOSS, TAIL
 from .settings import SETTINGS, many_batches
 
 TITLE = "Depth: 2, 4, 6 and 8 layers"
-SECONDS = {"paper": 780, "quick": 4}
+SECONDS = {"paper": 670, "quick": 4}
 DEPTHS = (2, 4, 6, 8)
 RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 EARLY = (250, 500, 1_000, 2_000)  # when condition numbers are compared at equal rates

@@ -25,7 +25,7 @@ from .factors import FAINT, THROUGHOUT
 from .settings import NAMES, SETTINGS, many_batches, train_main_runs
 
 TITLE = "Directional smoothness of the steps of SGD and Adam"
-SECONDS = {"paper": 150, "quick": 3}
+SECONDS = {"paper": 140, "quick": 3}
 EARLY = 2_000  # iterations that are also looked at alone: the start decides how far Adam gets ahead
 WINDOW = 100  # iterations whose recorded steps are taken together
 JUDGED = (0, 30, 60)  # the steps of a window that are measured on many test batches: each costs as much there as a whole window

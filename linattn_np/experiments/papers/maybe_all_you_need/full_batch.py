@@ -5,25 +5,27 @@ of the gap is the optimizers' own. Each optimizer has, for each batch, the best 
 ``search`` with the training loss in the place of the test loss.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ....plotting import STYLES, median_band, new_figure
+from ....training.history import History
 from ....training.loop import losses_along
 from ....training.runs import Run, RunFolder
 from ...curves import Numbers, band, curve, finite_or_infinite, last_tenth, spread
 from ...panels import limits_in_words, number
 from ...rules import Above, Claim
-from ...scale import Scale, counted, differences, histories, limited, test_batch
+from ...scale import Scale, counted, differences, histories, limited, test_batch, train_side_by_side
 from ...search import chosen
 from ...settings import with_momentum
 from .factors import LOSS
 from .settings import SETTINGS
 
 TITLE = "The gap between SGD and Adam without noise: from batches of 10 to one fixed batch"
-SECONDS = {"paper": 150, "quick": 2}
+SECONDS = {"paper": 160, "quick": 2}
 COARSE = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 RATES = {
     "SGD": COARSE, "Adam": COARSE, "NormalizedGD": COARSE,
@@ -68,21 +70,31 @@ def measure(folder: RunFolder, scale: Scale, progress: bool | None = None) -> Nu
     """Search the rates, train what is missing and measure the training losses: plain numbers, ready for JSON."""
     used = sized(scale)
     cells = {str(batch): (batch, False) for batch in (*BATCHES, used.batch)} | {"full": (used.batch, True)}
-    panels: Numbers = {key: {name: cell(folder, name, *what, used, progress) for name in RATES} for key, what in cells.items()}
+    panels: Numbers = {key: panel_of(folder, *what, used, progress) for key, what in cells.items()}
     for key, panel in panels.items():
         panel["title"] = f"one fixed batch of {used.batch}" if key == "full" else f"fresh batches of {key}"
     return {"limits": differences(scale, used), "seeds_used": used.seeds, "window": used.test_every, "panels": panels}
 
 
-def cell(folder: RunFolder, name: str, batch: int, fixed: bool, used: Scale, progress: bool | None) -> Numbers:
-    """One optimizer on one kind of batch."""
-    rates = RATES[name]
-    asked = [run for rate in rates for run in runs_for(name, rate, batch, fixed, used.search_steps, used.search_seeds)]
-    tried = histories(folder, asked, f"rates of {name}, batch {batch}", progress)
+def panel_of(folder: RunFolder, batch: int, fixed: bool, used: Scale, progress: bool | None) -> Numbers:
+    """Every optimizer on one kind of batch, at the best of its rates."""
+    kind, short = "one fixed batch" if fixed else f"batch {batch}", (batch, fixed, used.search_steps, used.search_seeds)
+    asked = {name: [run for rate in rates for run in runs_for(name, rate, *short)] for name, rates in RATES.items()}
+    train_side_by_side(folder, asked.values(), f"rates, {kind}", progress)
+    searches = {name: searched(histories(folder, runs, kind, progress), RATES[name]) for name, runs in asked.items()}
+    runs = {name: runs_for(name, search["best"], batch, fixed, used.steps, used.seeds) for name, search in searches.items()}
+    train_side_by_side(folder, runs.values(), kind, progress)
+    return {name: cell(histories(folder, runs[name], kind, progress), search, used) for name, search in searches.items()}
+
+
+def searched(tried: Sequence[History], rates: Sequence[float]) -> Numbers:
+    """The best of the rates by the median loss of the last fifth of each run."""
     last = [np.inf if h.diverged_at is not None else np.median(h.loss[-max(1, len(h.loss) // 5) :]) for h in tried]
-    search = chosen(rates, np.median(np.reshape(last, (len(rates), -1)), axis=1))
-    runs = runs_for(name, search["best"], batch, fixed, used.steps, used.seeds)
-    trained = histories(folder, runs, f"{name}, batch {batch}", progress)
+    return chosen(rates, np.median(np.reshape(last, (len(rates), -1)), axis=1))
+
+
+def cell(trained: Sequence[History], search: Numbers, used: Scale) -> Numbers:
+    """One optimizer on one kind of batch."""
     starts = range(0, used.steps, used.test_every)
     train = np.array([[np.median(h.loss[t : t + used.test_every]) for t in starts] for h in trained])
     test = test_batch(SETTINGS["setting1"].task)

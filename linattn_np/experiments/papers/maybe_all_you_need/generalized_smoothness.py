@@ -25,7 +25,7 @@ from .published import LOGARITHMS
 from .settings import NAMES, SETTINGS, many_batches
 
 TITLE = "Generalized smoothness along Adam's path"
-SECONDS = {"paper": 80, "quick": 5}
+SECONDS = {"paper": 75, "quick": 5}
 OPTIMIZER = "Adam"
 EXTREMES = {"log_norm": "norm", "log_kappa": "kappa"}
 EXTREME_BATCHES = 5  # test batches on which every step is looked at, beside the one fixed batch: each costs as much as a path

@@ -22,7 +22,7 @@ from ...settings import OPTIMIZERS, Setting
 from .settings import NAMES, SETTINGS
 
 TITLE = "Learning-rate search: ten rates for each optimizer and setting"
-SECONDS = {"paper": 120, "quick": 2}
+SECONDS = {"paper": 60, "quick": 2}
 RATES = (5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 1e-1, 2e-1, 5e-1)
 CLOSE = 1.25
 MARKERS = {"SGD": "v", "Adam": "^"}

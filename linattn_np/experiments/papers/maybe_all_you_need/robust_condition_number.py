@@ -37,7 +37,7 @@ from .published import CODE_RATIOS, CONDITIONS, RATIOS, mean_within_deviation
 from .settings import NAMES, SETTINGS, many_batches, train_main_runs
 
 TITLE = "Robust condition number along the paths of SGD and Adam"
-SECONDS = {"paper": 330, "quick": 7}
+SECONDS = {"paper": 210, "quick": 7}
 KINDS: dict[str, dict[str, Any]] = {"lower": {}, "usual": {"median": "usual"}, "alive": {"drop_dead": True}}
 NAMES_OF_KINDS = {"lower": "lower median", "usual": "usual median", "alive": "without dead parameters"}
 AT = (0, 250, 750, 1250, 5000)
