@@ -198,11 +198,11 @@ def operation_of_matrices(operations, factors, k, shared, mem):
 
 
 @compiled
-def run_matrices(operations, factors, first, last, shared, mem):
+def run_matrices(operations, factors, shared, mem):
     """:func:`run` for programs without softmax and ReLU, as the linear model's are: a third less to compile before the first
-    step.
+    step. All of the operations: a number that is known when it is compiled would make another machine of it.
     """
-    for k in range(first, last):
+    for k in range(len(factors)):
         operation_of_matrices(operations, factors, k, shared, mem)
 
 

@@ -99,7 +99,7 @@ def drawn_sums(k, to_state, gradient, at, law, state_at, points, sizes, chunks, 
                         draw_block(law, chunks[c], place)
                     else:
                         load_rows(k, at, states, first % LANES, mem)
-                    run_matrices(code.operations, code.factors, 0, len(code.factors), points[max(r, 0)], place)
+                    run_matrices(code.operations, code.factors, points[max(r, 0)], place)
                     if r < 0:
                         clear_places(min(LANES, sizes[c] - first), states)
                 if r >= 0 and end == sizes[c]:
@@ -113,7 +113,7 @@ def fill_states(law, to_state, state, room, states, prompts, G, z, y):
     x = D * D + D
     for block in range(len(G)):
         draw_block(law, state, room)
-        run_matrices(to_state.operations, to_state.factors, 0, len(to_state.factors), to_state.factors, room)
+        run_matrices(to_state.operations, to_state.factors, to_state.factors, room)
         clear_places(min(LANES, prompts - block * LANES), states)
         for lane in range(LANES):
             for i in range(D):
@@ -144,7 +144,7 @@ def chunk_sums(k, gradient, hvp, starts, at, shared, directions, entries, G, z, 
                 clear(mem, at.hsums + entries[m], count)
                 for i in range(count):
                     shared[p + entries[m] + i] = directions[m, i]
-            run_matrices(code.operations, code.factors, begin, end, shared, mem)
+            run_matrices(code.operations[begin:end], code.factors[begin:end], shared, mem)
             if m >= 0:
                 add_lane_sums(mem, at.hsums + entries[m], hsums[m])
                 for i in range(count):
@@ -160,7 +160,7 @@ def group_sums(k, gradient, at, shared, G, z, y, batch, size, mem, out):
         block = first // LANES
         clear(mem, at.sums, p + 1)  # after the run: the gradient of each lane's own prompt
         load(k, at, G[block], z[block], y[block], first % LANES, mem)
-        run_matrices(gradient.operations, gradient.factors, 0, len(gradient.factors), shared, mem)
+        run_matrices(gradient.operations, gradient.factors, shared, mem)
         last = min(first + mem.shape[1], batch) - 1
         if first // size == last // size:  # places left over hold zeros, which add nothing
             add_lane_sums(mem, at.sums + 1, out[first // size])

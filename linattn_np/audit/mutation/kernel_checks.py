@@ -53,7 +53,10 @@ def check_operations(m: Modules) -> None:
         mem[guards] = -1e6 - np.arange(len(guards))[:, None]  # no two alike, and none that max(., 0) leaves
         wanted = mem.copy()
         evaluate(Program(steps=steps.steps[1:-1]), wanted, shared)
-        getattr(m["interpreter"], run)(steps.operations, steps.factors, 1, len(steps.steps) - 1, shared, mem)
+        if run == "run":
+            m["interpreter"].run(steps.operations, steps.factors, 1, len(steps.steps) - 1, shared, mem)
+        else:
+            m["interpreter"].run_matrices(steps.operations[1:-1], steps.factors[1:-1], shared, mem)
         kept = [i for i in range(memory) if i not in SCRATCH]
         same(mem[kept], wanted[kept], 1e-14)
 
